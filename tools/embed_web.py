@@ -5,6 +5,7 @@ Without --web the table is empty. The interface is src/app/web_assets.h.
 """
 
 import argparse
+import fcntl
 import gzip
 import hashlib
 import subprocess
@@ -43,13 +44,36 @@ std::span<const WebAsset> WebAssets() {{
 """
 
 
+def source_hash(web):
+    digest = hashlib.sha256()
+    folders = [path for name in ("src", "public") for path in (web / name).rglob("*")]
+    for path in sorted(folders + [p for pattern in ("*.json", "*.ts", "*.html") for p in web.glob(pattern)]):
+        if path.is_file():
+            digest.update(f"{path.relative_to(web)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def build(web):
-    """Runs the bundler and returns the files of web/dist, sorted."""
+    """Returns the files of web/dist, sorted; runs the bundler first if its sources changed since it last ran.
+
+    Several build folders share web/dist, so they take turns.
+    """
+    stamp = web.parent / "build" / ".web_dist"
+    with open(stamp.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = source_hash(web)
+        if not (web / "dist").is_dir() or not stamp.exists() or stamp.read_text() != wanted:
+            stamp.unlink(missing_ok=True)
+            bundle(web)
+            stamp.write_text(wanted)
+        return sorted(path for path in (web / "dist").rglob("*") if path.is_file())
+
+
+def bundle(web):
     done = subprocess.run(["npm", "run", "--silent", "build"], cwd=web, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace")
     if done.returncode != 0:
         sys.exit(f"{done.stdout}\nnpm run build failed in web/; after a change of package.json run ./dev setup")
-    return sorted(path for path in (web / "dist").rglob("*") if path.is_file())
 
 
 def write_if_changed(path, text):
