@@ -1,0 +1,131 @@
+// Catalog: every asset by name; resolves names to versions under the gate; keeps versions' lineage; answers search.
+//
+// Does: asks providers (lakehouse, raw zone, system tables) what a schema holds; implements engine::RelationSource, so
+// each SQL name passes the gate here (table:Read on "schema.table"; what may not be seen is not found); records for each
+// written version its inputs (tables with versions, raw objects) and column lineage. Never: stores data, keeps a second
+// truth: lineage rows are projections of commits, written after them and repaired by their owners.
+// Who: constructed by app, providers are registered before Start. Threads: any. State: tables `lineage_*` in metadata.
+//
+//   catalog.AddProvider(lakehouse_provider);
+//   auto relation = TRY(catalog.Find(principal, "delays", "flights", {}));
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/json.h"
+#include "base/result.h"
+#include "engine/relation.h"
+#include "metadata/metadata.h"
+#include "security/gate.h"
+
+namespace tarn::catalog {
+
+struct Dataset {
+    std::string schema;
+    std::string name;
+    std::string kind;         // "table", "raw", "system"
+    std::string description;
+    std::string owner;
+    std::vector<std::string> tags;
+    std::string version;      // of now; empty: nothing loaded yet
+    int64_t rows = -1;        // unknown: -1
+    int64_t bytes = -1;
+    std::optional<Timestamp> updated_at;
+    std::string defined_in;   // "use_cases/delays/flights.sql"; empty: made by the program or the API
+};
+
+struct DatasetVersion {
+    std::string version;
+    Timestamp committed_at;
+    std::string operation;  // "append", "merge", "load" ...
+    std::string principal;
+    std::string run_id;
+    int64_t rows = -1;      // in the version
+    int64_t rows_added = -1;
+    int64_t bytes = -1;
+    Json details;
+};
+
+// Implemented by what owns datasets. A provider owns whole schemas; Find is asked after the gate said yes.
+class DatasetProvider {
+  public:
+    virtual ~DatasetProvider() = default;
+    virtual Result<std::vector<std::string>> Schemas() = 0;
+    virtual Result<std::vector<Dataset>> Datasets(const std::string& schema) = 0;
+    // kNotFound if it has none of that name or version. `principal` for what the provider reads on its behalf.
+    virtual Result<engine::Relation> Find(const security::Principal& principal, const std::string& schema,
+                                          const std::string& name, const engine::AtClause& at) = 0;
+    virtual Result<std::vector<DatasetVersion>> Versions(const std::string& schema, const std::string& name,
+                                                         int limit) = 0;
+};
+
+// What one version came from.
+struct LineageInput {
+    std::string schema;
+    std::string name;
+    std::string version;
+};
+struct LineageColumn {
+    std::string column;
+    std::string input_schema;
+    std::string input_name;
+    std::string input_column;
+};
+struct LineageRecord {
+    std::string schema;
+    std::string name;
+    std::string version;
+    std::string run_id;
+    std::vector<LineageInput> inputs;
+    std::vector<LineageColumn> columns;
+    std::vector<std::string> objects;  // raw objects "raw/..." of a load
+};
+struct LineageGraph {
+    struct Node {
+        std::string id;  // "schema.name"
+        std::string kind;
+        std::string version;
+    };
+    struct Edge {
+        std::string from;
+        std::string to;
+        std::vector<LineageColumn> columns;
+    };
+    std::vector<Node> nodes;
+    std::vector<Edge> edges;
+};
+
+struct CatalogDependencies {
+    Env& env;
+    metadata::Database& metadata;
+    security::Gate& gate;
+};
+
+class Catalog : public engine::RelationSource {
+  public:
+    static Result<std::unique_ptr<Catalog>> Create(CatalogDependencies dependencies);
+    virtual void AddProvider(DatasetProvider& provider) = 0;
+
+    using Principal = security::Principal;
+    // All that the principal may see (table:Describe or table:Read).
+    virtual Result<std::vector<Dataset>> List(const Principal& principal) = 0;
+    virtual Result<Dataset> Describe(const Principal& principal, const std::string& schema,
+                                     const std::string& name) = 0;
+    virtual Result<std::vector<DatasetVersion>> Versions(const Principal& principal, const std::string& schema,
+                                                         const std::string& name, int limit) = 0;
+    // By name, description, column, tag; best first.
+    virtual Result<std::vector<Dataset>> Search(const Principal& principal, const std::string& text, int limit) = 0;
+
+    virtual Status RecordLineage(const LineageRecord& record) = 0;  // idempotent per schema, name, version
+    // Both ways from one dataset, `depth` steps; without what the principal may not see.
+    virtual Result<LineageGraph> Lineage(const Principal& principal, const std::string& schema,
+                                         const std::string& name, int depth) = 0;
+    virtual Result<std::optional<LineageRecord>> LineageOf(const Principal& principal, const std::string& schema,
+                                                           const std::string& name, const std::string& version) = 0;
+};
+
+}  // namespace tarn::catalog

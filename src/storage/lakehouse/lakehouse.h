@@ -1,0 +1,128 @@
+// Lakehouse: native Delta Lake tables over the lake. A table <schema>.<name> lies at lakehouse/<schema>/<name>/.
+//
+// Does: replays logs (JSON commits, checkpoints V1, multi-part and V2 with sidecars), reads tables of reader version <= 3
+// (column mapping, deletion vectors, timestampNtz, v2Checkpoint, vacuumProtocolCheck, typeWidening where the engine can
+// cast), writes create, append, overwrite and merge by key (copy-on-write) with stats, checkpoints each 10 commits, and
+// `txn` so that a replayed write is skipped. Conflicts are detected by put-if-absent of the next log entry and the
+// rules of the Delta protocol. Never: writes a table whose writer features it does not know, guesses a log's gaps.
+// By default tables are (reader 1, writer 2): every Delta reader opens them.
+// Who: constructed by app; is a catalog::DatasetProvider for the schemas of use cases. Threads: any; calls block.
+// State: none of its own but a cache of snapshots (validated by the next log entry's absence); all is in the lake.
+// Fails: kConflict when somebody else's commit can't be reconciled; kNotSupported naming the table feature.
+//
+//   auto result = TRY(lakehouse.Write(principal, {"delays", "flights"},
+//                                     {.mode = WriteMode::kMerge, .sql = select, .key = {"carrier", "flight"}}));
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "engine/engine.h"
+#include "metadata/metadata.h"
+#include "storage/catalog/catalog.h"
+#include "storage/lake/lake.h"
+
+namespace tarn::lakehouse {
+
+struct TableName {
+    std::string schema;
+    std::string name;
+    std::string ToString() const { return schema + "." + name; }
+};
+
+// One version of a table.
+struct Snapshot {
+    int64_t version = -1;
+    Timestamp committed_at;
+    int reader_version = 1;
+    int writer_version = 2;
+    std::vector<std::string> reader_features;
+    std::vector<std::string> writer_features;
+    std::string table_id;
+    std::string description;
+    std::string schema_json;  // Delta's
+    std::vector<std::string> partition_columns;
+    std::map<std::string, std::string> properties;
+    std::vector<engine::ScanColumn> columns;
+    std::vector<engine::ScanFile> files;
+    std::map<std::string, int64_t> transactions;  // appId -> version (`txn` actions)
+    int64_t rows = -1;   // if every file says
+    int64_t bytes = 0;
+};
+
+enum class WriteMode : uint8_t {
+    kOverwrite,  // the table becomes the result; its schema may change
+    kAppend,     // columns by name; new ones are added as nullable (recorded), missing ones are NULL
+    kMerge,      // upsert by key; with delete_missing rows whose key is not in the result go
+};
+
+struct WriteRequest {
+    WriteMode mode = WriteMode::kOverwrite;
+    std::string sql;                // one SELECT, run as the principal through the engine
+    std::vector<std::string> key;   // kMerge: not null, unique in the result, else kInvalidArgument with examples
+    bool delete_missing = false;
+    std::string description;
+    std::vector<engine::Column> column_docs;  // descriptions by name
+    // Exactly once: skipped (with `skipped`) if the table's txn of this application is already >= version.
+    std::string transaction_application;
+    int64_t transaction_version = -1;
+    Json commit_info;               // goes into commitInfo: run, input versions
+    std::string run_id;
+    // Called with the result as a relation named `result` in schema temp_input before the commit (checks); an error
+    // means that nothing is published.
+    std::function<Status(engine::Session& session, const engine::Relation& result)> before_commit;
+};
+
+struct WriteResult {
+    int64_t version = -1;
+    bool skipped = false;    // the txn was there already, or nothing changed
+    int64_t rows = 0;        // in the table after the commit
+    int64_t rows_inserted = 0;
+    int64_t rows_updated = 0;
+    int64_t rows_deleted = 0;
+    int64_t bytes_written = 0;
+};
+
+struct LakehouseDependencies {
+    Env& env;
+    lake::Lake& lake;
+    engine::Engine& engine;
+    Metrics& metrics;
+    Log& log;
+};
+
+class Lakehouse {
+  public:
+    static constexpr const char* kBucket = "lakehouse";
+    static Result<std::unique_ptr<Lakehouse>> Create(LakehouseDependencies dependencies);  // makes the bucket
+    virtual ~Lakehouse() = default;
+
+    using Principal = security::Principal;
+    virtual Result<Snapshot> Open(const Principal& principal, const TableName& table,
+                                  const engine::AtClause& at = {}) = 0;
+    // Any Delta table in the lake: "bucket/prefix".
+    virtual Result<Snapshot> OpenAt(const Principal& principal, const std::string& location,
+                                    const engine::AtClause& at = {}) = 0;
+    virtual Result<WriteResult> Write(const Principal& principal, const TableName& table,
+                                      const WriteRequest& request) = 0;
+    virtual Status Drop(const Principal& principal, const TableName& table) = 0;
+    virtual Result<std::vector<catalog::DatasetVersion>> History(const Principal& principal, const TableName& table,
+                                                                 int limit) = 0;
+    virtual Result<std::vector<TableName>> Tables(const Principal& principal) = 0;
+    // Deletes files that no version newer than `keep` needs and no running write owns.
+    virtual Result<int64_t> Vacuum(const Principal& principal, const TableName& table, Duration keep) = 0;
+    virtual catalog::DatasetProvider& AsProvider() = 0;
+};
+
+// A snapshot as what the engine scans.
+engine::Relation ToRelation(const TableName& table, const Snapshot& snapshot);
+
+}  // namespace tarn::lakehouse
