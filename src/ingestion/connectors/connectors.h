@@ -1,0 +1,116 @@
+// Connectors: bring sources into the raw zone, byte for byte, exactly once a position.
+//
+// A source is sources/<name>.yaml (kind: postgresql | sqlite | rest | files) with streams. A load of a stream reads from
+// the stored position, writes what it received under raw/<source>/<stream>/ and commits by putting the load's manifest
+// raw/<source>/<stream>/_loads/<20 digits>.json if absent: the manifest names every object, its origin, schema and the
+// new position. Nothing before that is visible; a load cut short leaves objects without a manifest, removed by the next.
+// The datasets raw_<source>.<stream> are views over what committed loads name ("what things mean" in the workspace
+// reference); a changed schema of the source is recorded in the manifest and reported, never lost, never fatal.
+// Never: transforms, keeps a secret in an object, a log or an error. Who: constructed by app. Threads: any; one load of
+// a stream at a time. State: the lake's bucket `raw`; a cache of manifests. Metadata holds only projections.
+//
+//   auto outcome = TRY(connectors.Load(principal, "registry", "planes", cancel, progress));
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/executor.h"
+#include "base/http.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/net.h"
+#include "base/result.h"
+#include "engine/engine.h"
+#include "security/keys.h"
+#include "storage/catalog/catalog.h"
+#include "storage/lake/lake.h"
+#include "workspace/workspace.h"
+
+namespace tarn::connectors {
+
+inline constexpr const char* kRawBucket = "raw";
+
+// One stream as the YAML says; `settings` holds the keys of its kind.
+struct StreamDefinition {
+    std::string name;
+    std::optional<Duration> every;
+    std::string cursor;             // column or field; empty: everything each time
+    std::vector<std::string> key;
+    Json settings;
+};
+struct SourceDefinition {
+    std::string name;
+    std::string kind;
+    std::string description;
+    std::map<std::string, StreamDefinition> streams;
+    Json settings;                  // of the source; secrets only as {"secret": "name"}
+    std::optional<Duration> every;  // for streams that say nothing
+    int retries = 3;
+    Duration timeout = std::chrono::hours(1);
+};
+
+struct LoadProgress {
+    int64_t rows = 0;
+    int64_t bytes = 0;
+    int64_t objects = 0;
+    std::string note;  // "page 12", "inbox/2013-03.csv.gz"
+};
+
+struct LoadOutcome {
+    int64_t load = -1;      // number of the committed load; -1: there was nothing new
+    int64_t rows = -1;      // unknown: -1
+    int64_t bytes = 0;
+    int64_t objects = 0;
+    bool changed = false;
+    std::vector<std::string> warnings;  // schema drift, skipped files
+};
+
+struct DiscoveredStream {
+    std::string name;
+    std::vector<engine::Column> columns;
+    std::vector<std::string> key;
+    int64_t rows_estimate = -1;
+};
+
+struct ConnectorsDependencies {
+    Env& env;
+    lake::Lake& lake;
+    engine::Engine& engine;
+    catalog::Catalog& catalog;
+    security::SecretStore& secrets;
+    Dialer& dialer;
+    HttpClient& http;
+    Metrics& metrics;
+    Log& log;
+    std::string workspace_directory;  // relative paths of files sources start here
+};
+
+class Connectors {
+  public:
+    static Result<std::unique_ptr<Connectors>> Create(ConnectorsDependencies dependencies);
+    virtual ~Connectors() = default;
+    // The kind `source` for the workspace; Activate hands over the definitions.
+    virtual workspace::Kind WorkspaceKind() = 0;
+    virtual std::vector<SourceDefinition> Sources() const = 0;
+
+    using Principal = security::Principal;
+    // Reaches the source and says what is wrong with it in words that help.
+    virtual Status Check(const Principal& principal, const std::string& source) = 0;
+    virtual Result<std::vector<DiscoveredStream>> Discover(const Principal& principal, const std::string& source) = 0;
+    virtual Result<LoadOutcome> Load(const Principal& principal, const std::string& source, const std::string& stream,
+                                     const std::string& run_id, const CancelToken& cancel,
+                                     const std::function<void(const LoadProgress&)>& progress) = 0;
+    // True when a look at the source (cheap: files' names and times) shows something new; sources that can't tell: false.
+    virtual Result<bool> HasNew(const std::string& source, const std::string& stream) = 0;
+    // Schemas raw_<source>.
+    virtual catalog::DatasetProvider& AsProvider() = 0;
+};
+
+}  // namespace tarn::connectors

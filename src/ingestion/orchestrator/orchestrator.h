@@ -1,0 +1,155 @@
+// Orchestrator: runs everything by itself. Knows a graph of tasks, when each is due, and one durable log of runs.
+//
+// A task (a source's stream, a table) has inputs (tasks or datasets), perhaps a schedule, retries and a timeout. A task
+// is run when its schedule says so, when an input has a version that the task's last success did not see, or by hand.
+// All inputs that changed in one tick are taken together; a task waits while an input of it is running or due (so a
+// diamond runs once). The state machine is pure (state_machine.h: event in, commands out) so that it can be simulated;
+// every event is in the run log (metadata) before its command is carried out; after a crash the log is folded again and
+// runs that were under way are started again: their effects are idempotent by their own commit points.
+// It knows no kind of task: components register TaskKinds. Who: constructed by app. Threads: any. Fails: a metadata
+// failure stops the scheduler, visibly in health.
+//
+//   orchestrator.RegisterKind("table", flows.AsTaskKind());
+//   TRY(orchestrator.SetTasks(tasks));
+//   std::string run = TRY(orchestrator.Trigger(principal, "table:delays.flights"));
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/executor.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "metadata/metadata.h"
+#include "security/gate.h"
+#include "security/router.h"
+
+namespace tarn::orchestrator {
+
+struct TaskSpec {
+    std::string id;      // "source:registry.planes", "table:delays.flights"
+    std::string kind;    // before the ':'
+    std::string dataset; // what it makes: "raw_registry.planes", "delays.flights"
+    std::string file;    // where it is defined
+    std::vector<std::string> inputs;     // datasets it reads
+    std::optional<Duration> every;       // schedule; empty: only on new data or by hand
+    std::string fingerprint;             // of its definition: a changed one makes the task due
+    int retries = 3;
+    Duration retry_delay = std::chrono::seconds(10);  // doubles, with jitter, up to ten minutes
+    Duration timeout = std::chrono::hours(1);
+};
+
+struct TaskOutcome {
+    bool changed = false;
+    std::string version;   // of the dataset after it
+    int64_t rows = -1;
+    std::map<std::string, std::string> input_versions;  // what it read: dataset -> version
+    std::vector<std::string> warnings;
+    Json details = Json::object();
+};
+
+// A task under way. Log lines are kept with the run; progress is for people.
+class TaskRun {
+  public:
+    virtual ~TaskRun() = default;
+    virtual const TaskSpec& spec() const = 0;
+    virtual const std::string& run_id() const = 0;
+    virtual const CancelToken& cancel() const = 0;
+    virtual void Progress(const std::string& note, int64_t rows) = 0;
+    virtual void Write(const std::string& line) = 0;
+};
+
+class TaskKind {
+  public:
+    virtual ~TaskKind() = default;
+    // Blocks, on an executor's thread. Must be idempotent: it may be run again after a crash.
+    virtual Result<TaskOutcome> Run(TaskRun& run) = 0;
+    // Cheap look whether the outside has something new (files in a folder); asked every few seconds.
+    virtual Result<bool> HasNew(const TaskSpec& spec) = 0;
+    // The current version of the task's dataset, empty for none: repairs the log's view after a crash.
+    virtual Result<std::string> CurrentVersion(const TaskSpec& spec) = 0;
+};
+
+enum class RunState : uint8_t { kQueued, kRunning, kWaitingRetry, kSucceeded, kUnchanged, kFailed, kCancelled };
+std::string_view RunStateName(RunState state);
+
+struct Run {
+    std::string id;
+    std::string task;
+    std::string trigger;  // "schedule", "new data", "definition", "hand: user:alice", "crash"
+    RunState state = RunState::kQueued;
+    int attempt = 1;
+    Timestamp queued_at;
+    std::optional<Timestamp> started_at;
+    std::optional<Timestamp> ended_at;
+    std::string error;
+    std::string note;
+    int64_t rows = -1;
+    std::string version;
+    std::vector<std::string> warnings;
+};
+
+struct RunFilter {
+    std::string task;
+    std::string state;
+    int limit = 100;
+    std::string before_id;
+};
+
+struct TaskStatus {
+    TaskSpec spec;
+    std::optional<Run> last;
+    std::optional<Run> current;
+    std::optional<Timestamp> next_due;
+    std::string why;  // one sentence: why it is not running now
+    bool fresh = false;
+};
+
+struct OrchestratorConfig {
+    int parallel_max = 4;
+    Duration tick = std::chrono::milliseconds(50);
+    Duration watch_every = std::chrono::seconds(2);
+    int runs_kept = 10000;
+};
+struct OrchestratorDependencies {
+    Env& env;
+    metadata::Database& metadata;
+    security::Gate& gate;
+    Metrics& metrics;
+    Log& log;
+};
+
+class Orchestrator {
+  public:
+    static Result<std::unique_ptr<Orchestrator>> Create(OrchestratorConfig config,
+                                                        OrchestratorDependencies dependencies);
+    virtual ~Orchestrator() = default;
+    virtual void RegisterKind(const std::string& name, TaskKind& kind) = 0;
+    // Replaces the graph; runs of tasks that are gone are cancelled. Circles are an error naming the members.
+    virtual Status SetTasks(std::vector<TaskSpec> tasks) = 0;
+    virtual Status Start() = 0;
+    virtual void Stop() = 0;  // lets running tasks be cancelled; they go on at the next start
+
+    using Principal = security::Principal;
+    // By task id, dataset name or a glob of either; with `downstream` all that depends on it too. Returns run ids.
+    virtual Result<std::vector<std::string>> Trigger(const Principal& principal, const std::string& target) = 0;
+    virtual Status Cancel(const Principal& principal, const std::string& run_id) = 0;
+    virtual Result<std::vector<Run>> Runs(const Principal& principal, const RunFilter& filter) = 0;
+    virtual Result<Run> GetRun(const Principal& principal, const std::string& run_id) = 0;
+    virtual Result<std::vector<std::string>> RunLog(const Principal& principal, const std::string& run_id) = 0;
+    virtual Result<std::vector<TaskStatus>> Tasks(const Principal& principal) = 0;
+    virtual Result<TaskStatus> Why(const Principal& principal, const std::string& target) = 0;
+    // True when nothing runs, waits or is due: everything is as fresh as its sources.
+    virtual bool Idle() const = 0;
+    virtual Status Health() const = 0;
+    virtual std::vector<security::Route> Routes() = 0;
+};
+
+}  // namespace tarn::orchestrator

@@ -1,0 +1,72 @@
+// Batch: the flows. A file use_cases/<use_case>/<table>.sql is one SELECT kept as the Delta table <use_case>.<table>.
+//
+// Does: registers the workspace kind `table`, reads dependencies from the SQL, finds circles and unknown names with
+// file and line, gives the orchestrator a task a table and runs it: the SELECT over pinned input versions, written by
+// the lakehouse (full = overwrite, append by `since`, merge by key), checks before publishing, lineage after it.
+// Exactly once: the txn of a table's log is (tarn/<table>, number of the run's input set), so a rerun is skipped.
+// Never: publishes a version whose checks failed. Who: constructed by app. Threads: any.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "engine/engine.h"
+#include "ingestion/connectors/connectors.h"
+#include "ingestion/orchestrator/orchestrator.h"
+#include "storage/catalog/catalog.h"
+#include "storage/lakehouse/lakehouse.h"
+#include "workspace/workspace.h"
+
+namespace tarn::batch {
+
+struct Check {
+    std::string kind;               // "not_null", "unique", "rows", "expression"
+    std::vector<std::string> columns;
+    std::string condition;          // ">= 300000", or an SQL predicate that every row must satisfy
+    std::string severity = "error"; // or "warn"
+};
+
+struct TableDefinition {
+    std::string schema;
+    std::string name;
+    std::string keep = "full";  // full | append | merge
+    std::vector<std::string> key;
+    std::string since;
+    bool delete_missing = false;
+    std::string description;
+    std::vector<engine::Column> columns;
+    std::vector<Check> checks;
+    std::optional<Duration> every;
+    std::string sql;
+    std::string file;
+    int sql_line = 1;
+    std::vector<engine::TableRead> reads;
+};
+
+struct BatchDependencies {
+    Env& env;
+    engine::Engine& engine;
+    catalog::Catalog& catalog;
+    lakehouse::Lakehouse& lakehouse;
+    connectors::Connectors& connectors;
+    orchestrator::Orchestrator& orchestrator;
+    Log& log;
+};
+
+class Batch {
+  public:
+    static Result<std::unique_ptr<Batch>> Create(BatchDependencies dependencies);
+    virtual ~Batch() = default;
+    virtual workspace::Kind WorkspaceKind() = 0;  // `table`
+    virtual orchestrator::TaskKind& AsTableTask() = 0;
+    virtual orchestrator::TaskKind& AsSourceTask() = 0;  // a stream's load
+    virtual std::vector<TableDefinition> Tables() const = 0;
+    // All tasks of the applied workspace: streams and tables; app hands them to the orchestrator after activation.
+    virtual std::vector<orchestrator::TaskSpec> Tasks() const = 0;
+};
+
+}  // namespace tarn::batch

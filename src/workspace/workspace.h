@@ -1,0 +1,112 @@
+// Workspace: the folder of text files that is the platform. Reads, validates, plans and applies definitions.
+//
+// Each component registers the kinds of files it owns; this component knows none of them. A folder is read whole; all
+// issues are reported with file and line; only a folder without issues can be applied. The applied set is kept in
+// metadata (text and hash of every file), is what the platform runs, and changes in one step.
+// Who: constructed by app, kinds are registered before the first Load. Threads: any; Apply one at a time.
+// State: tables `workspace_*` in metadata. Never writes into the user's folder.
+//
+//   workspace.Register({.name = "source", .folder = "sources", .suffix = ".yaml", .parse = ParseSource, ...});
+//   auto loaded = TRY(workspace.Load());           // the folder as it is now, with issues
+//   auto plan = workspace.MakePlan(loaded);        // against what is applied
+//   TRY(workspace.Apply(principal, loaded));
+#pragma once
+
+#include <any>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "base/env.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "metadata/metadata.h"
+#include "security/principal.h"
+
+namespace tarn::workspace {
+
+// One thing that a file defines: a source with its streams, a table, a dashboard, a policy file.
+struct Definition {
+    std::string kind;   // "source", "table", "dashboard", "policy" ...
+    std::string name;   // "registry", "delays.flights", "delays.delays", "analysts"
+    std::string file;   // relative to the workspace, with '/'
+    std::string text;   // the file's content
+    std::string hash;   // SHA-256 of the text, hex
+    std::string description;
+    std::string owner;
+    std::vector<std::string> tags;
+    std::any value;     // what the kind's parser made; its owner casts it back with std::any_cast
+};
+
+using Issues = std::vector<ConfigIssue>;
+
+// A kind of file. `folder` is "sources", or "use_cases/*" for one level of use cases; the name of a definition is the
+// file's name without the suffix, below a use case "<use_case>.<name>".
+struct Kind {
+    std::string name;
+    std::string folder;
+    std::string suffix;  // ".sql" but not ".stream.sql": the longest suffix of all kinds that fits wins
+    std::string description;
+    // Fills value, description, owner, tags; adds what is wrong to `issues`.
+    std::function<void(Definition& definition, Issues& issues)> parse;
+    // After all files are parsed: names that are unknown, circles.
+    std::function<void(const std::vector<Definition>& all, Issues& issues)> validate;
+    // Makes a new applied set the running one. Called at start too. Order of registration.
+    std::function<Status(const std::vector<Definition>& all)> activate;
+    std::vector<ConfigKeyDoc> keys;  // for the reference
+};
+
+struct LoadedWorkspace {
+    std::vector<Definition> definitions;  // sorted by file
+    Issues issues;
+};
+
+struct PlanStep {
+    std::string change;  // "add", "change", "remove"
+    std::string kind;
+    std::string name;
+    std::string file;
+};
+struct Plan {
+    std::vector<PlanStep> steps;
+    Issues issues;
+};
+
+struct WorkspaceDependencies {
+    Env& env;
+    metadata::Database& metadata;
+    Log& log;
+};
+
+class Workspace {
+  public:
+    static Result<std::unique_ptr<Workspace>> Create(std::string directory, WorkspaceDependencies dependencies);
+    virtual ~Workspace() = default;
+    virtual void Register(Kind kind) = 0;
+    // The folder as it is now. An unreadable folder is an error; anything wrong in it is an issue.
+    virtual Result<LoadedWorkspace> Load() = 0;
+    virtual Result<Plan> MakePlan(const LoadedWorkspace& loaded) = 0;
+    // Stores the set and activates every kind. kInvalidArgument with all issues, then nothing has changed.
+    virtual Result<Plan> Apply(const security::Principal& principal, const LoadedWorkspace& loaded) = 0;
+    // What was applied last, parsed again; activates it. For the start of the program.
+    virtual Status ActivateApplied() = 0;
+    virtual std::vector<Definition> Applied() const = 0;
+    virtual const std::vector<Kind>& kinds() const = 0;
+    virtual const std::string& directory() const = 0;
+};
+
+// A name that may stand for a source, use case or table: lower-case letters, digits, '_', not reserved, <= 63 bytes.
+Status CheckName(std::string_view what, std::string_view name);
+// The YAML in a leading `/* tarn ... */` of a SQL file and the SQL after it, with the lines they start at.
+struct SqlFile {
+    std::string header;
+    int header_line = 1;
+    std::string sql;
+    int sql_line = 1;
+    size_t sql_offset = 0;
+};
+Result<SqlFile> SplitSqlFile(std::string_view text);
+
+}  // namespace tarn::workspace
