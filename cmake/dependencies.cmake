@@ -1,5 +1,6 @@
-# Every library that Tarn links, as an imported target dep::<name>. A component names what it uses in its tarn_component() line.
-# Debian's packages come from tools/apt.txt; DuckDB and SQLite from build/deps, where `./dev setup` unpacks them.
+# Every library that Tarn links, as an imported target dep::<name>. A component names what it uses in its
+# tarn_component() line. Debian's packages come from tools/apt.txt; DuckDB and SQLite from build/deps, where
+# `./dev setup` unpacks them.
 
 set(TARN_DEPS_DIR ${PROJECT_SOURCE_DIR}/build/deps)
 if(NOT EXISTS ${TARN_DEPS_DIR}/duckdb/lib/libduckdb.so OR NOT EXISTS ${TARN_DEPS_DIR}/sqlite/sqlite3.c)
@@ -57,8 +58,8 @@ tarn_dependency(rapidcheck HEADER rapidcheck.h LIBRARIES rapidcheck)
 tarn_dependency(benchmark HEADER benchmark/benchmark.h LIBRARIES benchmark)
 target_link_libraries(dep_gtest INTERFACE Threads::Threads)
 
-# DuckDB: the prebuilt library and the C and C++ headers of the same commit. Of its third_party only these folders are visible:
-# the others carry re2, fmt, zstd ... of their own, which must not hide Debian's.
+# DuckDB: the prebuilt library and the C and C++ headers of the same commit. Of its third_party only these folders are
+# visible: the others carry re2, fmt, zstd ... of their own, which must not hide Debian's.
 add_library(dep_duckdb SHARED IMPORTED)
 add_library(dep::duckdb ALIAS dep_duckdb)
 set(duckdb ${TARN_DEPS_DIR}/duckdb)
@@ -67,7 +68,8 @@ target_include_directories(dep_duckdb SYSTEM INTERFACE
     ${duckdb}/include ${duckdb}/extension/parquet/include ${duckdb}/extension/core_functions/include
     ${duckdb}/third_party/utf8proc/include ${duckdb}/third_party/parquet ${duckdb}/third_party/thrift)
 
-# What the program reads at run time lies beside it (and beside the tests): the library, its extensions, the demo's data.
+# What the program reads at run time lies beside it (and beside the tests): the library, its extensions, the demo's
+# data.
 foreach(folder ${CMAKE_BINARY_DIR} ${CMAKE_BINARY_DIR}/tests ${CMAKE_BINARY_DIR}/benches)
     file(MAKE_DIRECTORY ${folder})
     file(CREATE_LINK ${duckdb}/lib/libduckdb.so ${folder}/libduckdb.so SYMBOLIC)
@@ -75,13 +77,15 @@ foreach(folder ${CMAKE_BINARY_DIR} ${CMAKE_BINARY_DIR}/tests ${CMAKE_BINARY_DIR}
     file(CREATE_LINK ${TARN_DEPS_DIR}/nycflights13 ${folder}/nycflights13 SYMBOLIC)
 endforeach()
 
-# SQLite3 Multiple Ciphers: the amalgamation, with encryption. Temporary tables stay in memory, so nothing leaks to the disk.
+# SQLite3 Multiple Ciphers: the amalgamation, with encryption. Temporary tables stay in memory, so that nothing leaks
+# to the disk.
 add_library(dep_sqlite STATIC ${TARN_DEPS_DIR}/sqlite/sqlite3.c)
 add_library(dep::sqlite ALIAS dep_sqlite)
 target_include_directories(dep_sqlite SYSTEM INTERFACE ${TARN_DEPS_DIR}/sqlite)
 target_compile_options(dep_sqlite PRIVATE -w -O2 -g0)
 target_compile_definitions(dep_sqlite PRIVATE
     SQLITE_THREADSAFE=1 SQLITE_DQS=0 SQLITE_TEMP_STORE=2 SQLITE_DEFAULT_FOREIGN_KEYS=1 SQLITE_DEFAULT_MEMSTATUS=0
-    SQLITE_ENABLE_FTS5 SQLITE_ENABLE_JSON1 SQLITE_ENABLE_COLUMN_METADATA SQLITE_ENABLE_MATH_FUNCTIONS SQLITE_ENABLE_STAT4
-    SQLITE_ENABLE_DBSTAT_VTAB SQLITE_OMIT_LOAD_EXTENSION SQLITE_OMIT_DEPRECATED SQLITE_OMIT_SHARED_CACHE SQLITE_USE_URI=0)
+    SQLITE_ENABLE_FTS5 SQLITE_ENABLE_JSON1 SQLITE_ENABLE_COLUMN_METADATA SQLITE_ENABLE_MATH_FUNCTIONS
+    SQLITE_ENABLE_STAT4 SQLITE_ENABLE_DBSTAT_VTAB SQLITE_OMIT_LOAD_EXTENSION SQLITE_OMIT_DEPRECATED
+    SQLITE_OMIT_SHARED_CACHE SQLITE_USE_URI=0)
 target_link_libraries(dep_sqlite PUBLIC Threads::Threads)

@@ -1,5 +1,5 @@
-# `header_check` compiles every header of src/ alone, so that no header leans on what its users happened to include before.
-# It is not part of the default build: `./dev check` builds it.
+# `header_check` compiles every header of src/ alone, so that no header leans on what its users happened to include
+# before. It is not part of the default build: `./dev check` builds it.
 function(tarn_header_check)
     get_property(headers GLOBAL PROPERTY TARN_HEADERS)
     get_property(libraries GLOBAL PROPERTY TARN_LIBRARIES)

@@ -2,10 +2,10 @@
 #
 # One line per component folder, in its CMakeLists.txt: tarn_component(storage/lake DEPS base security dep::xxhash).
 #   *.cc             static library tarn_<name with _ for />     (an interface library while there is none)
-#   *_test.cc        one executable tests/<name>_test, one entry in ctest; GoogleTest, GoogleMock and rapidcheck are linked
+#   *_test.cc        one executable tests/<name>_test, one entry in ctest; GoogleTest, GoogleMock, rapidcheck are linked
 #   *_bench.cc       one executable benches/<name>_bench; google-benchmark is linked
 #   main.cc          the executable <name>, which for `app` is called tarn and lies at the top of the build folder
-# DEPS without :: are other components. What a component's headers need, its users get too.
+# DEPS without :: are other components, by name or as tarn_<name>. What a component's headers need, its users get too.
 
 function(tarn_component name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPS")
@@ -23,7 +23,7 @@ function(tarn_component name)
 
     set(libraries)
     foreach(dependency ${arg_DEPS})
-        if(dependency MATCHES "::")
+        if(dependency MATCHES "::|^tarn_")
             list(APPEND libraries ${dependency})
         else()
             string(REPLACE "/" "_" dependency ${dependency})

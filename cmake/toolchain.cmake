@@ -18,8 +18,8 @@ endif()
 string(APPEND CMAKE_CXX_FLAGS " ${flags_${type}}")
 string(APPEND CMAKE_C_FLAGS " ${flags_${type}}")
 
-# Paths in the program are relative to the project, whatever the build folder is called; this also lets ccache share objects
-# between build folders.
+# Paths in the program are relative to the project, whatever the build folder is called; this also lets ccache share
+# objects between build folders.
 file(RELATIVE_PATH upward ${CMAKE_BINARY_DIR} ${PROJECT_SOURCE_DIR})
 foreach(language C CXX)
     string(APPEND CMAKE_${language}_FLAGS

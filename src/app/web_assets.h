@@ -1,5 +1,5 @@
-// The files of the web UI, embedded in the program: a generated, constant table (cmake/web_assets.cmake, tools/embed_web.py).
-// Empty when the program was built without web/. Any thread may read it; it lives as long as the program.
+// The files of the web UI, embedded in the program: a generated, constant table (cmake/web_assets.cmake). Empty when the
+// program was built without web/. Any thread may read it; it lives as long as the program.
 #pragma once
 
 #include <span>

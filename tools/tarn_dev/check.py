@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 
 from .build import build
 from .setup import setup
@@ -12,6 +13,10 @@ from .test import Totals, run_pytest, run_unit_tests
 def format_sources(arguments):
     setup()
     run(["clang-format-16", "-i", *(arguments or cpp_sources())], quiet=True)
+
+
+def tidy(arguments):
+    return subprocess.run([sys.executable, "-B", ROOT / "tests/tidy/rules.py", *arguments]).returncode
 
 
 def command(arguments):

@@ -32,6 +32,7 @@ def bench(arguments):
 def soak(arguments):
     names = sorted(path.stem.removeprefix("soak_") for path in (ROOT / "tests/crash").glob("soak_*.py"))
     if not arguments or arguments[0] not in names:
-        raise Failure(f"usage: ./dev soak NAME [--seed N] [--minutes M]; NAME is one of: {', '.join(names) or 'none yet'}")
+        known = ", ".join(names) or "none yet"
+        raise Failure(f"usage: ./dev soak NAME [--seed N] [--minutes M]; NAME is one of: {known}")
     folder = build()
     replace_with([PYTHON, ROOT / "tests/crash" / f"soak_{arguments[0]}.py", *arguments[1:]], test_environment(folder))

@@ -6,6 +6,7 @@
                        build, then every suite; --fast leaves out tests marked slow; the last line counts them all
   check [--tsan] [--lint]
                        format, house style, every header alone, unit tests under the address sanitizer
+  tidy [PATH ...]      what breaks the house style there, in a second
   format               lay out the C++ sources as .clang-format says
   bench [NAME ...]     tests/bench/NAME.py, or a component's NAME_bench
   demo [ARGUMENTS]     build, then: tarn demo flights ARGUMENTS
@@ -24,6 +25,7 @@ COMMANDS = {
     "build": build.command,
     "test": test.command,
     "check": check.command,
+    "tidy": check.tidy,
     "format": check.format_sources,
     "bench": launch.bench,
     "demo": launch.demo,

@@ -107,7 +107,7 @@ def _artifact(artifact):
         with open(archive, "rb") as file:
             found = hashlib.sha256(file.read()).hexdigest()
         if found != artifact["sha256"]:
-            raise Failure(f"setup: {artifact['file']} has sha256 {found}, {ARTIFACT_LOCK.name} wants {artifact['sha256']}")
+            raise Failure(f"setup: {artifact['file']} has sha256 {found}, not the one in {ARTIFACT_LOCK.name}")
         _unpack(archive, artifact)
 
 

@@ -1,7 +1,7 @@
 """`./dev test`: every suite, and as the last line the count of all of them.
 
-Unit tests are the GoogleTest programs that ctest knows; the other suites are folders of pytest, and vitest for the web UI.
-The whole run has one time limit; a suite that would cross it is stopped and counts as a failure.
+Unit tests are the GoogleTest programs that ctest knows; the other suites are folders of pytest, and vitest for the web
+UI. The whole run has one time limit; a suite that would cross it is stopped and counts as a failure.
 """
 
 import json
