@@ -48,7 +48,9 @@ class File {
     virtual ~File() = default;
     // Reads at `offset` until the buffer is full or the file ends; returns the bytes read.
     virtual Result<size_t> ReadAt(uint64_t offset, MutableByteSpan buffer) const = 0;
+    // At the end. A failed Append leaves the file as it was, or poisons it.
     virtual Status Append(ByteSpan bytes) = 0;
+    // A failed WriteAt may have written any part of its range.
     virtual Status WriteAt(uint64_t offset, ByteSpan bytes) = 0;
     virtual Status Truncate(uint64_t size) = 0;
     // fdatasync. A failure poisons the file.
@@ -80,7 +82,7 @@ class Files {
     virtual Result<std::unique_ptr<File>> Open(const std::string& path) = 0;  // reading
     virtual Result<std::unique_ptr<File>> Create(const std::string& path, CreateOptions options) = 0;  // read, write
     virtual Status Rename(const std::string& from, const std::string& to) = 0;  // replaces
-    virtual Status Remove(const std::string& path) = 0;  // kNotFound if it is not there
+    virtual Status Remove(const std::string& path) = 0;  // a file or an empty directory; kNotFound if it is not there
     virtual Status RemoveTree(const std::string& path) = 0;  // fine if it is not there
     virtual Status CreateDirectories(const std::string& path) = 0;  // 0700
     virtual Status SyncDirectory(const std::string& path) = 0;
@@ -108,7 +110,13 @@ class Env {
 // The real one: POSIX files, the system's clock, the kernel's randomness. Lives as long as the program.
 Env& SystemEnv();
 
+// kResourceExhausted: the disk that holds `path` is full. One text for every Files.
+Error DiskFullError(const std::string& path);
+// "a/b" of "a/b/c", "/" of "/a", "." of "a".
+std::string FolderOf(const std::string& path);
+
 // Whole small files. WriteFileDurably writes a temporary, syncs, renames and syncs the folder: old or new, never half.
+// A crash can leave the temporary ("<path>.tmp-<random>") behind.
 Result<std::string> ReadFile(Env& env, const std::string& path, size_t bytes_max = 64 << 20);
 Status WriteFileDurably(Env& env, const std::string& path, std::string_view content, int mode = 0600);
 
