@@ -62,6 +62,7 @@ class Hasher {
     virtual void Update(ByteSpan bytes) = 0;
     virtual Bytes Finish() = 0;  // once
 };
+// Running: Crc32c(b, Crc32c(a)) is the CRC of a then b.
 uint32_t Crc32c(ByteSpan bytes, uint32_t seed = 0);
 
 }  // namespace tarn
