@@ -1,4 +1,4 @@
-// The files of the web UI, embedded in the program: a generated, constant table (cmake/web_assets.cmake). Empty when the
+// The files of the web UI, embedded in the program: a generated table (cmake/web_assets.cmake). Empty when the
 // program was built without web/. Any thread may read it; it lives as long as the program.
 #pragma once
 

@@ -48,7 +48,8 @@ def test_function_lines_are_counted(head):
 
 def test_what_is_no_function():
     assert not functions("const Row kRows[] = {\n  {1, F(2)},\n  {3, F(4)},\n};\nenum class A : int {\n a };\n")
-    assert not functions("#define TRY(x) \\\n ({ \\\n x; })\nstruct A {\n int b{1};\n std::map<int, int> c = {{1, 2}};\n};")
+    assert not functions("#define TRY(x) \\\n ({ \\\n x; })\n")
+    assert not functions("struct A {\n int b{1};\n std::map<int, int> c = {{1, 2}};\n};\n")
     assert [f.head for f in functions("int a{1};\nint F() {\n}\nint G() {\n}\n")] == ["int F()", "int G()"]
 
 
