@@ -85,8 +85,8 @@ def _run_unit_program(arguments, folder, seconds_max):
     started = time.monotonic()
     code, output = _run_limited(arguments, folder, seconds_max)
     passed = _number(r"\[  PASSED  \] (\d+) test", output)
-    failed = _number(r"\[  FAILED  \] (\d+) tests?, listed", output)
-    skipped = _number(r"\[  SKIPPED \] (\d+) tests?, listed", output)
+    failed = len(re.findall(r"^\[  FAILED  \] \S+.*\(\d+ ms\)$", output, re.MULTILINE))
+    skipped = _number(r"\[  SKIPPED \] (\d+) tests?[.,]", output)
     if code != 0 and not failed:  # a crash, a time-out or a leak that the sanitizer found after the last test
         failed = 1
         output += f"\n{os.path.basename(arguments[0])} ended with {code}"
@@ -127,7 +127,8 @@ def run_pytest(name, folder, totals, fast=False):
         [PYTHON, "-m", "pytest", "-q", "--no-header", "--color=no", "-p", "no:cacheprovider", f"--junitxml={report}",
          *(["-m", "not slow"] if fast else []), path],
         ROOT, totals.seconds_left(), test_environment(folder), echo=True)
-    say(output)
+    if output:
+        say(output)
     if code == PYTEST_NO_TESTS:
         return
     passed = failed = skipped = 0
