@@ -5,8 +5,13 @@
 // Column types: INTEGER (64 bit), REAL, TEXT, BLOB (a migration's types are translated for PostgreSQL).
 // Threads: any. Reads run at once on their own snapshot; writes are run one after another by one writer, which puts
 // writes that wait into one transaction (each in a savepoint) and one fsync: group commit. A Write that returned Ok is
-// durable. State: one file (`metadata.db`) plus its WAL. Fails: a failed commit is answered kIo and the store stops
-// taking writes, until restart.
+// durable. `work` runs on the writer's thread: it must be short, touch only its transaction and never call Write.
+// A statement that failed fails its transaction, whatever `work` answers: use ON CONFLICT where a conflict is expected.
+// State: one file (`metadata.db`) plus its WAL. Fails: a failed commit is answered kIo and the store stops taking
+// writes, until restart (a full disk only refuses: kResourceExhausted). Unique keys: kAlreadyExists; foreign keys:
+// kFailedPrecondition; other constraints, and text that is not UTF-8 or holds NUL: kInvalidArgument.
+//
+// In migrations INTEGER PRIMARY KEY numbers itself; every table is STRICT, so types are checked alike on both.
 //
 //   TRY(database.Migrate("runs", {{1, "CREATE TABLE runs (id TEXT PRIMARY KEY, state TEXT NOT NULL)"}}));
 //   TRY(database.Write([&](metadata::Transaction& transaction) {
@@ -24,7 +29,7 @@
 #include "base/bytes.h"
 #include "base/crypto.h"
 #include "base/env.h"
-#include "base/log.h"
+#include "base/metrics.h"
 #include "base/result.h"
 
 namespace tarn::metadata {
@@ -69,11 +74,23 @@ struct Migration {
     std::string sql;  // one or more statements separated by ';'
 };
 
+// Rows that one Query may answer; beyond, kResourceExhausted: use Scan.
+inline constexpr size_t kQueryRowsMax = 1'000'000;
+
+struct DatabaseOptions {
+    Metrics* metrics = nullptr;  // none: not measured
+    int readers_max = 16;        // connections that read at once; further readers wait
+    size_t writes_waiting_max = 4096;
+};
+
 class Database {
   public:
-    // The file is made if it is not there; a wrong key is kCorruption.
-    static Result<std::unique_ptr<Database>> OpenSqlite(Env& env, const std::string& path, const Secret& key);
-    static Result<std::unique_ptr<Database>> OpenPostgres(const std::string& connection);
+    // The file is made if it is not there; a wrong key is kCorruption. The key has 256 bits.
+    static Result<std::unique_ptr<Database>> OpenSqlite(Env& env, const std::string& path, const Secret& key,
+                                                        DatabaseOptions options = {});
+    // `connection` is a libpq connection string or URL; it may carry a password, which no error repeats.
+    static Result<std::unique_ptr<Database>> OpenPostgres(Env& env, const std::string& connection,
+                                                          DatabaseOptions options = {});
     virtual ~Database() = default;
 
     // Applies what is missing of a component's migrations; a version newer than known is refused (newer Tarn).
