@@ -49,7 +49,7 @@ class Gate {
     virtual uint64_t epoch() const = 0;
 };
 
-// Ok, or kPermissionDenied saying who may not do what (or kNotFound where `hide`: the caller may not know it exists).
+// Ok, or kPermissionDenied saying who may not do what (kUnauthenticated for an anonymous caller).
 Status Require(const Gate& gate, const Principal& principal, std::string_view action, const Resource& resource);
 
 }  // namespace tarn::security

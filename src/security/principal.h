@@ -1,6 +1,7 @@
 // Principal: who acts. One person, many credentials; every call below the protocols carries one.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -7,7 +7,12 @@
 //
 // Credentials: `Authorization: Bearer tarn_...`, Basic (user and password, or token as password), or the session cookie
 // (then a state-changing request needs a same-origin Origin or Sec-Fetch-Site header: no CSRF). A handler that returns
-// an HttpResponse has it sent after the audit commit; one that streams uses call.responder and returns an empty one.
+// an HttpResponse has it sent after the audit commit; one that streams uses call.responder and returns an empty one
+// (only reads may: everything else is answered after its closing record).
+//
+// The path is decoded once, and what was decoded is both asked for at the gate and handed to the handler. "." and ".."
+// segments, control characters and bad UTF-8 are refused; "{path...}" at the root never takes /api/. The body ends with
+// kResourceExhausted at the row's body_bytes_max. Security headers are put on every answer that has none of its own.
 #pragma once
 
 #include <functional>
@@ -50,6 +55,8 @@ class Router {
   public:
     Router(Authenticator& authenticator, Dispatcher& dispatcher, OperationRegistry& registry);
     ~Router();
+    // Before the first Serve. A row's texts must live as long as the registry (string literals). A route without a row,
+    // with an unaudited action, or whose pattern is taken, is a broken invariant and stops the program.
     void Add(std::vector<Route> routes);
     // Answers every request: 404 for no route, 405 for a wrong method, 401/403 by the gate.
     Status Serve(HttpRequest& request, HttpResponder& responder);
