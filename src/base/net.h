@@ -40,13 +40,16 @@ class TlsContext {
 Result<std::pair<std::string, std::string>> MakeSelfSignedCertificate(const std::vector<std::string>& hosts);
 
 // A connection, blocking, with a deadline for every call. Shutdown may come from any thread; the rest from one.
+// Nothing is buffered: each Read is a system call (and may give less than asked), each Write goes out at once.
 class Stream : public ByteReader, public ByteWriter {
   public:
-    virtual void SetTimeouts(Duration read, Duration write) = 0;
+    virtual void SetTimeouts(Duration read, Duration write) = 0;  // 60 s each at first; zero waits for ever
     virtual void Shutdown() = 0;  // both directions; blocked calls return kCancelled
     // The peer proved who it is: lifts the limits for strangers.
     virtual void Trust() = 0;
     virtual Status StartTlsServer(const std::shared_ptr<TlsContext>& context) = 0;
+    // False once the peer closed, or sent something while nothing was expected: a pool must not use it again.
+    virtual bool Reusable() { return true; }
     virtual bool encrypted() const = 0;
     virtual const Address& remote() const = 0;
 };
