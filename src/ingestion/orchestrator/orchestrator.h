@@ -61,6 +61,9 @@ class TaskRun {
     virtual ~TaskRun() = default;
     virtual const TaskSpec& spec() const = 0;
     virtual const std::string& run_id() const = 0;
+    // Grows with every run of the platform; a run that is started again after a crash keeps its number, so that an
+    // effect that committed under this number is found and skipped.
+    virtual int64_t number() const = 0;
     virtual const CancelToken& cancel() const = 0;
     virtual void Progress(const std::string& note, int64_t rows) = 0;
     virtual void Write(const std::string& line) = 0;
@@ -138,16 +141,18 @@ class Orchestrator {
     virtual void Stop() = 0;  // lets running tasks be cancelled; they go on at the next start
 
     using Principal = security::Principal;
-    // By task id, dataset name or a glob of either; with `downstream` all that depends on it too. Returns run ids.
+    // By task id, dataset name or a glob of either. Returns the runs' ids; a task that is under way gives its run's.
     virtual Result<std::vector<std::string>> Trigger(const Principal& principal, const std::string& target) = 0;
     virtual Status Cancel(const Principal& principal, const std::string& run_id) = 0;
     virtual Result<std::vector<Run>> Runs(const Principal& principal, const RunFilter& filter) = 0;
     virtual Result<Run> GetRun(const Principal& principal, const std::string& run_id) = 0;
-    virtual Result<std::vector<std::string>> RunLog(const Principal& principal, const std::string& run_id) = 0;
+    virtual Result<std::vector<std::string>> LogOf(const Principal& principal, const std::string& run_id) = 0;
     virtual Result<std::vector<TaskStatus>> Tasks(const Principal& principal) = 0;
     virtual Result<TaskStatus> Why(const Principal& principal, const std::string& target) = 0;
     // True when nothing runs, waits or is due: everything is as fresh as its sources.
     virtual bool Idle() const = 0;
+    // Called after every change of a run, from the scheduler's thread: return fast. Ends with the handle.
+    [[nodiscard]] virtual std::shared_ptr<void> Subscribe(std::function<void(const Run&)> listener) = 0;
     virtual Status Health() const = 0;
     virtual std::vector<security::Route> Routes() = 0;
 };

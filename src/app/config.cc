@@ -1,0 +1,63 @@
+#include "app/config.h"
+
+namespace tarn::app {
+namespace {
+
+constexpr std::string_view kLater = "comes with a later version of Tarn; take it out";
+
+}  // namespace
+
+void Bind(ConfigBinder& binder, ListenConfig& config) {
+    binder.Key("web", config.web, "Web UI and HTTP API. Port 0 picks a free one. Off loopback needs `tls`.");
+    binder.Key("s3", config.s3, "The lake's S3 API.");
+    binder.Key("sql", config.sql, "PostgreSQL wire protocol.");
+    binder.NotYet("kafka", kLater);
+}
+
+void Bind(ConfigBinder& binder, TlsConfig& config) {
+    binder.Key("certificate", config.certificate, "PEM file with the certificate chain, relative to the workspace.");
+    binder.Key("key", config.key, "PEM file with the private key.");
+}
+
+void Bind(ConfigBinder& binder, StateConfig& config) {
+    binder.Key("directory", config.directory, "Where all state is kept, relative to the workspace.");
+}
+
+void Bind(ConfigBinder& binder, EngineLimits& config) {
+    binder.Key("memory", config.memory, "Memory that queries may use together; 0: half of the machine's.");
+    binder.Key("threads", config.threads, "Threads of the SQL engine; 0: as many as the machine has cores.");
+    binder.Key("spill", config.spill, "Disk that queries may spill to; 0: nine tenths of what is free.");
+}
+
+void Bind(ConfigBinder& binder, RunLimits& config) {
+    binder.Key("parallel", config.parallel, "Tasks that run at the same time.");
+    binder.Key("keep", config.keep, "Ended runs that are kept.");
+}
+
+void Bind(ConfigBinder& binder, LogSettings& config) {
+    binder.Choice("level", config.level, {"debug", "info", "warning", "error"}, "What is written to the log.");
+    binder.Key("file_bytes_max", config.file_bytes_max, "The log is rotated at this size.");
+    binder.Key("files_max", config.files_max, "Rotated logs that are kept.");
+}
+
+void Bind(ConfigBinder& binder, TarnConfig& config) {
+    binder.Key("name", config.name, "The platform's name, shown in the UI.");
+    binder.Key("description", config.description, "One sentence about it.");
+    binder.Key("hosts", config.hosts, "Host names by which browsers may reach the web UI, besides localhost.");
+    binder.Section("listen", config.listen, "Where Tarn listens.");
+    binder.Section("tls", config.tls, "Certificate for every listener; demanded off loopback.");
+    binder.Section("state", config.state, "The state directory.");
+    binder.Section("engine", config.engine, "Limits of the SQL engine.");
+    binder.Section("runs", config.runs, "Limits of runs.");
+    binder.Section("log", config.log, "The program's log, in the state directory under log/.");
+    binder.NotYet("buffer", kLater);
+    binder.NotYet("lake", kLater);
+}
+
+Result<TarnConfig> ReadTarnConfig(Env& env, const std::string& directory) {
+    std::string path = directory + "/tarn.yaml";
+    if (!env.files().Exists(path)) return TarnConfig{};
+    return LoadConfig<TarnConfig>(TRY(ReadFile(env, path, 1 << 20)), "tarn.yaml");
+}
+
+}  // namespace tarn::app

@@ -1,0 +1,66 @@
+// ActiveRun: a run under way: what its TaskKind sees, and what the scheduler asks of it. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "ingestion/orchestrator/orchestrator.h"
+#include "ingestion/orchestrator/run_log.h"
+
+namespace tarn::orchestrator {
+
+inline constexpr size_t kLogLinesMax = 10000;  // of one run; what comes later is dropped
+
+class ActiveRun : public TaskRun {
+  public:
+    ActiveRun(TaskSpec spec, const Run& run, Clock& clock)
+        : spec_(std::move(spec)), run_id_(run.id), number_(std::stoll(run.id)), attempt_(run.attempt), clock_(clock),
+          deadline_(clock.Monotonic() + spec_.timeout) {}
+    const TaskSpec& spec() const override { return spec_; }
+    const std::string& run_id() const override { return run_id_; }
+    int64_t number() const override { return number_; }
+    const CancelToken& cancel() const override { return cancel_; }
+    void Progress(const std::string& note, int64_t rows) override {
+        std::lock_guard lock(mutex_);
+        note_ = note;
+        rows_ = rows;
+    }
+    void Write(const std::string& line) override {
+        std::lock_guard lock(mutex_);
+        if (lines_.size() < kLogLinesMax) lines_.push_back({number_, clock_.Now(), line});
+    }
+    void RequestCancel(bool timed_out) {
+        if (timed_out) timed_out_ = true;
+        cancel_.Cancel();
+    }
+    bool timed_out() const { return timed_out_; }
+    int attempt() const { return attempt_; }
+    Duration deadline() const { return deadline_; }
+    void ShowIn(Run& run) const {
+        std::lock_guard lock(mutex_);
+        run.note = note_;
+        run.rows = rows_;
+    }
+    std::vector<LogLine> lines() const {
+        std::lock_guard lock(mutex_);
+        return lines_;
+    }
+
+  private:
+    TaskSpec spec_;
+    std::string run_id_;
+    int64_t number_;
+    int attempt_;
+    Clock& clock_;
+    Duration deadline_;
+    CancelToken cancel_;
+    std::atomic<bool> timed_out_{false};
+    mutable std::mutex mutex_;
+    std::string note_;
+    int64_t rows_ = -1;
+    std::vector<LogLine> lines_;
+};
+
+}  // namespace tarn::orchestrator

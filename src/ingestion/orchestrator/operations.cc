@@ -1,0 +1,116 @@
+// The orchestrator's HTTP operations: GET/POST /api/v1/runs, /tasks, /why.
+#include "base/text.h"
+#include "ingestion/orchestrator/scheduler.h"
+
+namespace tarn::orchestrator {
+namespace {
+
+using security::AuditClass;
+using security::HttpCall;
+using security::JsonResponse;
+using security::Route;
+
+Json TimeJson(const std::optional<Timestamp>& time) { return time ? Json(FormatTime(*time)) : Json(); }
+
+Json TaskToJson(const TaskStatus& status) {
+    const TaskSpec& spec = status.spec;
+    Json json = {{"id", spec.id},         {"kind", spec.kind},
+                 {"dataset", spec.dataset}, {"file", spec.file},
+                 {"inputs", spec.inputs}, {"why", status.why},
+                 {"fresh", status.fresh}, {"next_due", TimeJson(status.next_due)}};
+    json["every_seconds"] = spec.every ? Json(spec.every->count() / 1000000) : Json();
+    json["last"] = status.last ? RunToJson(*status.last) : Json();
+    json["current"] = status.current ? RunToJson(*status.current) : Json();
+    return json;
+}
+
+int LimitOf(const HttpCall& call) {
+    std::string text = call.request.Query("limit").value_or("100");
+    return std::clamp(std::atoi(text.c_str()), 1, 1000);
+}
+
+Result<HttpResponse> ListRuns(Orchestrator& orchestrator, HttpCall& call) {
+    RunFilter filter;
+    filter.task = call.request.Query("task").value_or("");
+    filter.state = call.request.Query("state").value_or("");
+    filter.before_id = call.request.Query("before").value_or("");
+    filter.limit = LimitOf(call);
+    Json runs = Json::array();
+    for (const Run& run : TRY(orchestrator.Runs(call.principal, filter))) runs.push_back(RunToJson(run));
+    call.call.rows = static_cast<int64_t>(runs.size());
+    return JsonResponse({{"runs", std::move(runs)}});
+}
+
+Result<HttpResponse> GetRun(Orchestrator& orchestrator, HttpCall& call) {
+    const std::string& id = call.parameters["id"];
+    Json json = RunToJson(TRY(orchestrator.GetRun(call.principal, id)));
+    json["log"] = TRY(orchestrator.LogOf(call.principal, id));
+    return JsonResponse(json);
+}
+
+Result<HttpResponse> StartRuns(Orchestrator& orchestrator, HttpCall& call) {
+    std::string target = TRY(JsonString(TRY(call.JsonBody()), "target"));
+    call.call.details["target"] = target;
+    return JsonResponse({{"runs", TRY(orchestrator.Trigger(call.principal, target))}});
+}
+
+Result<HttpResponse> CancelRun(Orchestrator& orchestrator, HttpCall& call) {
+    TRY(orchestrator.Cancel(call.principal, call.parameters["id"]));
+    return JsonResponse(Json::object());
+}
+
+Result<HttpResponse> RetryRun(Orchestrator& orchestrator, HttpCall& call) {
+    Run run = TRY(orchestrator.GetRun(call.principal, call.parameters["id"]));
+    return JsonResponse({{"runs", TRY(orchestrator.Trigger(call.principal, run.task))}});
+}
+
+Result<HttpResponse> ListTasks(Orchestrator& orchestrator, HttpCall& call) {
+    Json tasks = Json::array();
+    for (const TaskStatus& task : TRY(orchestrator.Tasks(call.principal))) tasks.push_back(TaskToJson(task));
+    return JsonResponse({{"tasks", std::move(tasks)}});
+}
+
+Result<HttpResponse> GetWhy(Orchestrator& orchestrator, HttpCall& call) {
+    std::string target = call.request.Query("target").value_or("");
+    return JsonResponse(TaskToJson(TRY(orchestrator.Why(call.principal, target))));
+}
+
+}  // namespace
+
+Json RunToJson(const Run& run) {
+    return {{"id", run.id},
+            {"task", run.task},
+            {"trigger", run.trigger},
+            {"state", RunStateName(run.state)},
+            {"attempt", run.attempt},
+            {"queued_at", FormatTime(run.queued_at)},
+            {"started_at", TimeJson(run.started_at)},
+            {"ended_at", TimeJson(run.ended_at)},
+            {"error", run.error},
+            {"note", run.note},
+            {"rows", run.rows},
+            {"version", run.version},
+            {"warnings", run.warnings}};
+}
+
+// What a run may be asked is decided for each run below (run:* on its task); the rows let any logged-in person ask.
+std::vector<Route> OrchestratorRoutes(Orchestrator& orchestrator) {
+    auto bound = [&orchestrator](auto handler) {
+        return [&orchestrator, handler](HttpCall& call) { return handler(orchestrator, call); };
+    };
+    constexpr auto kRead = AuditClass::kRead;
+    constexpr auto kChange = AuditClass::kChange;
+    return {
+        {{"http", "GET /api/v1/runs", "self", "run", kRead, {}}, "*", bound(ListRuns)},
+        {{"http", "POST /api/v1/runs", "self", "run", kChange, {}}, "*", bound(StartRuns)},
+        {{"http", "GET /api/v1/runs/{id}", "self", "run", kRead, {}}, "{id}", bound(GetRun)},
+        {{"http", "POST /api/v1/runs/{id}/cancel", "self", "run", kChange, {}}, "{id}", bound(CancelRun)},
+        {{"http", "POST /api/v1/runs/{id}/retry", "self", "run", kChange, {}}, "{id}", bound(RetryRun)},
+        {{"http", "GET /api/v1/tasks", "self", "run", kRead, {}}, "*", bound(ListTasks)},
+        {{"http", "GET /api/v1/why", "self", "run", kRead, {}}, "*", bound(GetWhy)},
+    };
+}
+
+std::vector<Route> Scheduler::Routes() { return OrchestratorRoutes(*this); }
+
+}  // namespace tarn::orchestrator

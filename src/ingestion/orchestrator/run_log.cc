@@ -1,0 +1,175 @@
+#include "ingestion/orchestrator/run_log.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/text.h"
+
+namespace tarn::orchestrator {
+namespace {
+
+constexpr int kRunsPerPageMax = 1000;
+constexpr const char* kRunColumns =
+    "run, task, trigger, state, attempt, queued_at, started_at, ended_at, error, rows, version, warnings";
+
+metadata::Value TimeValue(const std::optional<Timestamp>& time) {
+    return time ? metadata::Value(ToMicros(*time)) : metadata::Value();
+}
+std::optional<Timestamp> TimeOf(const metadata::Value& value) {
+    if (value.is_null()) return std::nullopt;
+    return FromMicros(value.integer());
+}
+
+RunState StateOf(const std::string& name) {
+    for (int index = 0; index <= static_cast<int>(RunState::kCancelled); ++index) {
+        if (RunStateName(static_cast<RunState>(index)) == name) return static_cast<RunState>(index);
+    }
+    return RunState::kFailed;
+}
+
+Run RunOf(const metadata::Row& row) {
+    Run run;
+    run.id = std::to_string(row[0].integer());
+    run.task = row[1].text();
+    run.trigger = row[2].text();
+    run.state = StateOf(row[3].text());
+    run.attempt = static_cast<int>(row[4].integer());
+    run.queued_at = FromMicros(row[5].integer());
+    run.started_at = TimeOf(row[6]);
+    run.ended_at = TimeOf(row[7]);
+    run.error = row[8].text();
+    run.rows = row[9].integer();
+    run.version = row[10].text();
+    run.warnings = row[11].is_null() ? std::vector<std::string>() : Split(row[11].text(), '\n');
+    return run;
+}
+
+Status PutRun(metadata::Transaction& transaction, const Run& run) {
+    metadata::Value warnings = run.warnings.empty() ? metadata::Value() : metadata::Value(Join(run.warnings, "\n"));
+    TRY(transaction.Execute(
+        "INSERT INTO runs (run, task, trigger, state, attempt, queued_at, started_at, ended_at, error, rows, version, "
+        "warnings) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+        "ON CONFLICT (run) DO UPDATE SET state = excluded.state, attempt = excluded.attempt, "
+        "started_at = excluded.started_at, ended_at = excluded.ended_at, error = excluded.error, "
+        "rows = excluded.rows, version = excluded.version, warnings = excluded.warnings",
+        {static_cast<int64_t>(std::stoll(run.id)), run.task, run.trigger, RunStateName(run.state), run.attempt,
+         ToMicros(run.queued_at), TimeValue(run.started_at), TimeValue(run.ended_at), run.error, run.rows, run.version,
+         warnings}));
+    return Ok();
+}
+
+Result<int64_t> RunNumber(const std::string& run_id) {
+    int64_t number = 0;
+    auto [end, failure] = std::from_chars(run_id.data(), run_id.data() + run_id.size(), number);
+    if (failure != std::errc() || end != run_id.data() + run_id.size()) {
+        return Error(ErrorCode::kNotFound, "there is no run {}", run_id);
+    }
+    return number;
+}
+
+}  // namespace
+
+Result<RunLog> RunLog::Create(metadata::Database& metadata) {
+    TRY(metadata.Migrate(
+        "orchestrator",
+        {{1,
+          "CREATE TABLE run_events (seq INTEGER PRIMARY KEY, run INTEGER NOT NULL, task TEXT NOT NULL, "
+          "kind TEXT NOT NULL, event TEXT NOT NULL);"
+          "CREATE INDEX run_events_run ON run_events (run);"
+          "CREATE TABLE runs (run INTEGER PRIMARY KEY, task TEXT NOT NULL, trigger TEXT NOT NULL, "
+          "state TEXT NOT NULL, attempt INTEGER NOT NULL, queued_at INTEGER NOT NULL, started_at INTEGER, "
+          "ended_at INTEGER, error TEXT, rows INTEGER, version TEXT, warnings TEXT);"
+          "CREATE INDEX runs_task ON runs (task, run);"
+          "CREATE TABLE run_lines (run INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, "
+          "line TEXT NOT NULL, PRIMARY KEY (run, seq))"}}));
+    return RunLog(metadata);
+}
+
+Status RunLog::Replay(State& state) {
+    Status outcome = Ok();
+    auto fold = [&](const metadata::Row& row) {
+        auto apply = [&]() -> Status {
+            Event event = TRY(EventFromJson(TRY(ParseJson(row[3].text()))));
+            event.kind = TRY(EventKindOf(row[2].text()));
+            event.run = row[0].integer();
+            event.task = row[1].text();
+            Fold(state, event);
+            return Ok();
+        };
+        outcome = apply();
+        return outcome.ok();
+    };
+    TRY(metadata_->Scan("SELECT run, task, kind, event FROM run_events ORDER BY seq", {}, fold));
+    return outcome;
+}
+
+Status RunLog::Append(const std::vector<Event>& events, const std::vector<Run>& runs,
+                      const std::vector<LogLine>& lines) {
+    return metadata_->Write([&](metadata::Transaction& transaction) -> Status {
+        auto last = TRY(transaction.Query("SELECT COALESCE(MAX(seq), 0) FROM run_events"));
+        int64_t sequence = last[0][0].integer();
+        for (const Event& event : events) {
+            TRY(transaction.Execute("INSERT INTO run_events (seq, run, task, kind, event) VALUES ($1, $2, $3, $4, $5)",
+                                    {++sequence, event.run, event.task, EventKindName(event.kind),
+                                     DumpJson(ToJson(event))}));
+        }
+        for (const Run& run : runs) TRY(PutRun(transaction, run));
+        for (const LogLine& line : lines) {
+            TRY(transaction.Execute(
+                "INSERT INTO run_lines (run, seq, at, line) SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3 "
+                "FROM run_lines WHERE run = $1",
+                {line.run, ToMicros(line.at), line.text}));
+        }
+        return Ok();
+    });
+}
+
+Result<std::vector<Run>> RunLog::Runs(const RunFilter& filter) {
+    std::string sql = fmt::format("SELECT {} FROM runs WHERE 1 = 1", kRunColumns);
+    metadata::Parameters parameters;
+    auto add = [&](const char* condition, metadata::Value value) {
+        parameters.push_back(std::move(value));
+        sql += fmt::format(" AND {} ${}", condition, parameters.size());
+    };
+    if (!filter.task.empty()) add("task =", filter.task);
+    if (!filter.state.empty()) add("state =", filter.state);
+    if (!filter.before_id.empty()) add("run <", TRY(RunNumber(filter.before_id)));
+    sql += fmt::format(" ORDER BY run DESC LIMIT {}", std::clamp(filter.limit, 1, kRunsPerPageMax));
+    std::vector<Run> runs;
+    for (const metadata::Row& row : TRY(metadata_->Query(sql, parameters))) runs.push_back(RunOf(row));
+    return runs;
+}
+
+Result<Run> RunLog::Get(const std::string& run_id) {
+    auto rows = TRY(metadata_->Query(fmt::format("SELECT {} FROM runs WHERE run = $1", kRunColumns),
+                                     {TRY(RunNumber(run_id))}));
+    if (rows.empty()) return Error(ErrorCode::kNotFound, "there is no run {}", run_id);
+    return RunOf(rows[0]);
+}
+
+Result<std::vector<std::string>> RunLog::Lines(const std::string& run_id) {
+    std::vector<std::string> lines;
+    auto rows = TRY(metadata_->Query("SELECT at, line FROM run_lines WHERE run = $1 ORDER BY seq",
+                                     {TRY(RunNumber(run_id))}));
+    for (const metadata::Row& row : rows) {
+        lines.push_back(FormatTime(FromMicros(row[0].integer())) + " " + row[1].text());
+    }
+    return lines;
+}
+
+Status RunLog::Prune(int kept) {
+    return metadata_->Write([&](metadata::Transaction& transaction) -> Status {
+        auto last = TRY(transaction.Query("SELECT COALESCE(MAX(run), 0) FROM runs"));
+        int64_t oldest = last[0][0].integer() - kept;
+        if (oldest <= 0) return Ok();
+        constexpr const char* kNeeded =
+            "run NOT IN (SELECT MAX(run) FROM run_events GROUP BY task) AND run NOT IN "
+            "(SELECT MAX(run) FROM run_events WHERE kind = 'succeeded' GROUP BY task)";
+        TRY(transaction.Execute("DELETE FROM run_lines WHERE run <= $1", {oldest}));
+        TRY(transaction.Execute("DELETE FROM runs WHERE run <= $1", {oldest}));
+        TRY(transaction.Execute(fmt::format("DELETE FROM run_events WHERE run <= $1 AND {}", kNeeded), {oldest}));
+        return Ok();
+    });
+}
+
+}  // namespace tarn::orchestrator

@@ -1,0 +1,312 @@
+#include "ingestion/orchestrator/state_machine.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include "base/text.h"
+
+namespace tarn::orchestrator {
+namespace {
+
+constexpr std::array<std::string_view, 6> kEventNames = {"queued", "started", "succeeded", "failed", "retry",
+                                                         "cancelled"};
+constexpr std::array<std::string_view, 7> kStateNames = {"queued",    "running", "waiting_retry", "succeeded",
+                                                         "unchanged", "failed",  "cancelled"};
+
+const TaskMemory& MemoryOf(const State& state, const std::string& task) {
+    static const TaskMemory kNone;
+    auto found = state.memory.find(task);
+    return found == state.memory.end() ? kNone : found->second;
+}
+
+// The task that makes a dataset, or null when nothing of the graph does.
+const TaskSpec* ProducerOf(const State& state, const std::string& dataset) {
+    auto found = state.producer.find(dataset);
+    return found == state.producer.end() ? nullptr : &state.specs.at(found->second);
+}
+
+// Depth-first over the inputs; a task met again while it is open closes a circle.
+class Ordering {
+  public:
+    explicit Ordering(const State& state) : state_(state) {}
+    Result<std::vector<std::string>> Run() {
+        for (const auto& [id, spec] : state_.specs) TRY(Visit(id));
+        return std::move(order_);
+    }
+
+  private:
+    Status Visit(const std::string& id) {
+        if (done_.contains(id)) return Ok();
+        auto open = std::find(path_.begin(), path_.end(), id);
+        if (open != path_.end()) {
+            std::vector<std::string> circle(open, path_.end());
+            circle.push_back(id);
+            return Error(ErrorCode::kInvalidArgument, "tasks wait for each other in a circle: {}",
+                         Join(circle, " -> "));
+        }
+        path_.push_back(id);
+        for (const std::string& input : state_.specs.at(id).inputs) {
+            if (const TaskSpec* producer = ProducerOf(state_, input)) TRY(Visit(producer->id));
+        }
+        path_.pop_back();
+        done_.insert(id);
+        order_.push_back(id);
+        return Ok();
+    }
+
+    const State& state_;
+    std::vector<std::string> path_;
+    std::set<std::string> done_;
+    std::vector<std::string> order_;
+};
+
+void FoldQueued(State& state, TaskMemory& memory, const Event& event) {
+    Run run;
+    run.id = std::to_string(event.run);
+    run.task = event.task;
+    run.trigger = event.trigger;
+    run.state = RunState::kQueued;
+    run.queued_at = event.at;
+    memory.current = std::move(run);
+    memory.queued_at = event.at;
+    memory.tried_fingerprint = event.fingerprint;
+    memory.tried_inputs = event.input_versions;
+    memory.outside_new = false;
+    state.last_run = std::max(state.last_run, event.run);
+}
+
+void Finish(TaskMemory& memory, RunState run_state, const Event& event) {
+    Run run = std::move(*memory.current);
+    memory.current.reset();
+    run.state = run_state;
+    run.ended_at = event.at;
+    run.error = event.error;
+    run.rows = event.rows;
+    run.version = event.version;
+    run.warnings = event.warnings;
+    memory.last = std::move(run);
+}
+
+void FoldSucceeded(TaskMemory& memory, const Event& event) {
+    Finish(memory, event.changed ? RunState::kSucceeded : RunState::kUnchanged, event);
+    memory.version = event.version;
+    memory.success_at = event.at;
+    // An input may have moved on between queueing and reading: what was really read counts.
+    for (const auto& [dataset, version] : event.input_versions) memory.tried_inputs[dataset] = version;
+}
+
+// What stands in the way of a task that is due or queued: an input that runs, is due, or has nothing yet.
+struct Obstacle {
+    bool never_delivered = false;  // the input has no version and nothing will bring one soon
+    std::string text;              // empty: nothing stands in the way
+    bool Holds() const { return !text.empty(); }
+};
+
+Obstacle ObstacleOf(const State& state, const std::string& task, const std::set<std::string>& moving) {
+    for (const std::string& input : state.specs.at(task).inputs) {
+        const TaskSpec* producer = ProducerOf(state, input);
+        if (!producer || producer->id == task) continue;
+        const TaskMemory& memory = MemoryOf(state, producer->id);
+        if (IsActive(memory)) {
+            return {false, fmt::format("waits for {}, which is {}", input, RunStateName(memory.current->state))};
+        }
+        if (moving.contains(producer->id)) return {false, fmt::format("waits for {}, which is due first", input)};
+        if (memory.version.empty()) {
+            bool failed = memory.last && memory.last->state == RunState::kFailed;
+            return {true, fmt::format("waits for {}, which has no data yet{}", input,
+                                      failed ? ": its last run failed: " + memory.last->error : "")};
+        }
+    }
+    return {};
+}
+
+// Tasks that are active or due, and everything that must wait for them.
+std::set<std::string> MovingTasks(const State& state, Timestamp now) {
+    std::set<std::string> moving;
+    for (const std::string& task : state.order) {
+        bool moves = IsActive(MemoryOf(state, task)) || !DueReason(state, task, now).empty();
+        if (moves && !MemoryOf(state, task).current) {
+            // Due but held up by an input that never delivered: it does not move, so nothing waits for it.
+            moves = !ObstacleOf(state, task, moving).never_delivered;
+        }
+        if (moves) moving.insert(task);
+    }
+    return moving;
+}
+
+}  // namespace
+
+std::string_view RunStateName(RunState state) { return kStateNames[static_cast<size_t>(state)]; }
+std::string_view EventKindName(EventKind kind) { return kEventNames[static_cast<size_t>(kind)]; }
+
+Result<EventKind> EventKindOf(std::string_view name) {
+    auto found = std::find(kEventNames.begin(), kEventNames.end(), name);
+    if (found == kEventNames.end()) return Error(ErrorCode::kCorruption, "the run log has an event \"{}\"", name);
+    return static_cast<EventKind>(found - kEventNames.begin());
+}
+
+Json ToJson(const Event& event) {
+    Json json = {{"at", ToMicros(event.at)}};
+    if (!event.trigger.empty()) json["trigger"] = event.trigger;
+    if (!event.fingerprint.empty()) json["fingerprint"] = event.fingerprint;
+    if (!event.input_versions.empty()) json["inputs"] = event.input_versions;
+    if (event.attempt != 1) json["attempt"] = event.attempt;
+    if (event.changed) json["changed"] = true;
+    if (!event.version.empty()) json["version"] = event.version;
+    if (event.rows >= 0) json["rows"] = event.rows;
+    if (!event.warnings.empty()) json["warnings"] = event.warnings;
+    if (!event.error.empty()) json["error"] = event.error;
+    if (event.kind == EventKind::kRetry) json["retry_at"] = ToMicros(event.retry_at);
+    return json;
+}
+
+Result<Event> EventFromJson(const Json& json) {
+    Event event;
+    event.at = FromMicros(TRY(JsonInteger(json, "at")));
+    event.trigger = TRY(JsonStringOr(json, "trigger", ""));
+    event.fingerprint = TRY(JsonStringOr(json, "fingerprint", ""));
+    if (json.contains("inputs")) event.input_versions = json["inputs"].get<std::map<std::string, std::string>>();
+    event.attempt = static_cast<int>(TRY(JsonIntegerOr(json, "attempt", 1)));
+    event.changed = TRY(JsonBoolOr(json, "changed", false));
+    event.version = TRY(JsonStringOr(json, "version", ""));
+    event.rows = TRY(JsonIntegerOr(json, "rows", -1));
+    if (json.contains("warnings")) event.warnings = json["warnings"].get<std::vector<std::string>>();
+    event.error = TRY(JsonStringOr(json, "error", ""));
+    event.retry_at = FromMicros(TRY(JsonIntegerOr(json, "retry_at", 0)));
+    return event;
+}
+
+bool IsActive(const TaskMemory& memory) { return memory.current.has_value(); }
+
+Status SetGraph(State& state, std::vector<TaskSpec> specs) {
+    State next;
+    for (TaskSpec& spec : specs) {
+        auto [producer, fresh] = next.producer.emplace(spec.dataset, spec.id);
+        if (!fresh) {
+            return Error(ErrorCode::kInvalidArgument, "{} and {} both make {}", producer->second, spec.id,
+                         spec.dataset);
+        }
+        std::string id = spec.id;
+        next.specs.emplace(std::move(id), std::move(spec));
+    }
+    next.order = TRY(Ordering(next).Run());
+    state.specs = std::move(next.specs);
+    state.producer = std::move(next.producer);
+    state.order = std::move(next.order);
+    return Ok();
+}
+
+void Fold(State& state, const Event& event) {
+    TaskMemory& memory = state.memory[event.task];
+    if (event.kind == EventKind::kQueued) return FoldQueued(state, memory, event);
+    // An event of another run than the current one belongs to a history that a newer event ended already.
+    if (!memory.current || memory.current->id != std::to_string(event.run)) return;
+    switch (event.kind) {
+        case EventKind::kQueued: break;
+        case EventKind::kStarted:
+            memory.current->state = RunState::kRunning;
+            memory.current->attempt = event.attempt;
+            memory.current->started_at = event.at;
+            break;
+        case EventKind::kSucceeded: FoldSucceeded(memory, event); break;
+        case EventKind::kFailed: Finish(memory, RunState::kFailed, event); break;
+        case EventKind::kRetry:
+            memory.current->state = RunState::kWaitingRetry;
+            memory.current->error = event.error;
+            memory.retry_at = event.retry_at;
+            break;
+        case EventKind::kCancelled: Finish(memory, RunState::kCancelled, event); break;
+    }
+}
+
+std::map<std::string, std::string> InputVersions(const State& state, const TaskSpec& spec) {
+    std::map<std::string, std::string> versions;
+    for (const std::string& input : spec.inputs) {
+        const TaskSpec* producer = ProducerOf(state, input);
+        if (producer) versions[input] = MemoryOf(state, producer->id).version;
+    }
+    return versions;
+}
+
+std::string DueReason(const State& state, const std::string& task, Timestamp now) {
+    const TaskSpec& spec = state.specs.at(task);
+    const TaskMemory& memory = MemoryOf(state, task);
+    if (!memory.queued_at) return "first run";
+    if (memory.tried_fingerprint != spec.fingerprint) return "definition";
+    if (memory.outside_new) return "new data outside";
+    if (spec.every && now >= *memory.queued_at + *spec.every) return "schedule";
+    for (const auto& [dataset, version] : InputVersions(state, spec)) {
+        auto seen = memory.tried_inputs.find(dataset);
+        bool is_new = seen == memory.tried_inputs.end() || seen->second != version;
+        if (is_new && !version.empty()) return "new data in " + dataset;
+    }
+    return "";
+}
+
+std::optional<Timestamp> NextDue(const State& state, const std::string& task) {
+    const TaskSpec& spec = state.specs.at(task);
+    const TaskMemory& memory = MemoryOf(state, task);
+    if (memory.current && memory.current->state == RunState::kWaitingRetry) return memory.retry_at;
+    if (spec.every && memory.queued_at) return *memory.queued_at + *spec.every;
+    return std::nullopt;
+}
+
+Decisions Decide(const State& state, Timestamp now) {
+    Decisions decisions;
+    std::set<std::string> moving = MovingTasks(state, now);
+    for (const std::string& task : state.order) {
+        const TaskMemory& memory = MemoryOf(state, task);
+        if (std::optional<Timestamp> due = NextDue(state, task); due && *due > now) {
+            decisions.wake_at = std::min(decisions.wake_at.value_or(*due), *due);
+        }
+        if (memory.current && memory.current->state == RunState::kRunning) continue;
+        if (memory.current) {
+            bool ready = memory.current->state == RunState::kQueued || memory.retry_at <= now;
+            // A run asked for by hand before its inputs ever delivered is started all the same: it fails and says so.
+            Obstacle obstacle = ObstacleOf(state, task, moving);
+            bool waits = obstacle.Holds() && !obstacle.never_delivered;
+            if (ready && !waits) decisions.start.push_back(task);
+            continue;
+        }
+        std::string reason = DueReason(state, task, now);
+        if (!reason.empty() && !ObstacleOf(state, task, moving).Holds()) decisions.queue.push_back({task, reason});
+    }
+    return decisions;
+}
+
+std::string Why(const State& state, const std::string& task, Timestamp now) {
+    const TaskSpec& spec = state.specs.at(task);
+    const TaskMemory& memory = MemoryOf(state, task);
+    std::set<std::string> moving = MovingTasks(state, now);
+    if (memory.current) {
+        const Run& run = *memory.current;
+        if (run.state == RunState::kRunning) return fmt::format("it is running (run {}, {})", run.id, run.trigger);
+        if (run.state == RunState::kWaitingRetry) {
+            return fmt::format("run {} failed and is tried again at {}: {}", run.id, FormatTime(memory.retry_at),
+                               run.error);
+        }
+        std::string obstacle = ObstacleOf(state, task, moving).text;
+        return fmt::format("run {} is queued and {}", run.id, obstacle.empty() ? "waits for a free place" : obstacle);
+    }
+    std::string reason = DueReason(state, task, now);
+    if (!reason.empty()) {
+        std::string obstacle = ObstacleOf(state, task, moving).text;
+        return fmt::format("it is due ({}) {}", reason, obstacle.empty() ? "and starts at once" : "but " + obstacle);
+    }
+    if (memory.last && memory.last->state == RunState::kFailed) {
+        return fmt::format("run {} failed and nothing has changed since: {}; mend it, then `tarn run {}`",
+                           memory.last->id, memory.last->error, task);
+    }
+    if (memory.last && memory.last->state == RunState::kCancelled) {
+        return fmt::format("run {} was cancelled and nothing has changed since; `tarn run {}` runs it", memory.last->id,
+                           task);
+    }
+    std::string since = memory.success_at ? FormatTime(*memory.success_at) : "never";
+    if (spec.every && memory.queued_at) {
+        return fmt::format("it is fresh since {}; next at {}", since, FormatTime(*memory.queued_at + *spec.every));
+    }
+    return fmt::format("it is fresh since {}; it runs when one of its inputs changes or by hand", since);
+}
+
+}  // namespace tarn::orchestrator

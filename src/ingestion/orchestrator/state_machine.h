@@ -1,0 +1,88 @@
+// The pure part of the orchestrator: events in, state folded, decisions out. No clock, no IO, no threads.
+//
+// Every change of a run is an Event; State is the fold of all events over the current graph. Decide looks at the state
+// and the time and says which runs to queue or start; the orchestrator writes the event first, then acts.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "ingestion/orchestrator/orchestrator.h"
+
+namespace tarn::orchestrator {
+
+enum class EventKind : uint8_t { kQueued, kStarted, kSucceeded, kFailed, kRetry, kCancelled };
+std::string_view EventKindName(EventKind kind);
+Result<EventKind> EventKindOf(std::string_view name);
+
+struct Event {
+    EventKind kind = EventKind::kQueued;
+    int64_t run = 0;  // its number
+    std::string task;
+    Timestamp at;
+    std::string trigger;                                // queued
+    std::string fingerprint;                            // queued: of the definition then
+    std::map<std::string, std::string> input_versions;  // queued: seen then; succeeded: really read
+    int attempt = 1;                                    // started
+    bool changed = false;                               // succeeded
+    std::string version;                                // succeeded
+    int64_t rows = -1;                                  // succeeded
+    std::vector<std::string> warnings;                  // succeeded
+    std::string error;                                  // failed, retry
+    Timestamp retry_at;                                 // retry
+};
+Json ToJson(const Event& event);
+Result<Event> EventFromJson(const Json& json);
+
+// What is remembered of a task between its runs.
+struct TaskMemory {
+    std::optional<Run> current;
+    std::optional<Run> last;
+    Timestamp retry_at;
+    std::string tried_fingerprint;                             // of the last run, however it ended
+    std::map<std::string, std::string> tried_inputs;           // likewise
+    std::string version;                                       // of the last success
+    std::optional<Timestamp> success_at;
+    std::optional<Timestamp> queued_at;                        // of the last run
+    bool outside_new = false;                                  // a look at the outside found something
+};
+
+struct State {
+    std::map<std::string, TaskSpec> specs;
+    std::vector<std::string> order;                 // task ids, inputs before what reads them
+    std::map<std::string, std::string> producer;    // dataset -> task id
+    std::map<std::string, TaskMemory> memory;       // also of tasks that are gone, until pruned
+    int64_t last_run = 0;
+};
+
+// Puts a graph into the state. kInvalidArgument naming the members of a circle, or two tasks making one dataset.
+Status SetGraph(State& state, std::vector<TaskSpec> specs);
+void Fold(State& state, const Event& event);
+
+struct Decisions {
+    struct ToQueue {
+        std::string task;
+        std::string trigger;
+    };
+    std::vector<ToQueue> queue;       // due, nothing in its way
+    std::vector<std::string> start;   // tasks whose current run (queued or waiting for its retry) can start now
+    std::optional<Timestamp> wake_at; // the next schedule or retry
+};
+Decisions Decide(const State& state, Timestamp now);
+
+// The versions of a task's inputs as the state knows them now.
+std::map<std::string, std::string> InputVersions(const State& state, const TaskSpec& spec);
+// One sentence for people: why the task is not running now (or that it is).
+std::string Why(const State& state, const std::string& task, Timestamp now);
+// Due now: by definition, schedule, new input or outside. Empty: not due.
+std::string DueReason(const State& state, const std::string& task, Timestamp now);
+std::optional<Timestamp> NextDue(const State& state, const std::string& task);
+bool IsActive(const TaskMemory& memory);
+
+}  // namespace tarn::orchestrator
