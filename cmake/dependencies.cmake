@@ -82,7 +82,7 @@ endforeach()
 add_library(dep_sqlite STATIC ${TARN_DEPS_DIR}/sqlite/sqlite3.c)
 add_library(dep::sqlite ALIAS dep_sqlite)
 target_include_directories(dep_sqlite SYSTEM INTERFACE ${TARN_DEPS_DIR}/sqlite)
-target_compile_options(dep_sqlite PRIVATE -w -O2 -g0)
+target_compile_options(dep_sqlite PRIVATE -w -O2 -g0 -fno-sanitize=undefined)
 target_compile_definitions(dep_sqlite PRIVATE
     SQLITE_THREADSAFE=1 SQLITE_DQS=0 SQLITE_TEMP_STORE=2 SQLITE_DEFAULT_FOREIGN_KEYS=1 SQLITE_DEFAULT_MEMSTATUS=0
     SQLITE_ENABLE_FTS5 SQLITE_ENABLE_JSON1 SQLITE_ENABLE_COLUMN_METADATA SQLITE_ENABLE_MATH_FUNCTIONS

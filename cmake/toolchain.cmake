@@ -15,8 +15,11 @@ string(TOLOWER ${CMAKE_BUILD_TYPE} type)
 if(NOT DEFINED flags_${type})
     message(FATAL_ERROR "CMAKE_BUILD_TYPE is dev, release, asan or tsan, not ${CMAKE_BUILD_TYPE}")
 endif()
-string(APPEND CMAKE_CXX_FLAGS " ${flags_${type}}")
-string(APPEND CMAKE_C_FLAGS " ${flags_${type}}")
+# These replace CMake's own flags for a type of that name. NDEBUG stays undefined: a library's broken invariant ends the
+# program rather than corrupting what it holds.
+string(TOUPPER ${CMAKE_BUILD_TYPE} upper)
+set(CMAKE_CXX_FLAGS_${upper} ${flags_${type}})
+set(CMAKE_C_FLAGS_${upper} ${flags_${type}})
 
 # Paths in the program are relative to the project, whatever the build folder is called; this also lets ccache share
 # objects between build folders.
