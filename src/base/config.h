@@ -53,13 +53,15 @@ struct ConfigKeyDoc {
     std::string description;
 };
 
-class ConfigNode;  // a parsed YAML value with its place; base/config.cc
+class ConfigNode;  // a parsed YAML value with its place; base/config_node.h
 
 // One mapping being read (or described). Keys that no call named are reported when the binder is closed.
 class ConfigBinder {
   public:
     struct State;
-    explicit ConfigBinder(std::shared_ptr<State> state);  // shared with the binders of nested mappings
+    explicit ConfigBinder(std::unique_ptr<State> state);
+    ConfigBinder(const ConfigBinder&) = delete;
+    ConfigBinder& operator=(const ConfigBinder&) = delete;
     ~ConfigBinder();
 
     enum class Need : uint8_t { kOptional, kRequired };
@@ -79,6 +81,7 @@ class ConfigBinder {
         if (!Has(name) && !describing()) return Touch(name);
         T inner = value.value_or(T());
         Key(name, inner, doc);
+        if (!value && describing()) ForgetDefault();
         if (Has(name)) value = std::move(inner);
     }
     // One of the words; an enum is mapped by the caller.
@@ -93,10 +96,10 @@ class ConfigBinder {
     }
     template <typename T>
     void Section(std::string_view name, std::optional<T>& value, std::string_view doc) {
-        bool present = Has(name);
+        if (!Has(name) && !describing()) return Touch(name);
         T inner_value{};
         Nested(name, doc, [&](ConfigBinder& inner) { Bind(inner, inner_value); });
-        if (present) value = std::move(inner_value);
+        if (Has(name)) value = std::move(inner_value);
     }
     // A mapping from names to T (its docs stand under "<name>").
     template <typename T>
@@ -120,14 +123,18 @@ class ConfigBinder {
 
   private:
     void Touch(std::string_view name);
+    void ForgetDefault();  // of the key described last: it has none
     void Nested(std::string_view name, std::string_view doc, const std::function<void(ConfigBinder&)>& bind);
     void NestedMap(std::string_view name, std::string_view doc,
                    const std::function<void(const std::string&, ConfigBinder&)>& bind);
     void NestedList(std::string_view name, std::string_view doc, const std::function<void(ConfigBinder&)>& bind);
-    std::shared_ptr<State> state_;
+    std::unique_ptr<State> state_;
 };
 
-// Reads `text` (at most 1 MiB, no aliases bombs) of `file` into `bind`; `first_line` is added for YAML that stands
+// YAML's traps are closed: a plain `NO` or `1.10` is text where text is wanted, a quoted "8080" is never a number, a
+// number never begins with 0, anchors, aliases, tags, second documents and repeated keys are refused.
+//
+// Reads `text` (at most 1 MiB, 32 levels) of `file` into `bind`; `first_line` is added for YAML that stands
 // inside another file (the header of a SQL file). Returns all issues; empty means good.
 std::vector<ConfigIssue> ReadConfig(std::string_view text, const std::string& file, int first_line,
                                     const std::function<void(ConfigBinder&)>& bind);
