@@ -6,7 +6,7 @@
 #include <atomic>
 #include <thread>
 
-#include "metadata/test_store.h"
+#include "metadata/store_for_test.h"
 
 namespace tarn::metadata {
 namespace {

@@ -1,0 +1,213 @@
+// What only the embedded store promises: encryption, group commit, and surviving kill -9 and failing disks.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/wait.h>
+
+#include <fstream>
+#include <thread>
+
+#include "metadata/metadata.h"
+#include "metadata/store_for_test.h"
+
+namespace tarn::metadata {
+namespace {
+
+constexpr std::string_view kKey = "0123456789abcdef0123456789abcdef";
+const std::vector<Migration> kMigrations{{1, "CREATE TABLE rows (id INTEGER PRIMARY KEY, line TEXT)"}};
+
+std::unique_ptr<Database> Open(const std::string& path, Metrics* metrics = nullptr) {
+    auto database = Database::OpenSqlite(SystemEnv(), path, Secret(kKey), {.metrics = metrics});
+    EXPECT_TRUE(database.ok()) << database.error().ToString();
+    EXPECT_TRUE((*database)->Migrate("rows", kMigrations).ok());
+    return std::move(database).value();
+}
+
+Status Insert(Database& database, int64_t id, const std::string& line = "") {
+    return database.Write([&](Transaction& transaction) -> Status {
+        TRY(transaction.Execute("INSERT INTO rows VALUES ($1, $2)", {id, line}));
+        return Ok();
+    });
+}
+
+std::string FileContent(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(SqliteTest, NothingReadableIsInItsFiles) {
+    TestDirectory directory;
+    auto database = Open(directory.path() + "/m.db");
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(Insert(*database, i, "canary-in-the-mine").ok());
+    int files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+        std::string content = FileContent(entry.path());
+        EXPECT_EQ(content.find("canary"), std::string::npos) << entry.path();
+        EXPECT_EQ(content.find("SQLite format"), std::string::npos) << entry.path();
+        EXPECT_EQ(entry.status().permissions() & std::filesystem::perms(077), std::filesystem::perms::none);
+        ++files;
+    }
+    EXPECT_EQ(files, 3);  // the database, its log, the log's index (hash tables of page numbers)
+}
+
+TEST(SqliteTest, AWrongKeyIsRefusedAndHarmsNothing) {
+    TestDirectory directory;
+    Open(directory.path() + "/m.db");
+    auto wrong = Database::OpenSqlite(SystemEnv(), directory.path() + "/m.db",
+                                      Secret(std::string_view("another key of thirty-two bytes!")));
+    ASSERT_FALSE(wrong.ok());
+    EXPECT_EQ(wrong.error().code(), ErrorCode::kCorruption) << wrong.error().ToString();
+    auto short_key = Database::OpenSqlite(SystemEnv(), directory.path() + "/m.db", Secret(std::string_view("short")));
+    EXPECT_EQ(short_key.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_TRUE(Insert(*Open(directory.path() + "/m.db"), 1).ok());
+}
+
+TEST(SqliteTest, AChangedByteIsFound) {
+    TestDirectory directory;
+    std::string path = directory.path() + "/m.db";
+    {
+        auto database = Open(path);
+        for (int i = 0; i < 1000; ++i) ASSERT_TRUE(Insert(*database, i, std::string(100, 'x')).ok());
+    }
+    {
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(5 * 4096 + 77);
+        file.put('\x5a');
+    }
+    auto database = Database::OpenSqlite(SystemEnv(), path, Secret(kKey));
+    bool found = !database.ok() || (*database)->CheckIntegrity().error().code() == ErrorCode::kCorruption;
+    EXPECT_TRUE(found);
+}
+
+TEST(SqliteTest, WritesThatWaitShareACommit) {
+    TestDirectory directory;
+    Metrics metrics;
+    auto database = Open(directory.path() + "/m.db", &metrics);
+    int64_t commits_before = metrics.GetCounter("tarn_metadata_commits_total", "").value();
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 16; ++i) {
+        threads.emplace_back([&, i] {
+            for (int k = 0; k < 20; ++k) EXPECT_TRUE(Insert(*database, i * 100 + k).ok());
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    int64_t commits = metrics.GetCounter("tarn_metadata_commits_total", "").value() - commits_before;
+    EXPECT_EQ(database->Query("SELECT count(*) FROM rows")->at(0)[0].integer(), 320);
+    EXPECT_LT(commits, 160);
+}
+
+TEST(SqliteTest, AWriteInsideOfAWriteIsRefused) {
+    TestDirectory directory;
+    auto database = Open(directory.path() + "/m.db");
+    Status status = database->Write([&](Transaction&) { return Insert(*database, 1); });
+    EXPECT_EQ(status.error().code(), ErrorCode::kInternal);
+}
+
+TEST(SqliteTest, TheLogIsCopiedBackAndStartsAnew) {
+    TestDirectory directory;
+    auto database = Open(directory.path() + "/m.db");
+    for (int round = 0; round < 200; ++round) {
+        Status status = database->Write([&](Transaction& transaction) -> Status {
+            for (int i = 0; i < 20; ++i) {
+                TRY(transaction.Execute("INSERT INTO rows (line) VALUES ($1)", {std::string(4000, 'x')}));
+            }
+            return Ok();
+        });
+        ASSERT_TRUE(status.ok());
+    }
+    EXPECT_GT(std::filesystem::file_size(directory.path() + "/m.db"), 10'000'000u);
+    EXPECT_LT(std::filesystem::file_size(directory.path() + "/m.db-wal"), 9'000'000u);
+}
+
+// The child writes and tells each id that was answered Ok; after kill -9 all of those must be there.
+[[noreturn]] void WriteUntilKilled(const std::string& path, int pipe) {
+    auto database = Open(path);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&, i] {
+            for (int64_t id = i;; id += 4) {
+                if (Insert(*database, id).ok() && write(pipe, &id, sizeof(id)) < 0) _exit(1);
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    _exit(0);
+}
+
+TEST(SqliteTest, WhatWasAnsweredSurvivesAKill) {
+    for (int round = 0; round < 3; ++round) {
+        TestDirectory directory;
+        std::string path = directory.path() + "/m.db";
+        int ends[2];
+        ASSERT_EQ(pipe(ends), 0);
+        pid_t child = fork();
+        if (child == 0) WriteUntilKilled(path, ends[1]);
+        close(ends[1]);
+        std::vector<int64_t> answered;
+        int64_t id = 0;
+        while (answered.size() < 200u + 50 * round && read(ends[0], &id, sizeof(id)) == sizeof(id)) {
+            answered.push_back(id);
+        }
+        kill(child, SIGKILL);
+        while (read(ends[0], &id, sizeof(id)) == sizeof(id)) answered.push_back(id);
+        close(ends[0]);
+        waitpid(child, nullptr, 0);
+        auto database = Open(path);
+        EXPECT_TRUE(database->CheckIntegrity().ok());
+        for (int64_t each : answered) {
+            auto rows = database->Query("SELECT id FROM rows WHERE id = $1", {each});
+            ASSERT_EQ(rows->size(), 1u) << "acknowledged row " << each << " is gone";
+        }
+    }
+}
+
+// Stands in for pwrite in SQLite's own table of system calls.
+std::atomic<int> failing_errno = 0;
+ssize_t FailingPwrite(int file, const void* bytes, size_t size, off_t offset) {
+    if (failing_errno != 0) {
+        errno = failing_errno;
+        return -1;
+    }
+    return pwrite(file, bytes, size, offset);
+}
+
+class FailingDiskTest : public testing::Test {
+  protected:
+    void SetUp() override { Replace(reinterpret_cast<sqlite3_syscall_ptr>(&FailingPwrite)); }
+    void TearDown() override {
+        failing_errno = 0;
+        Replace(nullptr);
+    }
+    static void Replace(sqlite3_syscall_ptr call) {
+        sqlite3_vfs* files = sqlite3_vfs_find("unix");
+        for (const char* name : {"pwrite", "pwrite64"}) files->xSetSystemCall(files, name, call);
+    }
+};
+
+TEST_F(FailingDiskTest, AFullDiskRefusesUntilThereIsRoom) {
+    TestDirectory directory;
+    auto database = Open(directory.path() + "/m.db");
+    failing_errno = ENOSPC;
+    EXPECT_EQ(Insert(*database, 1).error().code(), ErrorCode::kResourceExhausted);
+    failing_errno = 0;
+    EXPECT_TRUE(Insert(*database, 2).ok());
+    EXPECT_EQ(database->Query("SELECT id FROM rows")->at(0)[0].integer(), 2);
+}
+
+TEST_F(FailingDiskTest, AFailedCommitEndsWritingUntilRestart) {
+    TestDirectory directory;
+    auto database = Open(directory.path() + "/m.db");
+    ASSERT_TRUE(Insert(*database, 1).ok());
+    failing_errno = EIO;
+    EXPECT_EQ(Insert(*database, 2).error().code(), ErrorCode::kIo);
+    failing_errno = 0;
+    EXPECT_EQ(Insert(*database, 3).error().code(), ErrorCode::kIo);
+    EXPECT_EQ(database->Query("SELECT count(*) FROM rows")->at(0)[0].integer(), 1);
+    database.reset();
+    database = Open(directory.path() + "/m.db");
+    EXPECT_TRUE(Insert(*database, 3).ok());
+}
+
+}  // namespace
+}  // namespace tarn::metadata
