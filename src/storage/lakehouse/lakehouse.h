@@ -76,6 +76,8 @@ struct WriteRequest {
     int64_t transaction_version = -1;
     Json commit_info;               // goes into commitInfo: run, input versions
     std::string run_id;
+    std::map<std::string, int64_t> pinned;  // as engine::SessionOptions: versions of the inputs
+    std::string default_schema = "main";    // what an unqualified name in `sql` means
     // Called with the result as a relation named `result` in schema temp_input before the commit (checks); an error
     // means that nothing is published.
     std::function<Status(engine::Session& session, const engine::Relation& result)> before_commit;
