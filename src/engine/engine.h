@@ -14,6 +14,7 @@
 //   while (auto chunk = TRY(result->Next())) { ... chunk->Text(0, 0) ... }
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -157,6 +158,8 @@ struct SessionOptions {
     std::string default_schema = "main";
     bool trusted = false;  // SQL written by us (flows' plumbing, checkpoints): file functions on tarn:// are allowed
     std::string time_zone = "UTC";
+    // "schema.name" -> version that the name means where the text has no AT clause: flows read pinned inputs.
+    std::map<std::string, int64_t> pinned;
 };
 
 class Session {

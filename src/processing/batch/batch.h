@@ -44,7 +44,8 @@ struct TableDefinition {
     std::string sql;
     std::string file;
     int sql_line = 1;
-    std::vector<engine::TableRead> reads;
+    std::vector<engine::TableRead> reads;   // schema filled in
+    std::vector<int64_t> read_positions;    // 1-based characters in sql
 };
 
 struct BatchDependencies {

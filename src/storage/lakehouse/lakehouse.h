@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/env.h"
+#include "base/executor.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -78,6 +79,7 @@ struct WriteRequest {
     std::string run_id;
     std::map<std::string, int64_t> pinned;  // as engine::SessionOptions: versions of the inputs
     std::string default_schema = "main";    // what an unqualified name in `sql` means
+    std::optional<CancelToken> cancel;      // ends the query with kCancelled
     // Called with the result as a relation named `result` in schema temp_input before the commit (checks); an error
     // means that nothing is published.
     std::function<Status(engine::Session& session, const engine::Relation& result)> before_commit;

@@ -1,0 +1,172 @@
+#include "processing/batch/batch.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/crypto.h"
+#include "base/text.h"
+#include "processing/batch/table_file.h"
+#include "processing/batch/table_task.h"
+
+namespace tarn::batch {
+namespace {
+
+using orchestrator::TaskKind;
+using orchestrator::TaskOutcome;
+using orchestrator::TaskRun;
+using orchestrator::TaskSpec;
+
+// "source:registry.planes" -> {"registry", "planes"}.
+std::pair<std::string, std::string> NamesOf(const std::string& task) {
+    std::string names = task.substr(task.find(':') + 1);
+    size_t dot = names.find('.');
+    return {names.substr(0, dot), names.substr(dot + 1)};
+}
+
+class SourceTask : public TaskKind {
+  public:
+    explicit SourceTask(BatchDependencies& dependencies) : dependencies_(dependencies) {}
+    Result<TaskOutcome> Run(TaskRun& run) override {
+        auto [source, stream] = NamesOf(run.spec().id);
+        auto progress = [&](const connectors::LoadProgress& at) { run.Progress(at.note, at.rows); };
+        connectors::LoadOutcome load = TRY(dependencies_.connectors.Load(
+            security::Principal::System("ingestion"), source, stream, run.run_id(), run.cancel(), progress));
+        TaskOutcome outcome;
+        outcome.changed = load.changed;
+        outcome.rows = load.rows;
+        outcome.version = TRY(CurrentVersion(run.spec()));
+        outcome.warnings = load.warnings;
+        std::string what = load.changed ? fmt::format("load {}: {} rows, {} in {} objects", load.load, load.rows,
+                                                      FormatSize(load.bytes), load.objects)
+                                        : "nothing new";
+        run.Write(what);
+        for (const std::string& warning : load.warnings) run.Write("warning: " + warning);
+        return outcome;
+    }
+    Result<bool> HasNew(const TaskSpec& spec) override {
+        auto [source, stream] = NamesOf(spec.id);
+        return dependencies_.connectors.HasNew(source, stream);
+    }
+    Result<std::string> CurrentVersion(const TaskSpec& spec) override {
+        auto [source, stream] = NamesOf(spec.id);
+        auto versions = TRY(dependencies_.connectors.AsProvider().Versions("raw_" + source, stream, 1));
+        return versions.empty() ? std::string() : versions[0].version;
+    }
+
+  private:
+    BatchDependencies& dependencies_;
+};
+
+class FlowBatch : public Batch {
+  public:
+    explicit FlowBatch(BatchDependencies dependencies)
+        : dependencies_(dependencies), source_task_(dependencies_),
+          table_task_(MakeTableTask(dependencies_, [this](const std::string& name) { return Find(name); })) {}
+
+    workspace::Kind WorkspaceKind() override {
+        workspace::Kind kind;
+        kind.name = "table";
+        kind.folder = "use_cases/*";
+        kind.suffix = ".sql";
+        kind.description = "A derivative: one SELECT, kept as the Delta table <use_case>.<file>.";
+        kind.keys = TableKeys();
+        kind.parse = [this](workspace::Definition& definition, workspace::Issues& issues) {
+            ParseTableFile(dependencies_.engine, definition, issues);
+        };
+        kind.validate = ValidateTables;
+        kind.activate = [this](const std::vector<workspace::Definition>& all) { return Activate(all); };
+        return kind;
+    }
+    TaskKind& AsTableTask() override { return *table_task_; }
+    TaskKind& AsSourceTask() override { return source_task_; }
+    std::vector<TableDefinition> Tables() const override {
+        std::lock_guard lock(mutex_);
+        return tables_;
+    }
+    std::vector<TaskSpec> Tasks() const override {
+        std::lock_guard lock(mutex_);
+        return tasks_;
+    }
+
+  private:
+    Status Activate(const std::vector<workspace::Definition>& all);
+    std::optional<TableDefinition> Find(const std::string& name) const {
+        std::lock_guard lock(mutex_);
+        auto found = std::find_if(tables_.begin(), tables_.end(), [&](const TableDefinition& table) {
+            return table.schema + "." + table.name == name;
+        });
+        return found == tables_.end() ? std::nullopt : std::optional(*found);
+    }
+
+    BatchDependencies dependencies_;
+    SourceTask source_task_;
+    std::unique_ptr<TaskKind> table_task_;
+    mutable std::mutex mutex_;  // guards the two below
+    std::vector<TableDefinition> tables_;
+    std::vector<TaskSpec> tasks_;
+};
+
+void AddStreams(const workspace::Definition& definition, const connectors::SourceDefinition& source,
+                std::vector<TaskSpec>& tasks) {
+    for (const auto& [name, stream] : source.streams) {
+        TaskSpec spec;
+        spec.id = fmt::format("source:{}.{}", source.name, name);
+        spec.kind = "source";
+        spec.dataset = fmt::format("raw_{}.{}", source.name, name);
+        spec.file = definition.file;
+        spec.every = stream.every ? stream.every : source.every;
+        // Of the source and this stream, not of the file: a new stream does not load the others again.
+        Json text = {source.kind, source.settings, stream.settings, stream.cursor, stream.key};
+        spec.fingerprint = Sha256Hex(AsBytes(DumpJson(text)));
+        spec.retries = source.retries;
+        spec.timeout = source.timeout;
+        tasks.push_back(std::move(spec));
+    }
+}
+
+TaskSpec TableSpec(const workspace::Definition& definition, const TableDefinition& table) {
+    TaskSpec spec;
+    spec.dataset = table.schema + "." + table.name;
+    spec.id = "table:" + spec.dataset;
+    spec.kind = "table";
+    spec.file = definition.file;
+    spec.every = table.every;
+    spec.fingerprint = definition.hash;
+    for (const engine::TableRead& read : table.reads) {
+        std::string input = read.schema + "." + read.name;
+        bool seen = std::find(spec.inputs.begin(), spec.inputs.end(), input) != spec.inputs.end();
+        if (!seen) spec.inputs.push_back(input);
+    }
+    return spec;
+}
+
+Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
+    std::vector<TableDefinition> tables;
+    std::vector<TaskSpec> tasks;
+    for (const workspace::Definition& definition : all) {
+        if (const auto* source = std::any_cast<connectors::SourceDefinition>(&definition.value)) {
+            AddStreams(definition, *source, tasks);
+        } else if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
+            tables.push_back(*table);
+            tasks.push_back(TableSpec(definition, *table));
+        }
+    }
+    {
+        // First, so that a task that starts at once finds its definition.
+        std::lock_guard lock(mutex_);
+        tables_ = std::move(tables);
+        tasks_ = tasks;
+    }
+    return dependencies_.orchestrator.SetTasks(std::move(tasks));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Batch>> Batch::Create(BatchDependencies dependencies) {
+    auto batch = std::make_unique<FlowBatch>(dependencies);
+    dependencies.orchestrator.RegisterKind("source", batch->AsSourceTask());
+    dependencies.orchestrator.RegisterKind("table", batch->AsTableTask());
+    return std::unique_ptr<Batch>(std::move(batch));
+}
+
+}  // namespace tarn::batch

@@ -1,0 +1,248 @@
+#include "processing/batch/table_file.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+
+namespace tarn::batch {
+namespace {
+
+struct ColumnDoc {
+    std::string description;
+    std::vector<std::string> tags;
+};
+void Bind(ConfigBinder& binder, ColumnDoc& column) {
+    binder.Key("description", column.description, "What the column means.");
+    binder.Key("tags", column.tags, "Tags that policies refer to.");
+}
+
+struct CheckDoc {
+    std::vector<std::string> not_null;
+    std::vector<std::string> unique;
+    std::string rows;
+    std::string expression;
+    std::string severity = "error";
+};
+void Bind(ConfigBinder& binder, CheckDoc& check) {
+    binder.Key("not_null", check.not_null, "Columns that have a value in every row.");
+    binder.Key("unique", check.unique, "Columns that together differ in every row.");
+    binder.Key("rows", check.rows, "Comparison that the number of rows satisfies, as \">= 300000\".");
+    binder.Key("expression", check.expression, "SQL condition that every row satisfies.");
+    binder.Choice("severity", check.severity, {"error", "warn"}, "A failed check publishes nothing, or only warns.");
+    int kinds = !check.not_null.empty() + !check.unique.empty() + !check.rows.empty() + !check.expression.empty();
+    if (kinds != 1 && !binder.describing()) {
+        binder.Report("", "a check has one of not_null, unique, rows, expression");
+    }
+}
+
+struct Header {
+    std::string description;
+    std::string owner;
+    std::vector<std::string> tags;
+    std::string keep = "full";
+    std::vector<std::string> key;
+    std::string since;
+    bool delete_missing = false;
+    std::map<std::string, ColumnDoc> columns;
+    std::vector<CheckDoc> checks;
+    std::optional<Duration> every;
+};
+
+void CheckKeep(ConfigBinder& binder, const Header& header) {
+    if (header.keep == "merge" && header.key.empty()) {
+        binder.Report("keep", "keep: merge needs `key: [columns]`, by which rows are found again");
+    }
+    if (header.keep == "append" && header.since.empty()) {
+        binder.Report("keep", "keep: append needs `since: column`: rows greater than the largest stored are added");
+    }
+    if (header.keep != "merge" && header.delete_missing) {
+        binder.Report("delete_missing", "delete_missing goes with keep: merge");
+    }
+    if (header.keep != "append" && !header.since.empty()) binder.Report("since", "since goes with keep: append");
+}
+
+void Bind(ConfigBinder& binder, Header& header) {
+    binder.Key("description", header.description, "What a row of the table is.");
+    binder.Key("owner", header.owner, "Who answers for it.");
+    binder.Key("tags", header.tags, "Tags of the table.");
+    binder.Choice("keep", header.keep, {"full", "append", "merge"},
+                  "full replaces the table, append adds rows newer by `since`, merge upserts by `key`.");
+    binder.Key("key", header.key, "Columns that identify a row (keep: merge).");
+    binder.Key("since", header.since, "Column that grows (keep: append).");
+    binder.Key("delete_missing", header.delete_missing, "Merge deletes rows whose key is not in the result.");
+    binder.Map("columns", header.columns, "Descriptions and tags by column.");
+    binder.List("checks", header.checks, "What must hold before a version is published.");
+    binder.Key("every", header.every, "Runs at least this often, besides on new data.");
+    binder.NotYet("cache", "the serving cache comes with a later version of Tarn; take it out");
+    binder.NotYet("declassify", "comes with tags and masks in a later version of Tarn; take it out");
+    if (!binder.describing()) CheckKeep(binder, header);
+}
+
+Check ToCheck(const CheckDoc& doc) {
+    Check check;
+    check.severity = doc.severity;
+    if (!doc.not_null.empty()) check.kind = "not_null", check.columns = doc.not_null;
+    else if (!doc.unique.empty()) check.kind = "unique", check.columns = doc.unique;
+    else if (!doc.rows.empty()) check.kind = "rows", check.condition = doc.rows;
+    else check.kind = "expression", check.condition = doc.expression;
+    return check;
+}
+
+// A comparison with a whole number and nothing else, since it becomes part of a statement.
+bool IsRowsCondition(std::string_view text) {
+    size_t digits = text.find_first_of("0123456789");
+    if (digits == std::string_view::npos) return false;
+    std::string operation(Trim(text.substr(0, digits)));
+    std::string_view number = Trim(text.substr(digits));
+    static const std::set<std::string> kOperations = {">", ">=", "<", "<=", "=", "<>", "!="};
+    return kOperations.contains(operation) && number.find_first_not_of("0123456789_") == std::string_view::npos;
+}
+
+// 1-based line and column in the file of a 1-based character position in its SQL.
+ConfigIssue IssueAt(const TableDefinition& table, int64_t position, std::string message) {
+    ConfigIssue issue{table.file, table.sql_line, 1, std::move(message)};
+    int64_t end = std::min<int64_t>(position - 1, static_cast<int64_t>(table.sql.size()));
+    for (int64_t index = 0; index < end; ++index) {
+        bool newline = table.sql[static_cast<size_t>(index)] == '\n';
+        issue.line += newline ? 1 : 0;
+        issue.column = newline ? 1 : issue.column + 1;
+    }
+    return issue;
+}
+
+void FillFromHeader(const Header& header, TableDefinition& table, workspace::Definition& definition) {
+    definition.description = table.description = header.description;
+    definition.owner = header.owner;
+    definition.tags = header.tags;
+    table.keep = header.keep;
+    table.key = header.key;
+    table.since = header.since;
+    table.delete_missing = header.delete_missing;
+    table.every = header.every;
+    for (const auto& [name, doc] : header.columns) table.columns.push_back({name, "", true, doc.description});
+    for (const CheckDoc& check : header.checks) table.checks.push_back(ToCheck(check));
+}
+
+void AnalyzeSql(engine::Engine& engine, TableDefinition& table, workspace::Issues& issues) {
+    if (Trim(table.sql).empty()) {
+        issues.push_back({table.file, table.sql_line, 1, "there is no SELECT in this file"});
+        return;
+    }
+    Result<engine::QueryAnalysis> analysis = engine.Analyze(table.sql);
+    if (!analysis.ok()) {
+        issues.push_back(IssueAt(table, analysis.error().position().value_or(1), analysis.error().message()));
+        return;
+    }
+    table.reads = std::move(analysis->tables);
+    table.read_positions = std::move(analysis->table_positions);
+    // A name without a schema means the use case's own.
+    for (engine::TableRead& read : table.reads) {
+        if (read.schema.empty()) read.schema = table.schema;
+    }
+}
+
+struct Circle {
+    const std::map<std::string, const TableDefinition*>& tables;
+    workspace::Issues& issues;
+    std::vector<std::string> path;
+    std::set<std::string> done;
+
+    void Visit(const std::string& name) {
+        if (done.contains(name)) return;
+        const TableDefinition& table = *tables.at(name);
+        path.push_back(name);
+        for (size_t index = 0; index < table.reads.size(); ++index) {
+            std::string read = table.reads[index].schema + "." + table.reads[index].name;
+            if (!tables.contains(read)) continue;
+            auto open = std::find(path.begin(), path.end(), read);
+            if (open == path.end()) {
+                Visit(read);
+                continue;
+            }
+            std::vector<std::string> members(open, path.end());
+            members.push_back(read);
+            issues.push_back(IssueAt(table, table.read_positions[index],
+                                     "tables read each other in a circle: " + Join(members, " <- ")));
+        }
+        path.pop_back();
+        done.insert(name);
+    }
+};
+
+std::string UnknownName(const TableDefinition& table, const std::string& read, const std::vector<std::string>& known) {
+    std::string message = fmt::format("{}.{} reads {}, which nothing defines", table.schema, table.name, read);
+    std::string nearest = NearestWord(read, known);
+    return nearest.empty() ? message : message + fmt::format("; did you mean {}?", nearest);
+}
+
+void CheckRead(const TableDefinition& table, size_t index, const std::vector<std::string>& known,
+               workspace::Issues& issues) {
+    const engine::TableRead& read = table.reads[index];
+    std::string name = read.schema + "." + read.name;
+    int64_t position = index < table.read_positions.size() ? table.read_positions[index] : 1;
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+        issues.push_back(IssueAt(table, position, UnknownName(table, name, known)));
+    } else if (read.schema != table.schema && !read.schema.starts_with("raw_")) {
+        issues.push_back(IssueAt(table, position,
+                                 fmt::format("{}.{} reads {} of another use case: a use case reads raw data and its "
+                                             "own tables; imports come with a later version of Tarn",
+                                             table.schema, table.name, name)));
+    }
+}
+
+}  // namespace
+
+std::vector<ConfigKeyDoc> TableKeys() { return DescribeConfig<Header>(); }
+
+void ParseTableFile(engine::Engine& engine, workspace::Definition& definition, workspace::Issues& issues) {
+    TableDefinition table;
+    table.file = definition.file;
+    size_t dot = definition.name.find('.');
+    table.schema = definition.name.substr(0, dot);
+    table.name = definition.name.substr(dot + 1);
+    Result<workspace::SqlFile> parts = workspace::SplitSqlFile(definition.text);
+    if (!parts.ok()) {
+        issues.push_back({definition.file, 1, 1, parts.error().message()});
+        definition.value = std::move(table);
+        return;
+    }
+    Header header;
+    auto found = ReadConfig(parts->header, definition.file, parts->header_line,
+                            [&](ConfigBinder& binder) { Bind(binder, header); });
+    issues.insert(issues.end(), found.begin(), found.end());
+    FillFromHeader(header, table, definition);
+    for (const Check& check : table.checks) {
+        if (check.kind != "rows" || IsRowsCondition(check.condition)) continue;
+        issues.push_back({definition.file, parts->header_line, 0,
+                          fmt::format("checks: rows is a comparison with a number, as \">= 1000\", not \"{}\"",
+                                      check.condition)});
+    }
+    table.sql = parts->sql;
+    table.sql_line = parts->sql_line;
+    AnalyzeSql(engine, table, issues);
+    definition.value = std::move(table);
+}
+
+void ValidateTables(const std::vector<workspace::Definition>& all, workspace::Issues& issues) {
+    std::map<std::string, const TableDefinition*> tables;
+    std::vector<std::string> known;
+    for (const workspace::Definition& definition : all) {
+        if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
+            tables[table->schema + "." + table->name] = table;
+            known.push_back(table->schema + "." + table->name);
+        } else if (const auto* source = std::any_cast<connectors::SourceDefinition>(&definition.value)) {
+            for (const auto& [stream, unused] : source->streams) {
+                known.push_back("raw_" + source->name + "." + stream);
+            }
+        }
+    }
+    for (const auto& [name, table] : tables) {
+        for (size_t index = 0; index < table->reads.size(); ++index) CheckRead(*table, index, known, issues);
+    }
+    Circle circle{tables, issues, {}, {}};
+    for (const auto& [name, table] : tables) circle.Visit(name);
+}
+
+}  // namespace tarn::batch

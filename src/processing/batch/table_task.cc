@@ -1,0 +1,161 @@
+#include "processing/batch/table_task.h"
+
+#include <charconv>
+
+#include "base/text.h"
+#include "processing/batch/checks.h"
+
+namespace tarn::batch {
+namespace {
+
+using orchestrator::TaskOutcome;
+using orchestrator::TaskRun;
+using orchestrator::TaskSpec;
+using security::Principal;
+
+// The SELECT without what may follow it: it becomes part of other statements.
+std::string BareSelect(const std::string& sql) {
+    std::string_view text = Trim(sql);
+    while (!text.empty() && text.back() == ';') text = Trim(text.substr(0, text.size() - 1));
+    return std::string(text);
+}
+
+class TableTask : public orchestrator::TaskKind {
+  public:
+    TableTask(BatchDependencies& dependencies, FindTable find)
+        : dependencies_(dependencies), find_(std::move(find)) {}
+
+    Result<TaskOutcome> Run(TaskRun& run) override;
+    Result<bool> HasNew(const TaskSpec&) override { return false; }
+    Result<std::string> CurrentVersion(const TaskSpec& spec) override {
+        size_t dot = spec.dataset.find('.');
+        auto snapshot = dependencies_.lakehouse.Open(Principal::System("batch"),
+                                                     {spec.dataset.substr(0, dot), spec.dataset.substr(dot + 1)});
+        if (snapshot.ok()) return std::to_string(snapshot->version);
+        if (snapshot.error().code() == ErrorCode::kNotFound) return std::string();
+        return std::move(snapshot).error();
+    }
+
+  private:
+    using Versions = std::map<std::string, std::string>;
+    Result<Versions> PinInputs(const Principal& principal, const TableDefinition& table);
+    Result<std::string> SelectOf(const Principal& principal, const TableDefinition& table);
+    Result<lakehouse::WriteRequest> RequestOf(const Principal& principal, const TableDefinition& table, TaskRun& run,
+                                              const Versions& inputs);
+    void RecordLineage(const Principal& principal, const TableDefinition& table, TaskRun& run, const Versions& inputs,
+                       const lakehouse::WriteResult& result);
+
+    BatchDependencies& dependencies_;
+    FindTable find_;
+};
+
+// The versions that this run reads, decided once: the lineage, the log entry and the query agree.
+Result<TableTask::Versions> TableTask::PinInputs(const Principal& principal, const TableDefinition& table) {
+    Versions inputs;
+    for (const engine::TableRead& read : table.reads) {
+        std::string name = read.schema + "." + read.name;
+        if (inputs.contains(name)) continue;
+        inputs[name] = TRY(dependencies_.catalog.Describe(principal, read.schema, read.name)).version;
+    }
+    return inputs;
+}
+
+Result<std::string> TableTask::SelectOf(const Principal& principal, const TableDefinition& table) {
+    std::string sql = BareSelect(table.sql);
+    if (table.keep != "append") return sql;
+    auto stored = dependencies_.lakehouse.Open(principal, {table.schema, table.name});
+    if (!stored.ok() && stored.error().code() == ErrorCode::kNotFound) return sql;
+    TRY(std::move(stored));
+    std::string column = QuoteIdentifier(table.since);
+    std::string self = QuoteIdentifier(table.schema) + "." + QuoteIdentifier(table.name);
+    // An empty table has no largest value: then everything is new.
+    return fmt::format(
+        "SELECT * FROM (\n{0}\n) WHERE {1} > (SELECT max({1}) FROM {2}) OR (SELECT max({1}) FROM {2}) IS NULL", sql,
+        column, self);
+}
+
+Result<lakehouse::WriteRequest> TableTask::RequestOf(const Principal& principal, const TableDefinition& table,
+                                                     TaskRun& run, const Versions& inputs) {
+    lakehouse::WriteRequest request;
+    request.mode = table.keep == "merge"    ? lakehouse::WriteMode::kMerge
+                   : table.keep == "append" ? lakehouse::WriteMode::kAppend
+                                            : lakehouse::WriteMode::kOverwrite;
+    request.sql = TRY(SelectOf(principal, table));
+    request.key = table.key;
+    request.delete_missing = table.delete_missing;
+    request.description = table.description;
+    request.column_docs = table.columns;
+    request.transaction_application = fmt::format("tarn/{}.{}", table.schema, table.name);
+    request.transaction_version = run.number();
+    request.run_id = run.run_id();
+    request.default_schema = table.schema;
+    request.commit_info = {{"run", run.run_id()}, {"inputs", inputs}};
+    for (const auto& [name, version] : inputs) {
+        int64_t number = 0;
+        auto [end, failure] = std::from_chars(version.data(), version.data() + version.size(), number);
+        if (failure == std::errc() && end == version.data() + version.size()) request.pinned[name] = number;
+    }
+    return request;
+}
+
+void TableTask::RecordLineage(const Principal& principal, const TableDefinition& table, TaskRun& run,
+                              const Versions& inputs, const lakehouse::WriteResult& result) {
+    catalog::LineageRecord record;
+    record.schema = table.schema;
+    record.name = table.name;
+    record.version = std::to_string(result.version);
+    record.run_id = run.run_id();
+    for (const auto& [name, version] : inputs) {
+        size_t dot = name.find('.');
+        record.inputs.push_back({name.substr(0, dot), name.substr(dot + 1), version});
+    }
+    auto columns = dependencies_.engine.Lineage(principal, BareSelect(table.sql));
+    if (!columns.ok()) run.Write("warning: no column lineage: " + columns.error().message());
+    for (const engine::ColumnLineage& column : columns.ok() ? *columns : std::vector<engine::ColumnLineage>()) {
+        for (const auto& source : column.sources) {
+            std::string schema = source.schema.empty() ? table.schema : source.schema;
+            record.columns.push_back({column.column, schema, source.table, source.column});
+        }
+    }
+    Status recorded = dependencies_.catalog.RecordLineage(record);
+    // The inputs stand in the table's own log too, so nothing is lost for good.
+    if (!recorded.ok()) run.Write("warning: lineage was not recorded: " + recorded.error().message());
+}
+
+Result<TaskOutcome> TableTask::Run(TaskRun& run) {
+    std::optional<TableDefinition> table = find_(run.spec().dataset);
+    if (!table) return Error(ErrorCode::kNotFound, "{} is no longer in the workspace", run.spec().dataset);
+    Principal principal = Principal::System("batch");
+    Versions inputs = TRY(PinInputs(principal, *table));
+    for (const auto& [name, version] : inputs) run.Write(fmt::format("reads {} version {}", name, version));
+    lakehouse::WriteRequest request = TRY(RequestOf(principal, *table, run, inputs));
+    TaskOutcome outcome;
+    if (!table->checks.empty()) {
+        request.before_commit = [&](engine::Session& session, const engine::Relation&) {
+            run.Progress("checks", -1);
+            return RunChecks(session, *table, outcome.warnings);
+        };
+    }
+    request.cancel = run.cancel();
+    run.Progress("computing", -1);
+    lakehouse::WriteResult result = TRY(dependencies_.lakehouse.Write(principal, {table->schema, table->name}, request));
+    if (!result.skipped) RecordLineage(principal, *table, run, inputs, result);
+    outcome.changed = !result.skipped;
+    outcome.version = std::to_string(result.version);
+    outcome.rows = result.rows;
+    outcome.input_versions = inputs;
+    for (const std::string& warning : outcome.warnings) run.Write("warning: " + warning);
+    run.Write(result.skipped ? fmt::format("version {} is up to date", result.version)
+                             : fmt::format("version {}: {} rows (+{} ~{} -{}), {} written", result.version,
+                                           result.rows, result.rows_inserted, result.rows_updated,
+                                           result.rows_deleted, FormatSize(result.bytes_written)));
+    return outcome;
+}
+
+}  // namespace
+
+std::unique_ptr<orchestrator::TaskKind> MakeTableTask(BatchDependencies& dependencies, FindTable find) {
+    return std::make_unique<TableTask>(dependencies, std::move(find));
+}
+
+}  // namespace tarn::batch
