@@ -1,8 +1,8 @@
 #include "base/env.h"
 
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
+#include <filesystem>
 #include <set>
 
 namespace tarn {
@@ -50,9 +50,8 @@ TEST_F(EnvTest, CreateOptions) {
     EXPECT_EQ(files_.Create(Path("a"), {.exclusive = true}).error().code(), ErrorCode::kAlreadyExists);
     EXPECT_EQ(files_.Create(Path("a"), {}).value()->Size().value(), 1u);
     EXPECT_EQ(files_.Create(Path("a"), {.truncate = true}).value()->Size().value(), 0u);
-    struct stat info;
-    ASSERT_EQ(::stat(Path("a").c_str(), &info), 0);
-    EXPECT_EQ(info.st_mode & 0777, 0600u);
+    auto permissions = std::filesystem::status(Path("a")).permissions();
+    EXPECT_EQ(permissions, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
 }
 
 TEST_F(EnvTest, ErrorsHaveCodesAndPaths) {

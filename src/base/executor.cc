@@ -1,7 +1,5 @@
 #include "base/executor.h"
 
-#include <pthread.h>
-
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -21,7 +19,7 @@ class ThreadPool : public Executor {
             threads_.emplace_back([this] { Run(); });
             // The kernel takes 15 characters; a longer name is refused, so it is cut.
             std::string name = fmt::format("{}-{}", std::string_view(config_.name).substr(0, 11), i).substr(0, 15);
-            ::pthread_setname_np(threads_.back().native_handle(), name.c_str());
+            pthread_setname_np(threads_.back().native_handle(), name.c_str());
         }
     }
 

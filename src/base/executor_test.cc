@@ -6,6 +6,8 @@
 #include <future>
 #include <thread>
 
+#include "base/env.h"
+
 namespace tarn {
 namespace {
 
@@ -70,7 +72,7 @@ TEST(CancelToken, RemovingWaitsForTheRunningAction) {
     std::atomic<bool> finished = false;
     auto handle = token.OnCancel([&] {
         entered.set_value();
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        SystemEnv().clock().Sleep(std::chrono::milliseconds(20));
         finished = true;
     });
     std::thread canceller([&] { token.Cancel(); });

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <vector>
 
 namespace tarn {
 namespace {
@@ -25,6 +26,14 @@ TEST(Result, CarriesValueOrError) {
     EXPECT_EQ(Quarter(7).error().ToString(), "invalid_argument: first half: 7 is odd");
     EXPECT_EQ(**Boxed(4), 2);
     EXPECT_FALSE(Boxed(3).ok());
+}
+
+Result<std::vector<int>> Numbers() { return std::vector<int>{1, 2, 3}; }
+
+TEST(Result, RangeForOverATemporaryIsSafe) {
+    int sum = 0;
+    for (int number : Numbers().value()) sum += number;
+    EXPECT_EQ(sum, 6);
 }
 
 TEST(Error, KeepsHintCodeAndPosition) {
