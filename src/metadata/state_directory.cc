@@ -49,8 +49,23 @@ Result<std::string> ReadState(Env& env, const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<StateDirectory>> StateDirectory::Open(Env& env, const std::string& path) {
+Status CreateDirectoriesDurably(Env& env, const std::string& path) {
+    std::string existing = path;
+    while (!env.files().Exists(existing) && FolderOf(existing) != existing) existing = FolderOf(existing);
     TRY(env.files().CreateDirectories(path));
+    // An earlier start may have made folders and lost power, so those that exist are synced, too, as far up as we may:
+    // folders of others can be closed to us.
+    for (std::string folder = path; FolderOf(folder) != folder; folder = FolderOf(folder)) {
+        bool made = folder.size() > existing.size();
+        Status synced = env.files().SyncDirectory(FolderOf(folder));
+        if (!synced.ok() && made) return synced;
+        if (!synced.ok()) break;
+    }
+    return Ok();
+}
+
+Result<std::unique_ptr<StateDirectory>> StateDirectory::Open(Env& env, const std::string& path) {
+    TRY(CreateDirectoriesDurably(env, path));
     auto lock = env.files().Lock(path + "/" + kLockName);
     if (!lock.ok() && lock.error().code() == ErrorCode::kUnavailable) {
         return Error(ErrorCode::kUnavailable, "{} is in use by another running Tarn", path)

@@ -38,4 +38,7 @@ class StateDirectory {
     std::unique_ptr<FileLock> lock_;
 };
 
+// Makes what is missing of `path`, and its names durable: for folders whose loss in a power cut would hurt.
+Status CreateDirectoriesDurably(Env& env, const std::string& path);
+
 }  // namespace tarn::metadata
