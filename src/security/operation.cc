@@ -203,6 +203,7 @@ Status Dispatcher::State::RunBeforeLogin(AuditEvent event, Call& call, const std
 
 Status Dispatcher::State::RunAudited(AuditEvent event, Call& call, const std::function<Status(Call&)>& handler) {
     event.phase = AuditPhase::kBegin;
+    event.details.update(call.details);
     TRY(Append(event, AuditDurability::kWritten));
     Duration started = env.clock().Monotonic();
     Status status = Invoke(handler, call);
@@ -241,6 +242,7 @@ Status Dispatcher::State::Dispatch(const Operation& operation, Call& call, std::
     if (call.decision.allowed) return RunAudited(std::move(event), call, handler);
     event.phase = AuditPhase::kDenied;
     event.status = ErrorCodeName(ErrorCode::kPermissionDenied);
+    event.details.update(call.details);
     event.details["reason"] = call.decision.reason;
     TRY(Append(event, AuditDurability::kSynced));
     return Error(ErrorCode::kPermissionDenied, "{} may not {} on {}", call.principal.Id(), operation.action,
@@ -267,7 +269,7 @@ Dispatcher::~Dispatcher() {
 }
 
 Status Dispatcher::Run(const Operation& operation, const Principal& principal, const Resource& resource,
-                       std::string_view remote, const std::function<Status(Call&)>& handler) {
+                       std::string_view remote, const std::function<Status(Call&)>& handler, Json details) {
     State::PerOperation& counted = state_->Of(operation);
     counted.calls.Add();
     RunningCall running(counted.running);
@@ -277,7 +279,7 @@ Status Dispatcher::Run(const Operation& operation, const Principal& principal, c
                      operation.limits.concurrent_max, operation.name);
     }
     Duration started = env_.clock().Monotonic();
-    Call call{.principal = principal, .resource = resource, .decision = {}, .id = state_->NextCallId()};
+    Call call{.principal = principal, .resource = resource, .decision = {}, .id = state_->NextCallId(), .details = std::move(details)};
     Status status = state_->Dispatch(operation, call, remote, handler);
     if (!status.ok()) counted.errors.Add();
     counted.seconds.Observe(std::chrono::duration<double>(env_.clock().Monotonic() - started).count());

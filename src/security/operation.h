@@ -63,9 +63,10 @@ class Dispatcher {
     Dispatcher(Env& env, Gate& gate, AuditLog& audit, Metrics& metrics);
     ~Dispatcher();
     // kUnauthenticated (anonymous, where the action needs somebody), kPermissionDenied, kResourceExhausted (too many
-    // at once), the handler's error, or the audit's. The outcome is in the audit log when this returns.
+    // at once), the handler's error, or the audit's. The outcome is in the audit log when this returns. `details` (the
+    // statement, the tables) stand in the opening record already: before the first byte of an answer.
     Status Run(const Operation& operation, const Principal& principal, const Resource& resource,
-               std::string_view remote, const std::function<Status(Call&)>& handler);
+               std::string_view remote, const std::function<Status(Call&)>& handler, Json details = Json::object());
     Gate& gate() const { return gate_; }
 
   private:
