@@ -29,6 +29,7 @@ struct SqlServerConfig {
 struct QueryDependencies {
     Env& env;
     engine::Engine& engine;
+    engine::RelationSource& relations;
     security::Authenticator& authenticator;
     security::Dispatcher& dispatcher;
     security::OperationRegistry& registry;

@@ -1,0 +1,53 @@
+// The start of a connection: TLS, start packet, login. Never tells whether a user exists.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "analysis/query/query.h"
+#include "base/net.h"
+#include "wire/pgwire/frames.h"
+
+namespace tarn::query {
+
+struct CancelKey {
+    int32_t process = 0;
+    int32_t secret = 0;
+};
+
+struct Login {
+    security::Principal principal;
+    std::map<std::string, std::string> parameters;  // of the start packet
+};
+
+// What a connection turned out to want: a session, or the cancel of another one's statement.
+struct Start {
+    std::optional<Login> login;
+    std::optional<CancelKey> cancel;
+};
+
+class LoginExchange {
+  public:
+    LoginExchange(Stream& stream, wire::PgFrameReader& reader, const SqlServerConfig& config,
+                  const QueryDependencies& dependencies)
+        : stream_(stream), reader_(reader), config_(config), dependencies_(dependencies) {}
+    // The whole exchange up to AuthenticationOk (not yet sent). Errors carry their SQLSTATE.
+    Result<Start> Run();
+
+  private:
+    Result<std::map<std::string, std::string>> ReadParameters(wire::PgFieldReader& fields);
+    Status AnswerSslRequest();
+    Result<security::Principal> Authenticate(const std::string& user);
+    Result<security::Principal> ByScram(const std::string& user);
+    Result<security::Principal> ByClearText(const std::string& user);
+    Result<std::string> ReadAnswer();
+    Status SendAuthentication(int32_t code, std::string_view body);
+
+    Stream& stream_;
+    wire::PgFrameReader& reader_;
+    const SqlServerConfig& config_;
+    const QueryDependencies& dependencies_;
+};
+
+}  // namespace tarn::query

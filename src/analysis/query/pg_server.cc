@@ -1,0 +1,96 @@
+#include <atomic>
+#include <map>
+#include <mutex>
+
+#include "analysis/query/pg_login.h"
+#include "analysis/query/pg_session.h"
+#include "analysis/query/query.h"
+#include "wire/pgwire/frames.h"
+
+namespace tarn::query {
+namespace {
+
+class PgServer : public SqlServer {
+  public:
+    PgServer(SqlServerConfig config, QueryDependencies dependencies)
+        : config_(std::move(config)), dependencies_(dependencies),
+          connections_(dependencies.metrics.GetGauge("tarn_query_connections", "Open SQL sessions.")) {}
+
+    Status Listen() {
+        StreamServerConfig listen{config_.listen, config_.connections_max, config_.tls != nullptr};
+        server_ = TRY(StreamServer::Create(
+            listen, dependencies_.log, [this](Stream& stream) { Serve(stream); },
+            [](Stream& stream) { Refuse(stream, "53300", "too many connections: try again later"); }));
+        return Ok();
+    }
+    Address address() const override { return server_->address(); }
+
+  private:
+    static void Refuse(Stream& stream, const char* sqlstate, const std::string& message) {
+        wire::PgFrameWriter writer;
+        wire::WritePgError(writer, {"FATAL", sqlstate, message, "", std::nullopt});
+        (void)stream.Write(AsBytes(writer.buffer()));
+    }
+    void Serve(Stream& stream);
+    void RunSession(Stream& stream, wire::PgFrameReader& reader, Login login);
+    // Nothing is answered to a cancel request, whether the key fits or not (protocol documentation).
+    void CancelOther(const CancelKey& key) {
+        std::lock_guard lock(mutex_);
+        auto session = sessions_.find(key.process);
+        if (session != sessions_.end() && session->second.secret == key.secret) session->second.session->Cancel();
+    }
+
+    struct Entry {
+        PgSession* session = nullptr;  // alive while the entry is here
+        int32_t secret = 0;
+    };
+    SqlServerConfig config_;
+    QueryDependencies dependencies_;
+    Gauge& connections_;
+    std::mutex mutex_;
+    std::map<int32_t, Entry> sessions_;
+    std::atomic<int32_t> next_process_{1};
+    std::unique_ptr<StreamServer> server_;  // last: its threads use all the above
+};
+
+void PgServer::Serve(Stream& stream) {
+    stream.SetTimeouts(kUntrustedTime, kUntrustedTime);
+    wire::PgFrameReader reader(stream);
+    Result<Start> start = LoginExchange(stream, reader, config_, dependencies_).Run();
+    if (!start.ok()) {
+        dependencies_.log.Info("SQL login failed", {{"remote", stream.remote().ToString()},
+                                                    {"error", start.error().message()}});
+        if (start.error().code() != ErrorCode::kUnavailable) {
+            Refuse(stream, wire::PgSqlState(start.error()).c_str(),
+                   start.error().message() + (start.error().hint().empty() ? "" : "; " + start.error().hint()));
+        }
+        return;
+    }
+    if (start->cancel) return CancelOther(*start->cancel);
+    RunSession(stream, reader, std::move(*start->login));
+}
+
+void PgServer::RunSession(Stream& stream, wire::PgFrameReader& reader, Login login) {
+    CancelKey key{next_process_.fetch_add(1), static_cast<int32_t>(dependencies_.env.random().Next())};
+    PgSession session(stream, reader, dependencies_, std::move(login), key);
+    {
+        std::lock_guard lock(mutex_);
+        sessions_[key.process] = {&session, key.secret};
+    }
+    connections_.Add(1);
+    (void)session.Run();  // what went wrong was told to the client
+    connections_.Add(-1);
+    std::lock_guard lock(mutex_);
+    sessions_.erase(key.process);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SqlServer>> SqlServer::Create(SqlServerConfig config, QueryDependencies dependencies) {
+    for (const security::Operation& operation : SqlOperations()) dependencies.registry.Add(operation);
+    auto server = std::make_unique<PgServer>(std::move(config), dependencies);
+    TRY(server->Listen());
+    return std::unique_ptr<SqlServer>(std::move(server));
+}
+
+}  // namespace tarn::query

@@ -1,0 +1,508 @@
+#include "analysis/query/pg_session.h"
+
+#include <algorithm>
+
+#include "analysis/query/pg_types.h"
+#include "base/text.h"
+
+namespace tarn::query {
+namespace {
+
+constexpr size_t kFrameBytesMax = 16 << 20;   // a query's text with its parameters
+constexpr size_t kFlushBytes = 64 << 10;
+constexpr size_t kPreparedMax = 1000;         // a session
+constexpr Duration kIdleTime = std::chrono::hours(24);
+constexpr Duration kWriteTime = std::chrono::seconds(60);
+
+using security::AuditClass;
+using security::Operation;
+
+constexpr Operation kQuery = {"sql", "Query", "sql:Query", "platform", AuditClass::kRead, {kFrameBytesMax, 200}};
+constexpr Operation kParse = {"sql", "Parse", "sql:Query", "platform", AuditClass::kRead, {kFrameBytesMax, 200}};
+constexpr Operation kExecute = {"sql", "Execute", "sql:Query", "platform", AuditClass::kRead, {kFrameBytesMax, 200}};
+constexpr Operation kCommand = {"sql", "Session command", "self", "session", AuditClass::kRead, {kFrameBytesMax, 200}};
+
+Json TablesOf(const engine::StatementInfo& info) {
+    Json tables = Json::array();
+    for (const engine::TableRead& read : info.reads) {
+        tables.push_back(fmt::format("{}.{}{}", read.schema, read.name, read.version.empty() ? "" : "@" + read.version));
+    }
+    return tables;
+}
+
+bool IsBlank(std::string_view sql) {
+    return sql.find_first_not_of(" \t\r\n;") == std::string_view::npos;
+}
+
+Error NoSuch(const char* what, const std::string& name) {
+    return Error(ErrorCode::kNotFound, "there is no {} \"{}\"", what, name)
+        .WithDetailCode(std::string(what) == "portal" ? "34000" : "26000");
+}
+
+}  // namespace
+
+std::vector<Operation> SqlOperations() { return {kQuery, kParse, kExecute, kCommand}; }
+
+PgSession::PgSession(Stream& stream, wire::PgFrameReader& reader, const QueryDependencies& dependencies, Login login,
+                     CancelKey key)
+    : stream_(stream), reader_(reader), dependencies_(dependencies), login_(std::move(login)), key_(key) {
+    for (const auto& [name, value] : login_.parameters) settings_.SetFromStart(name, value);
+}
+
+void PgSession::Cancel() {
+    std::lock_guard lock(session_mutex_);
+    if (session_) session_->Cancel();
+}
+
+Status PgSession::Run() {
+    stream_.Trust();
+    stream_.SetTimeouts(kIdleTime, kWriteTime);
+    {
+        std::lock_guard lock(session_mutex_);
+        engine::SessionOptions options;
+        options.principal = login_.principal;
+        session_ = TRY(dependencies_.engine.OpenSession(std::move(options)));
+    }
+    TRY(SendGreeting());
+    bool leave = false;
+    while (!leave) {
+        if (!reader_.HasBuffered()) TRY(Flush());
+        wire::PgFrame frame = TRY(reader_.Read(kFrameBytesMax));
+        Status handled = Handle(frame, leave);
+        if (!handled.ok()) {
+            SendError(handled.error(), "FATAL");
+            (void)Flush();
+            return handled;
+        }
+    }
+    return Flush();
+}
+
+Status PgSession::SendGreeting() {
+    out_.Begin('R');
+    out_.Int32(0);
+    out_.End();
+    for (const char* name : {"server_version", "server_encoding", "client_encoding", "application_name",
+                             "is_superuser", "datestyle", "intervalstyle", "timezone", "integer_datetimes",
+                             "standard_conforming_strings", "default_transaction_read_only"}) {
+        ReportSetting(name);
+    }
+    out_.Begin('S');
+    out_.Text("session_authorization");
+    out_.Text(login_.principal.name);
+    out_.End();
+    out_.Begin('K');
+    out_.Int32(key_.process);
+    out_.Int32(key_.secret);
+    out_.End();
+    SendReady();
+    return Flush();
+}
+
+void PgSession::ReportSetting(const std::string& name) {
+    static const std::map<std::string, std::string> kSpelling = {
+        {"datestyle", "DateStyle"}, {"timezone", "TimeZone"}, {"intervalstyle", "IntervalStyle"}};
+    auto spelled = kSpelling.find(name);
+    out_.Begin('S');
+    out_.Text(spelled == kSpelling.end() ? name : spelled->second);
+    out_.Text(settings_.Get(name));
+    out_.End();
+}
+
+void PgSession::SendReady() {
+    out_.Begin('Z');
+    out_.Byte(transaction_);
+    out_.End();
+}
+
+Status PgSession::Flush() {
+    if (out_.buffer().empty()) return Ok();
+    Status written = stream_.Write(AsBytes(out_.buffer()));
+    out_.Clear();
+    return written;
+}
+
+Status PgSession::FlushIfLarge() { return out_.buffer().size() >= kFlushBytes ? Flush() : Ok(); }
+
+void PgSession::SendError(const Error& error, const char* severity, int64_t position_offset) {
+    wire::PgError message;
+    message.severity = severity;
+    message.sqlstate = wire::PgSqlState(error);
+    message.message = error.message();
+    message.hint = error.hint();
+    if (error.position()) message.position = *error.position() + position_offset;
+    wire::WritePgError(out_, message);
+    if (transaction_ == 'T') transaction_ = 'E';
+}
+
+// Roles may have changed and credentials been revoked since the last statement.
+Status PgSession::CheckStillWelcome() {
+    login_.principal = TRY(dependencies_.authenticator.Refresh(login_.principal));
+    return Ok();
+}
+
+Status PgSession::Handle(const wire::PgFrame& frame, bool& leave) {
+    switch (frame.type) {
+        case 'X': leave = true; return Ok();
+        case 'S': Sync(); return Ok();
+        case 'H': return Flush();
+        case 'Q': {
+            TRY(CheckStillWelcome());
+            skip_to_sync_ = false;
+            wire::PgFieldReader fields(frame.body);
+            Status done = SimpleQuery(TRY(fields.Text()));
+            if (!done.ok()) SendError(done.error());
+            SendReady();
+            return Ok();
+        }
+        case 'P':
+        case 'B':
+        case 'D':
+        case 'E':
+        case 'C': break;
+        case 'F':
+            SendError(Error(ErrorCode::kNotSupported, "function calls by OID are not supported; use SELECT"));
+            SendReady();
+            return Ok();
+        case 'd':
+        case 'c':
+        case 'f': return Ok();  // left over from a COPY that was refused
+        default:
+            return Error(ErrorCode::kInvalidArgument, "unknown message type {}", static_cast<int>(frame.type))
+                .WithDetailCode("08P01");
+    }
+    if (skip_to_sync_) return Ok();
+    if (frame.type == 'P' || frame.type == 'E') TRY(CheckStillWelcome());
+    Status done = HandleExtended(frame);
+    if (!done.ok()) {
+        SendError(done.error());
+        skip_to_sync_ = true;
+    }
+    return Ok();
+}
+
+Status PgSession::HandleExtended(const wire::PgFrame& frame) {
+    switch (frame.type) {
+        case 'P': return Parse(frame.body);
+        case 'B': return BindPortal(frame.body);
+        case 'D': return Describe(frame.body);
+        case 'E': return Execute(frame.body);
+        default: return Close(frame.body);
+    }
+}
+
+void PgSession::Sync() {
+    skip_to_sync_ = false;
+    if (transaction_ == 'I') portals_.clear();
+    SendReady();
+}
+
+Status PgSession::Dispatch(const Operation& operation, const std::string& sql, const Json& tables,
+                           const std::function<Status(security::Call&)>& handler) {
+    Json details = {{"sql", sql}};
+    if (!tables.empty()) details["tables"] = tables;
+    return dependencies_.dispatcher.Run(operation, login_.principal, {"platform", "*"}, stream_.remote().ToString(),
+                                        handler, std::move(details));
+}
+
+// ---- simple protocol
+
+Status PgSession::SimpleQuery(const std::string& script) {
+    if (IsBlank(script)) {
+        out_.Begin('I');
+        out_.End();
+        return Ok();
+    }
+    // One command needs no parser of SQL, and drivers send many.
+    if (IsSessionCommand(script) && script.find(';') >= script.size() - 1) return SimplePart(script, 1);
+    for (const engine::Session::Part& part : TRY(session_->Split(script))) {
+        Status done = SimplePart(part.sql, part.position);
+        if (done.ok()) continue;
+        Error error = std::move(done).error();
+        if (error.position()) error = std::move(error).WithPosition(*error.position() + part.position - 1);
+        return error;
+    }
+    return Ok();
+}
+
+Status PgSession::SimplePart(const std::string& sql, int64_t) {
+    Portal portal;
+    portal.prepared = TRY(Prepare(sql, {}));
+    if (portal.prepared->statement) portal.binary.assign(portal.prepared->statement->info().columns.size(), false);
+    return RunStatement(portal, 0, true);
+}
+
+// ---- extended protocol
+
+Result<std::shared_ptr<PgSession::Prepared>> PgSession::Prepare(const std::string& sql,
+                                                                std::vector<int32_t> parameter_oids) {
+    auto prepared = std::make_shared<Prepared>();
+    prepared->sql = sql;
+    prepared->parameter_oids = std::move(parameter_oids);
+    if (IsBlank(sql) || IsSessionCommand(sql)) return prepared;
+    if (transaction_ == 'E') {
+        return Error(ErrorCode::kFailedPrecondition, "the transaction failed; only ROLLBACK is taken until its end")
+            .WithDetailCode("25P02");
+    }
+    std::vector<std::string> types;
+    for (int32_t oid : prepared->parameter_oids) types.push_back(EngineTypeOf(oid));
+    TRY(Dispatch(kParse, sql, Json::array(), [&](security::Call& call) -> Status {
+        prepared->statement = TRY(session_->Prepare(sql, types));
+        call.details["tables"] = TablesOf(prepared->statement->info());
+        return Ok();
+    }));
+    const auto& inferred = prepared->statement->info().parameter_types;
+    for (size_t index = 0; index < inferred.size(); ++index) {
+        if (index == prepared->parameter_oids.size()) prepared->parameter_oids.push_back(0);
+        if (prepared->parameter_oids[index] == 0) prepared->parameter_oids[index] = PgOidOf(inferred[index]);
+    }
+    return prepared;
+}
+
+Status PgSession::Parse(const std::string& body) {
+    wire::PgFieldReader fields(body);
+    std::string name = TRY(fields.Text());
+    std::string sql = TRY(fields.Text());
+    int count = TRY(fields.Int16());
+    std::vector<int32_t> oids;
+    for (int index = 0; index < count; ++index) oids.push_back(TRY(fields.Int32()));
+    if (!name.empty() && prepared_.contains(name)) {
+        return Error(ErrorCode::kAlreadyExists, "there is a prepared statement \"{}\" already", name)
+            .WithDetailCode("42P05");
+    }
+    if (prepared_.size() >= kPreparedMax && !prepared_.contains(name)) {
+        return Error(ErrorCode::kResourceExhausted, "a session keeps at most {} prepared statements", kPreparedMax);
+    }
+    prepared_[name] = TRY(Prepare(sql, std::move(oids)));
+    out_.Begin('1');
+    out_.End();
+    return Ok();
+}
+
+Result<std::vector<engine::SqlValue>> PgSession::ReadParameters(wire::PgFieldReader& fields,
+                                                                const Prepared& prepared) {
+    std::vector<int16_t> formats;
+    int format_count = TRY(fields.Int16());
+    for (int index = 0; index < format_count; ++index) formats.push_back(TRY(fields.Int16()));
+    size_t count = static_cast<size_t>(static_cast<uint16_t>(TRY(fields.Int16())));
+    size_t wanted = prepared.statement ? prepared.statement->info().parameter_types.size() : 0;
+    if (count != wanted) {
+        return Error(ErrorCode::kInvalidArgument, "the statement has {} parameters, {} were given", wanted, count)
+            .WithDetailCode("08P01");
+    }
+    std::vector<engine::SqlValue> values;
+    for (size_t index = 0; index < count; ++index) {
+        int32_t length = TRY(fields.Int32());
+        int32_t oid = prepared.parameter_oids[index];
+        engine::SqlValue value;
+        value.type = EngineTypeOf(oid);
+        if (length >= 0) {
+            std::string_view bytes = TRY(fields.Bytes(static_cast<size_t>(length)));
+            bool binary = formats.size() == 1 ? formats[0] == 1 : index < formats.size() && formats[index] == 1;
+            value.text = binary ? TRY(ParameterText(oid, bytes)) : std::string(bytes);
+        }
+        values.push_back(std::move(value));
+    }
+    return values;
+}
+
+Status PgSession::BindPortal(const std::string& body) {
+    wire::PgFieldReader fields(body);
+    std::string name = TRY(fields.Text());
+    std::string statement = TRY(fields.Text());
+    auto prepared = prepared_.find(statement);
+    if (prepared == prepared_.end()) return NoSuch("prepared statement", statement);
+    Portal portal;
+    portal.prepared = prepared->second;
+    portal.parameters = TRY(ReadParameters(fields, *portal.prepared));
+    size_t columns = portal.prepared->statement ? portal.prepared->statement->info().columns.size() : 0;
+    int count = TRY(fields.Int16());
+    std::vector<bool> formats;
+    for (int index = 0; index < count; ++index) formats.push_back(TRY(fields.Int16()) == 1);
+    for (size_t column = 0; column < columns; ++column) {
+        bool binary = formats.size() == 1 ? formats[0] : column < formats.size() && formats[column];
+        portal.binary.push_back(binary);
+    }
+    portals_[name] = std::move(portal);
+    out_.Begin('2');
+    out_.End();
+    return Ok();
+}
+
+void PgSession::DescribeRows(const Prepared& prepared, const std::vector<bool>& binary) {
+    if (!prepared.statement || prepared.statement->info().columns.empty()) {
+        SessionSettings scratch = settings_;
+        auto outcome = scratch.Run(prepared.sql);
+        bool shows = !prepared.statement && outcome.ok() && *outcome && (*outcome)->shown;
+        if (!shows) {
+            out_.Begin('n');
+            out_.End();
+            return;
+        }
+        out_.Begin('T');
+        out_.Int16(1);
+        out_.Text((*outcome)->shown_name);
+        for (int32_t zero : {0}) out_.Int32(zero);
+        out_.Int16(0);
+        out_.Int32(25);
+        out_.Int16(-1);
+        out_.Int32(-1);
+        out_.Int16(0);
+        out_.End();
+        return;
+    }
+    const auto& columns = prepared.statement->info().columns;
+    out_.Begin('T');
+    out_.Int16(static_cast<int16_t>(columns.size()));
+    for (size_t index = 0; index < columns.size(); ++index) {
+        PgType type = PgTypeOf(columns[index]);
+        out_.Text(columns[index].name);
+        out_.Int32(0);
+        out_.Int16(0);
+        out_.Int32(type.oid);
+        out_.Int16(type.bytes);
+        out_.Int32(type.modifier);
+        out_.Int16(index < binary.size() && binary[index] ? 1 : 0);
+    }
+    out_.End();
+}
+
+Status PgSession::Describe(const std::string& body) {
+    wire::PgFieldReader fields(body);
+    char kind = TRY(fields.Byte());
+    std::string name = TRY(fields.Text());
+    if (kind == 'P') {
+        auto portal = portals_.find(name);
+        if (portal == portals_.end()) return NoSuch("portal", name);
+        DescribeRows(*portal->second.prepared, portal->second.binary);
+        return Ok();
+    }
+    auto prepared = prepared_.find(name);
+    if (prepared == prepared_.end()) return NoSuch("prepared statement", name);
+    const std::vector<int32_t>& oids = prepared->second->parameter_oids;
+    out_.Begin('t');
+    out_.Int16(static_cast<int16_t>(oids.size()));
+    for (int32_t oid : oids) out_.Int32(oid);
+    out_.End();
+    DescribeRows(*prepared->second, {});
+    return Ok();
+}
+
+Status PgSession::Execute(const std::string& body) {
+    wire::PgFieldReader fields(body);
+    std::string name = TRY(fields.Text());
+    int32_t rows_max = TRY(fields.Int32());
+    auto portal = portals_.find(name);
+    if (portal == portals_.end()) return NoSuch("portal", name);
+    return RunStatement(portal->second, rows_max, false);
+}
+
+Status PgSession::Close(const std::string& body) {
+    wire::PgFieldReader fields(body);
+    char kind = TRY(fields.Byte());
+    std::string name = TRY(fields.Text());
+    if (kind == 'P') portals_.erase(name);
+    else prepared_.erase(name);
+    out_.Begin('3');
+    out_.End();
+    return Ok();
+}
+
+// ---- running
+
+std::string PgSession::TagOf(const Prepared& prepared, int64_t rows) const {
+    switch (prepared.statement->info().kind) {
+        case engine::StatementKind::kExplain: return "EXPLAIN";
+        case engine::StatementKind::kSet: return "SET";
+        case engine::StatementKind::kShow: return "SHOW";
+        default: return fmt::format("SELECT {}", rows);
+    }
+}
+
+Status PgSession::RunCommand(const CommandOutcome& outcome, bool describe_rows) {
+    std::string tag = outcome.tag;
+    if (outcome.rollback == false && outcome.transaction == 'I' && transaction_ == 'E') tag = "ROLLBACK";
+    if (outcome.transaction != 0) transaction_ = outcome.transaction;
+    if (outcome.deallocate) {
+        if (outcome.deallocate->empty()) prepared_.clear();
+        else prepared_.erase(*outcome.deallocate);
+    }
+    if (outcome.reported_name) ReportSetting(*outcome.reported_name);
+    if (outcome.shown) {
+        if (describe_rows) {
+            Prepared show;
+            show.sql = "SHOW " + outcome.shown_name;
+            DescribeRows(show, {});
+        }
+        out_.Begin('D');
+        out_.Int16(1);
+        size_t mark = out_.BeginValue();
+        out_.Bytes(*outcome.shown);
+        out_.EndValue(mark);
+        out_.End();
+    }
+    out_.Begin('C');
+    out_.Text(tag);
+    out_.End();
+    return Ok();
+}
+
+Status PgSession::RunStatement(Portal& portal, int64_t rows_max, bool describe_rows) {
+    const std::shared_ptr<Prepared> prepared = portal.prepared;
+    if (IsBlank(prepared->sql)) {
+        out_.Begin('I');
+        out_.End();
+        return Ok();
+    }
+    if (!prepared->statement) {
+        return Dispatch(kCommand, prepared->sql, Json::array(), [&](security::Call&) -> Status {
+            std::optional<CommandOutcome> outcome = TRY(settings_.Run(prepared->sql));
+            if (!outcome) return Error(ErrorCode::kInternal, "a session command was not recognised");
+            return RunCommand(*outcome, describe_rows);
+        });
+    }
+    const Operation& operation = describe_rows ? kQuery : kExecute;
+    const engine::StatementInfo& info = prepared->statement->info();
+    return Dispatch(operation, prepared->sql, TablesOf(info), [&](security::Call& call) -> Status {
+        if (!portal.result) portal.result = TRY(prepared->statement->Execute(portal.parameters));
+        if (describe_rows && !info.columns.empty()) DescribeRows(*prepared, portal.binary);
+        bool suspended = false;
+        TRY(SendRows(portal, rows_max, call, suspended));
+        out_.Begin(suspended ? 's' : 'C');
+        if (!suspended) out_.Text(TagOf(*prepared, portal.rows));
+        out_.End();
+        return Ok();
+    });
+}
+
+Status PgSession::SendRows(Portal& portal, int64_t rows_max, security::Call& call, bool& suspended) {
+    const auto& columns = portal.result->columns();
+    portal.binary.resize(columns.size(), false);
+    while (true) {
+        if (!portal.chunk || portal.row == portal.chunk->rows()) {
+            portal.chunk = TRY(portal.result->Next());
+            portal.row = 0;
+            if (!portal.chunk) return Ok();
+            continue;
+        }
+        if (rows_max > 0 && call.rows == rows_max) return suspended = true, Ok();
+        size_t before = out_.buffer().size();
+        out_.Begin('D');
+        out_.Int16(static_cast<int16_t>(columns.size()));
+        for (size_t column = 0; column < columns.size(); ++column) {
+            Status written =
+                WriteCell(out_, *portal.chunk, portal.row, column, columns[column], portal.binary[column]);
+            if (written.ok()) continue;
+            out_.Truncate(before);
+            return written;
+        }
+        out_.End();
+        ++portal.row;
+        ++portal.rows;
+        ++call.rows;
+        call.bytes += static_cast<int64_t>(out_.buffer().size() - before);
+        TRY(FlushIfLarge());
+    }
+}
+
+}  // namespace tarn::query

@@ -1,0 +1,270 @@
+#include "analysis/query/pg_types.h"
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "analysis/query/pg_numeric.h"
+#include "base/bytes.h"
+#include "base/text.h"
+
+namespace tarn::query {
+namespace {
+
+using engine::CellKind;
+
+constexpr int64_t kDaysTo2000 = 10957;                      // 1970-01-01 to 2000-01-01
+constexpr int64_t kMicrosTo2000 = 946684800LL * 1000000LL;  // PostgreSQL counts from 2000
+
+struct TypeRow {
+    std::string_view engine;
+    int32_t oid;
+    int16_t bytes;
+    int32_t array_oid;
+};
+// The first row with an OID names the engine type that a parameter of it has.
+constexpr std::array<TypeRow, 25> kTypes = {{
+    {"BOOLEAN", 16, 1, 1000},
+    {"SMALLINT", 21, 2, 1005},
+    {"INTEGER", 23, 4, 1007},
+    {"BIGINT", 20, 8, 1016},
+    {"FLOAT", 700, 4, 1021},
+    {"DOUBLE", 701, 8, 1022},
+    {"VARCHAR", 25, -1, 1009},
+    {"VARCHAR", 1043, -1, 1015},
+    {"VARCHAR", 1042, -1, 1014},
+    {"VARCHAR", 19, 64, 1003},
+    {"BLOB", 17, -1, 1001},
+    {"DATE", 1082, 4, 1182},
+    {"TIME", 1083, 8, 1183},
+    {"TIMESTAMP", 1114, 8, 1115},
+    {"TIMESTAMP WITH TIME ZONE", 1184, 8, 1185},
+    {"INTERVAL", 1186, 16, 1187},
+    {"UUID", 2950, 16, 2951},
+    {"JSON", 114, -1, 199},
+    {"JSON", 3802, -1, 3807},
+    {"TINYINT", 21, 2, 1005},
+    {"UTINYINT", 21, 2, 1005},
+    {"USMALLINT", 23, 4, 1007},
+    {"UINTEGER", 20, 8, 1016},
+    {"UBIGINT", 1700, -1, 1231},
+    {"HUGEINT", 1700, -1, 1231},
+}};
+
+const TypeRow* RowOf(std::string_view engine_type) {
+    for (const TypeRow& row : kTypes) {
+        if (row.engine == engine_type) return &row;
+    }
+    return nullptr;
+}
+
+bool IsList(std::string_view type) { return type.ends_with("[]"); }
+
+template <typename T>
+T Load(const void* data) {
+    T value;
+    std::memcpy(&value, data, sizeof(T));
+    return value;
+}
+
+// PostgreSQL's text form of an array: {1,NULL,"a b"}.
+std::string ArrayText(const Json& value) {
+    std::string text = "{";
+    for (size_t index = 0; index < value.size(); ++index) {
+        if (index > 0) text += ',';
+        const Json& item = value[index];
+        if (item.is_null()) text += "NULL";
+        else if (item.is_array()) text += ArrayText(item);
+        else if (item.is_boolean()) text += item.get<bool>() ? "t" : "f";
+        else if (item.is_number()) text += item.dump();
+        else {
+            text += '"';
+            for (char character : item.is_string() ? item.get<std::string>() : DumpJson(item)) {
+                if (character == '"' || character == '\\') text += '\\';
+                text += character;
+            }
+            text += '"';
+        }
+    }
+    return text + "}";
+}
+
+std::string CellText(const engine::Chunk& chunk, size_t row, size_t column, const engine::ResultColumn& meta) {
+    if (meta.kind == CellKind::kBlob) return "\\x" + HexEncode(AsBytes(chunk.View(row, column)));
+    if (meta.kind == CellKind::kOther) {
+        if (IsList(meta.type)) return ArrayText(chunk.Value(row, column));
+        if (meta.type.starts_with("STRUCT") || meta.type.starts_with("MAP")) return DumpJson(chunk.Value(row, column));
+    }
+    return chunk.Text(row, column);
+}
+
+void WriteFloat(wire::PgFrameWriter& writer, float value) {
+    int32_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    writer.Int32(bits);
+}
+void WriteDouble(wire::PgFrameWriter& writer, double value) {
+    int64_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    writer.Int64(bits);
+}
+
+Status WriteUuid(wire::PgFrameWriter& writer, std::string_view text) {
+    std::string digits;
+    for (char character : text) {
+        if (character != '-') digits += character;
+    }
+    writer.Bytes(AsText(TRY(HexDecode(digits))));
+    return Ok();
+}
+
+Status WriteBinary(wire::PgFrameWriter& writer, const engine::Chunk& chunk, size_t row, size_t column,
+                   const engine::ResultColumn& meta) {
+    const void* data = chunk.Data(row, column);
+    switch (meta.kind) {
+        case CellKind::kBool: return writer.Byte(Load<uint8_t>(data) ? 1 : 0), Ok();
+        case CellKind::kInt8: return writer.Int16(Load<int8_t>(data)), Ok();
+        case CellKind::kUInt8: return writer.Int16(Load<uint8_t>(data)), Ok();
+        case CellKind::kInt16: return writer.Int16(Load<int16_t>(data)), Ok();
+        case CellKind::kUInt16: return writer.Int32(Load<uint16_t>(data)), Ok();
+        case CellKind::kInt32: return writer.Int32(Load<int32_t>(data)), Ok();
+        case CellKind::kUInt32: return writer.Int64(Load<uint32_t>(data)), Ok();
+        case CellKind::kInt64: return writer.Int64(Load<int64_t>(data)), Ok();
+        case CellKind::kFloat: return WriteFloat(writer, Load<float>(data)), Ok();
+        case CellKind::kDouble: return WriteDouble(writer, Load<double>(data)), Ok();
+        case CellKind::kText:
+        case CellKind::kBlob: return writer.Bytes(chunk.View(row, column)), Ok();
+        case CellKind::kDate: return writer.Int32(Load<int32_t>(data) - static_cast<int32_t>(kDaysTo2000)), Ok();
+        case CellKind::kTime: return writer.Int64(Load<int64_t>(data)), Ok();
+        case CellKind::kTimestamp:
+        case CellKind::kTimestampTz: return writer.Int64(Load<int64_t>(data) - kMicrosTo2000), Ok();
+        case CellKind::kUInt64:
+        case CellKind::kDecimal: return WriteNumeric(writer, chunk.Text(row, column));
+        case CellKind::kOther: break;
+    }
+    if (meta.type == "HUGEINT" || meta.type == "UHUGEINT") return WriteNumeric(writer, chunk.Text(row, column));
+    if (meta.type == "UUID") return WriteUuid(writer, chunk.Text(row, column));
+    if (PgTypeOf(meta).oid == 25 || PgTypeOf(meta).oid == 114) {
+        writer.Bytes(CellText(chunk, row, column, meta));
+        return Ok();
+    }
+    return Error(ErrorCode::kNotSupported, "column \"{}\" of type {} has no binary form here; ask for text or cast it",
+                 meta.name, meta.type);
+}
+
+int64_t SignedBigEndian(std::string_view bytes) {
+    uint64_t value = 0;
+    for (char byte : bytes) value = value << 8 | static_cast<uint8_t>(byte);
+    size_t shift = 64 - 8 * bytes.size();
+    return static_cast<int64_t>(value << shift) >> shift;
+}
+
+Result<std::string> TimeParameter(int32_t oid, int64_t value) {
+    if (oid == 1082) {
+        std::string text = FormatTime(FromMicros((value + kDaysTo2000) * 86400LL * 1000000LL));
+        return text.substr(0, text.find('T'));
+    }
+    if (oid == 1083) return fmt::format("{:02}:{:02}:{:02}.{:06}", value / 3600000000LL, value / 60000000LL % 60,
+                                        value / 1000000LL % 60, value % 1000000LL);
+    return FormatTime(FromMicros(value + kMicrosTo2000));
+}
+
+std::string UuidText(std::string_view bytes) {
+    std::string hex = HexEncode(AsBytes(bytes));
+    for (size_t at : {20, 16, 12, 8}) hex.insert(at, "-");
+    return hex;
+}
+
+Error WrongLength(int32_t oid, size_t bytes) {
+    return Error(ErrorCode::kInvalidArgument, "a binary parameter of type {} has {} bytes", oid, bytes)
+        .WithDetailCode("22P03");
+}
+
+size_t WidthOf(int32_t oid) {
+    for (const TypeRow& row : kTypes) {
+        if (row.oid == oid && row.bytes > 0 && oid != 19) return static_cast<size_t>(row.bytes);
+    }
+    return 0;
+}
+
+}  // namespace
+
+PgType PgTypeOf(const engine::ResultColumn& column) {
+    if (column.kind == CellKind::kDecimal) {
+        return {1700, -1, (column.decimal_width << 16 | column.decimal_scale) + 4};
+    }
+    if (IsList(column.type)) {
+        std::string element = column.type.substr(0, column.type.size() - 2);
+        if (const TypeRow* row = RowOf(element)) return {row->array_oid, -1, -1};
+        if (element.starts_with("DECIMAL")) return {1231, -1, -1};
+        return {114, -1, -1};
+    }
+    if (column.type.starts_with("STRUCT") || column.type.starts_with("MAP")) return {114, -1, -1};
+    if (column.type.starts_with("TIMESTAMP_")) return {1114, 8, -1};
+    if (column.type == "UHUGEINT") return {1700, -1, -1};
+    const TypeRow* row = RowOf(column.type);
+    return row ? PgType{row->oid, row->bytes, -1} : PgType{};
+}
+
+int32_t PgOidOf(const std::string& type) {
+    engine::ResultColumn column;
+    column.type = type;
+    if (type.starts_with("DECIMAL")) return 1700;
+    return PgTypeOf(column).oid;
+}
+
+std::string EngineTypeOf(int32_t oid) {
+    if (oid == 1700) return "DECIMAL(38,10)";
+    for (const TypeRow& row : kTypes) {
+        if (row.oid == oid) return std::string(row.engine);
+        if (row.array_oid == oid) return std::string(row.engine) + "[]";
+    }
+    return "";
+}
+
+Status WriteCell(wire::PgFrameWriter& writer, const engine::Chunk& chunk, size_t row, size_t column,
+                 const engine::ResultColumn& meta, bool binary) {
+    if (chunk.IsNull(row, column)) return writer.Null(), Ok();
+    size_t mark = writer.BeginValue();
+    if (binary) TRY(WriteBinary(writer, chunk, row, column, meta));
+    else if (meta.kind == CellKind::kText) writer.Bytes(chunk.View(row, column));
+    else writer.Bytes(CellText(chunk, row, column, meta));
+    writer.EndValue(mark);
+    return Ok();
+}
+
+Result<std::string> ParameterText(int32_t oid, std::string_view binary) {
+    size_t width = WidthOf(oid);
+    if (width > 0 && binary.size() != width) return WrongLength(oid, binary.size());
+    switch (oid) {
+        case 16: return std::string(binary[0] ? "true" : "false");
+        case 20:
+        case 21:
+        case 23: return std::to_string(SignedBigEndian(binary));
+        case 700: return fmt::format("{}", std::bit_cast<float>(static_cast<int32_t>(SignedBigEndian(binary))));
+        case 701: return fmt::format("{}", std::bit_cast<double>(SignedBigEndian(binary)));
+        case 1082:
+        case 1083:
+        case 1114:
+        case 1184: return TimeParameter(oid, SignedBigEndian(binary));
+        case 1700: return NumericText(binary);
+        case 2950: return UuidText(binary);
+        case 17: {
+            std::string text;
+            for (char byte : binary) text += fmt::format("\\x{:02X}", static_cast<uint8_t>(byte));
+            return text;
+        }
+        case 0:
+        case 19:
+        case 25:
+        case 114:
+        case 705:
+        case 1042:
+        case 1043: return std::string(binary);
+        default:
+            return Error(ErrorCode::kNotSupported, "binary parameters of type {} are not supported; send text", oid);
+    }
+}
+
+}  // namespace tarn::query
