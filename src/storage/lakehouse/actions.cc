@@ -133,6 +133,30 @@ AddFile AddFile::Clone() const {
 
 std::string AddFile::Key() const { return FileKey(path, deletion_vector.get()); }
 
+RemoveFile RemoveFile::Clone() const {
+    RemoveFile copy;
+    copy.path = path;
+    copy.deleted_ms = deleted_ms;
+    copy.data_change = data_change;
+    copy.extended = extended;
+    copy.partition_values = partition_values;
+    copy.bytes = bytes;
+    if (deletion_vector) copy.deletion_vector = std::make_unique<DeletionVector>(*deletion_vector);
+    copy.removed_in = removed_in;
+    return copy;
+}
+
+RemoveFile RemoveFile::Of(const AddFile& file, int64_t deleted_ms) {
+    RemoveFile remove;
+    remove.path = file.path;
+    remove.deleted_ms = deleted_ms;
+    remove.extended = true;
+    remove.partition_values = file.partition_values;
+    remove.bytes = file.bytes;
+    if (file.deletion_vector) remove.deletion_vector = std::make_unique<DeletionVector>(*file.deletion_vector);
+    return remove;
+}
+
 std::string RemoveFile::Key() const { return FileKey(path, deletion_vector.get()); }
 
 std::string Metadata::Property(const std::string& key, std::string fallback) const {

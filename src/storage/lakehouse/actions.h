@@ -61,6 +61,12 @@ struct RemoveFile {
     std::unique_ptr<DeletionVector> deletion_vector;
     int64_t removed_in = -1;
 
+    RemoveFile() = default;
+    RemoveFile(RemoveFile&&) = default;
+    RemoveFile& operator=(RemoveFile&&) = default;
+    RemoveFile Clone() const;
+    // What takes `file` out of the table.
+    static RemoveFile Of(const AddFile& file, int64_t deleted_ms);
     std::string Key() const;
 };
 

@@ -38,10 +38,6 @@ Result<std::string> UuidPath(const DeletionVector& vector, const TableLocation& 
         .ToString();
 }
 
-Result<std::string> PathOf(const DeletionVector& vector, const TableLocation& location) {
-    return vector.storage_type == 'u' ? UuidPath(vector, location) : location.Resolve(vector.path_or_inline);
-}
-
 // In a file: one byte format version; at the vector's offset its size, its bytes, their CRC-32; numbers big-endian.
 Result<Bytes> ReadFromFile(lake::Lake& lake, const security::Principal& principal, const std::string& path,
                            const DeletionVector& vector) {
@@ -73,6 +69,10 @@ Result<Bytes> ReadInline(const DeletionVector& vector) {
 
 }  // namespace
 
+Result<std::string> DeletionVectorPath(const TableLocation& location, const DeletionVector& vector) {
+    return vector.storage_type == 'u' ? UuidPath(vector, location) : location.Resolve(vector.path_or_inline);
+}
+
 Result<Bytes> Z85Decode(std::string_view text) {
     constexpr std::string_view kAlphabet =
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
@@ -99,7 +99,7 @@ Result<std::string> LoadDeletionVector(lake::Lake& lake, const security::Princip
     if (vector.storage_type == 'i') {
         content = TRY(ReadInline(vector));
     } else {
-        std::string path = TRY(PathOf(vector, location));
+        std::string path = TRY(DeletionVectorPath(location, vector));
         content = TRY_CONTEXT(ReadFromFile(lake, principal, path, vector), path);
     }
     if (LittleEndian32(content.data()) != kBitmapMagic) return Damaged("has a wrong magic number");

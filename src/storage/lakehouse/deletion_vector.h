@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -17,6 +18,9 @@ namespace tarn::lakehouse {
 // checksum, size and cardinality are checked; kCorruption says which was wrong.
 Result<std::string> LoadDeletionVector(lake::Lake& lake, const security::Principal& principal,
                                        const TableLocation& location, const DeletionVector& vector);
+
+// "bucket/key" of the file that holds a vector of type 'u' or 'p'.
+Result<std::string> DeletionVectorPath(const TableLocation& location, const DeletionVector& vector);
 
 // Z85 (ZeroMQ RFC 32). kCorruption for a wrong length or character.
 Result<Bytes> Z85Decode(std::string_view text);

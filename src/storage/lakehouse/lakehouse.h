@@ -7,6 +7,8 @@
 // rules of the Delta protocol. Never: writes a table whose writer features it does not know, guesses a log's gaps.
 // By default tables are (reader 1, writer 2): every Delta reader opens them.
 // Who: constructed by app; is a catalog::DatasetProvider for the schemas of use cases. Threads: any; calls block.
+// Gate: each call here asks for table:Read, table:Write or table:Drop on "schema.table" (OpenAt: lake:GetObject); files
+// and logs are then read and written with the program's own rights, the request's SQL runs with the principal's.
 // State: none of its own but a cache of snapshots (validated by the next log entry's absence); all is in the lake.
 // Fails: kConflict when somebody else's commit can't be reconciled; kNotSupported naming the table feature.
 //
@@ -14,6 +16,7 @@
 //                                     {.mode = WriteMode::kMerge, .sql = select, .key = {"carrier", "flight"}}));
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -27,7 +30,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "engine/engine.h"
-#include "metadata/metadata.h"
+#include "security/gate.h"
 #include "storage/catalog/catalog.h"
 #include "storage/lake/lake.h"
 
@@ -75,7 +78,7 @@ struct WriteRequest {
     // Exactly once: skipped (with `skipped`) if the table's txn of this application is already >= version.
     std::string transaction_application;
     int64_t transaction_version = -1;
-    Json commit_info;               // goes into commitInfo: run, input versions
+    Json commit_info;               // goes into commitInfo: run, input versions ("inputs": else what the SQL read)
     std::string run_id;
     std::map<std::string, int64_t> pinned;  // as engine::SessionOptions: versions of the inputs
     std::string default_schema = "main";    // what an unqualified name in `sql` means
@@ -99,6 +102,7 @@ struct LakehouseDependencies {
     Env& env;
     lake::Lake& lake;
     engine::Engine& engine;
+    security::Gate& gate;
     Metrics& metrics;
     Log& log;
 };

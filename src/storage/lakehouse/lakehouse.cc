@@ -1,0 +1,255 @@
+#include "storage/lakehouse/lakehouse.h"
+
+#include <algorithm>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
+#include "base/text.h"
+#include "storage/lakehouse/history.h"
+#include "storage/lakehouse/table.h"
+#include "storage/lakehouse/vacuum.h"
+#include "storage/lakehouse/write_operation.h"
+
+namespace tarn::lakehouse {
+namespace {
+
+// Tries of one write when others commit in between; each runs the query again.
+constexpr int kWriteTriesMax = 6;
+constexpr size_t kTablesMax = 2048;  // whose states are kept
+
+Status CheckName(const TableName& table) {
+    for (const std::string* part : {&table.schema, &table.name}) {
+        bool bad = part->empty() || part->find_first_of("/\\%?#\n") != std::string::npos || (*part)[0] == '_' ||
+                   (*part)[0] == '.';
+        if (bad) return Error(ErrorCode::kInvalidArgument, "\"{}\" can't be the name of a table", table.ToString());
+    }
+    return Ok();
+}
+
+class LakehouseImpl : public Lakehouse, private catalog::DatasetProvider {
+  public:
+    explicit LakehouseImpl(LakehouseDependencies dependencies)
+        : dependencies_(dependencies),
+          self_(Principal::System("lakehouse")),
+          checkpoints_(MakeEngineCheckpointRows(dependencies.engine)),
+          commits_(dependencies.metrics.GetCounter("tarn_lakehouse_commits_total", "Commits to Delta tables")),
+          conflicts_(dependencies.metrics.GetCounter("tarn_lakehouse_conflicts_total",
+                                                     "Writes run again because another writer was first")),
+          write_seconds_(dependencies.metrics.GetHistogram("tarn_lakehouse_write_seconds", "Time of a write")) {}
+
+    Status Start() {
+        Status made = dependencies_.lake.CreateBucket(self_, kBucket);
+        return !made.ok() && made.error().code() != ErrorCode::kAlreadyExists ? made : Ok();
+    }
+
+    Result<Snapshot> Open(const Principal& principal, const TableName& table, const engine::AtClause& at) override {
+        TRY(Require("table:Read", principal, table));
+        return *TRY(Snap(table, at));
+    }
+    Result<Snapshot> OpenAt(const Principal& principal, const std::string& location, const engine::AtClause& at) override;
+    Result<WriteResult> Write(const Principal& principal, const TableName& table, const WriteRequest& request) override;
+    Status Drop(const Principal& principal, const TableName& table) override;
+    Result<std::vector<catalog::DatasetVersion>> History(const Principal& principal, const TableName& table,
+                                                         int limit) override {
+        TRY(Require("table:Read", principal, table));
+        return Versions(table.schema, table.name, limit);
+    }
+    Result<std::vector<TableName>> Tables(const Principal& principal) override;
+    Result<int64_t> Vacuum(const Principal& principal, const TableName& table, Duration keep) override {
+        TRY(Require("table:Write", principal, table));
+        return VacuumTable(dependencies_, *TRY(Find(table)), keep);
+    }
+    catalog::DatasetProvider& AsProvider() override { return *this; }
+
+  private:
+    // catalog::DatasetProvider
+    Result<std::vector<std::string>> Schemas() override { return Folders(""); }
+    Result<std::vector<catalog::Dataset>> Datasets(const std::string& schema) override;
+    Result<engine::Relation> Find(const Principal& principal, const std::string& schema, const std::string& name,
+                                  const engine::AtClause& at) override;
+    Result<std::vector<catalog::DatasetVersion>> Versions(const std::string& schema, const std::string& name,
+                                                          int limit) override;
+
+    Status Require(std::string_view action, const Principal& principal, const TableName& table) {
+        return security::Require(dependencies_.gate, principal, action, {"table", table.ToString()});
+    }
+    Result<std::shared_ptr<Table>> Find(const TableName& name);
+    std::shared_ptr<Table> AtLocation(const TableLocation& location);
+    Result<std::shared_ptr<const Snapshot>> Snap(const TableName& name, const engine::AtClause& at);
+    // Names of the folders below a prefix of the bucket.
+    Result<std::vector<std::string>> Folders(const std::string& prefix);
+    Result<std::vector<std::string>> TablesOf(const std::string& schema);
+
+    LakehouseDependencies dependencies_;
+    Principal self_;
+    std::unique_ptr<CheckpointRows> checkpoints_;
+    Counter& commits_;
+    Counter& conflicts_;
+    Histogram& write_seconds_;
+    std::mutex mutex_;
+    // Shared with calls that use a table while it is dropped from here.
+    std::unordered_map<std::string, std::shared_ptr<Table>> tables_;
+    uint64_t uses_ = 0;
+};
+
+std::shared_ptr<Table> LakehouseImpl::AtLocation(const TableLocation& location) {
+    std::lock_guard lock(mutex_);
+    std::shared_ptr<Table>& slot = tables_[location.ToString()];
+    if (!slot) slot = std::make_shared<Table>(dependencies_, *checkpoints_, location);
+    std::shared_ptr<Table> table = slot;
+    table->last_used = ++uses_;
+    if (tables_.size() > kTablesMax) {
+        // One that nobody holds, unused for longest: its locks and running writes are not needed by anyone.
+        auto oldest = tables_.end();
+        for (auto entry = tables_.begin(); entry != tables_.end(); ++entry) {
+            if (entry->second.use_count() > 1) continue;
+            if (oldest == tables_.end() || entry->second->last_used < oldest->second->last_used) oldest = entry;
+        }
+        if (oldest != tables_.end()) tables_.erase(oldest);
+    }
+    return table;
+}
+
+Result<std::shared_ptr<Table>> LakehouseImpl::Find(const TableName& name) {
+    TRY(CheckName(name));
+    return AtLocation({kBucket, name.schema + "/" + name.name});
+}
+
+Result<std::shared_ptr<const Snapshot>> LakehouseImpl::Snap(const TableName& name, const engine::AtClause& at) {
+    auto table = TRY(Find(name));
+    auto snapshot = at.version || at.timestamp ? table->SnapshotAt(at) : table->NewestSnapshot();
+    if (snapshot.ok()) return snapshot;
+    if (snapshot.error().code() == ErrorCode::kNotFound && !at.version && !at.timestamp) {
+        return Error(ErrorCode::kNotFound, "there is no table {}", name.ToString());
+    }
+    return std::move(snapshot).error().Context(name.ToString());
+}
+
+Result<Snapshot> LakehouseImpl::OpenAt(const Principal& principal, const std::string& location,
+                                       const engine::AtClause& at) {
+    size_t slash = location.find('/');
+    if (slash == std::string::npos || slash == 0 || slash + 1 == location.size()) {
+        return Error(ErrorCode::kInvalidArgument, "\"{}\" is no location of a table: bucket/prefix is wanted", location);
+    }
+    TableLocation place{location.substr(0, slash), location.substr(slash + 1)};
+    while (place.prefix.ends_with('/')) place.prefix.pop_back();
+    TRY(security::Require(dependencies_.gate, principal, "lake:GetObject", {"lake", place.ToString() + "/_delta_log/"}));
+    auto table = AtLocation(place);
+    auto snapshot = at.version || at.timestamp ? table->SnapshotAt(at) : table->NewestSnapshot();
+    return *TRY_CONTEXT(std::move(snapshot), place.ToString());
+}
+
+Result<WriteResult> LakehouseImpl::Write(const Principal& principal, const TableName& name, const WriteRequest& request) {
+    TRY(Require("table:Write", principal, name));
+    auto table = TRY(Find(name));
+    Duration started = dependencies_.env.clock().Monotonic();
+    for (int attempt = 1;; ++attempt) {
+        auto result = WriteOperation(dependencies_, *table, name, principal, request).Run();
+        if (result.ok()) {
+            if (!result->skipped) commits_.Add();
+            Duration took = dependencies_.env.clock().Monotonic() - started;
+            write_seconds_.Observe(std::chrono::duration<double>(took).count());
+            return result;
+        }
+        if (result.error().code() != ErrorCode::kConflict || attempt == kWriteTriesMax) {
+            return std::move(result).error().Context("writing " + name.ToString());
+        }
+        conflicts_.Add();
+        uint64_t jitter = dependencies_.env.random().Next() % 10'000;
+        dependencies_.env.clock().Sleep(Duration(5'000 * attempt + static_cast<int64_t>(jitter)));
+    }
+}
+
+Status LakehouseImpl::Drop(const Principal& principal, const TableName& name) {
+    TRY(Require("table:Drop", principal, name));
+    return DropTable(dependencies_, *TRY(Find(name)));
+}
+
+Result<std::vector<std::string>> LakehouseImpl::Folders(const std::string& prefix) {
+    std::vector<std::string> names;
+    lake::ListOptions options;
+    options.prefix = prefix;
+    options.delimiter = "/";
+    while (true) {
+        lake::ListPage page = TRY(dependencies_.lake.List(self_, kBucket, options));
+        for (const std::string& folder : page.common_prefixes) {
+            std::string folder_name = folder.substr(prefix.size());
+            if (folder_name.ends_with('/')) folder_name.pop_back();
+            names.push_back(std::move(folder_name));
+        }
+        if (!page.truncated) return names;
+        options.start_after = page.next_start_after;
+    }
+}
+
+Result<std::vector<std::string>> LakehouseImpl::TablesOf(const std::string& schema) {
+    std::vector<std::string> tables;
+    for (std::string& name : TRY(Folders(schema + "/"))) {
+        lake::ListOptions options;
+        options.prefix = schema + "/" + name + "/_delta_log/";
+        options.keys_max = 1;
+        if (!TRY(dependencies_.lake.List(self_, kBucket, options)).objects.empty()) tables.push_back(std::move(name));
+    }
+    return tables;
+}
+
+Result<std::vector<TableName>> LakehouseImpl::Tables(const Principal& principal) {
+    std::vector<TableName> tables;
+    for (const std::string& schema : TRY(Folders(""))) {
+        for (std::string& name : TRY(TablesOf(schema))) {
+            TableName table{schema, std::move(name)};
+            if (Require("table:Read", principal, table).ok()) tables.push_back(std::move(table));
+        }
+    }
+    return tables;
+}
+
+Result<std::vector<catalog::Dataset>> LakehouseImpl::Datasets(const std::string& schema) {
+    std::vector<catalog::Dataset> datasets;
+    for (const std::string& name : TRY(TablesOf(schema))) {
+        catalog::Dataset dataset;
+        dataset.schema = schema;
+        dataset.name = name;
+        dataset.kind = "table";
+        auto snapshot = Snap({schema, name}, {});
+        if (snapshot.ok()) {
+            dataset.description = (*snapshot)->description;
+            dataset.version = std::to_string((*snapshot)->version);
+            dataset.rows = (*snapshot)->rows;
+            dataset.bytes = (*snapshot)->bytes;
+            dataset.updated_at = (*snapshot)->committed_at;
+        } else {
+            // One broken table must not hide the others; opening it says what is wrong.
+            dependencies_.log.Warning("a table can't be opened", {{"table", schema + "." + name},
+                                                                  {"error", snapshot.error().message()}});
+        }
+        datasets.push_back(std::move(dataset));
+    }
+    return datasets;
+}
+
+Result<engine::Relation> LakehouseImpl::Find(const Principal&, const std::string& schema, const std::string& name,
+                                             const engine::AtClause& at) {
+    TableName table{schema, name};
+    if (!CheckName(table).ok()) return Error(ErrorCode::kNotFound, "there is no table {}", table.ToString());
+    return ToRelation(table, *TRY(Snap(table, at)));
+}
+
+Result<std::vector<catalog::DatasetVersion>> LakehouseImpl::Versions(const std::string& schema, const std::string& name,
+                                                                     int limit) {
+    auto table = TRY(Find(TableName{schema, name}));
+    std::vector<catalog::DatasetVersion> versions;
+    for (const CommitHeader& header : TRY(table->NewLog().Headers(limit))) versions.push_back(ToDatasetVersion(header));
+    return versions;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Lakehouse>> Lakehouse::Create(LakehouseDependencies dependencies) {
+    auto lakehouse = std::make_unique<LakehouseImpl>(dependencies);
+    TRY(lakehouse->Start());
+    return std::unique_ptr<Lakehouse>(std::move(lakehouse));
+}
+
+}  // namespace tarn::lakehouse
