@@ -2,8 +2,9 @@
 //
 // Does: put (atomic, durable when it returns), put-if-absent, conditional put, get, ranged get, list, delete, copy,
 // multipart. Never: overwrites in place, hands out a byte whose authentication failed, uses a key as a file name.
-// Who: constructed by app; every call takes the Principal and asks the gate (lake:GetObject, lake:PutObject,
-// lake:DeleteObject, lake:ListBucket, lake:CreateBucket, lake:DeleteBucket on "bucket/key"). Threads: any; calls block.
+// Who: constructed by app; every call takes the Principal and asks the gate: lake:GetObject, lake:PutObject (uploads
+// too) and lake:DeleteObject on "bucket/key"; lake:ListBucket on "bucket/prefix"; lake:CreateBucket, lake:DeleteBucket
+// and lake:ListBucket (is it there, its uploads) on "bucket/", so that "bucket/*" covers it. Threads: any; calls block.
 // State: lake/index.db (objects, multipart uploads: through metadata::Database, group commit) and lake/objects/xx/<id>
 // (content in 64 KiB blocks, AES-256-GCM, a data key an object wrapped under its bucket's key); objects up to
 // kInlineBytesMax lie sealed in the index. Format: docs/formats/lake.md. The index commit is the commit point; files
@@ -16,6 +17,7 @@
 //   Bytes all = TRY(object->Read(0, object->info().bytes));
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -57,22 +59,30 @@ struct ObjectInfo {
     Timestamp modified_at;
     std::string content_type;
     std::map<std::string, std::string> metadata;  // x-amz-meta-*, and the stored standard headers
-    std::vector<Checksum> checksums;
+    std::vector<Checksum> checksums;  // of a multipart object "<base64>-<parts>", if it is a checksum of checksums
     std::string id;  // changes with every put: a version tag for caches
 };
 
 struct PutOptions {
     bool if_absent = false;  // kAlreadyExists if there is one
-    std::string if_match;    // etag; kFailedPrecondition if it is another, kNotFound if none
+    std::string if_match;    // etag or "*"; kFailedPrecondition if it is another, kNotFound if none
     std::string content_type = "application/octet-stream";
     std::map<std::string, std::string> metadata;
     std::vector<Checksum> expected;            // checked before commit: kInvalidArgument if the content differs
     std::vector<std::string> compute;          // checksum algorithms to compute and store besides
+    // Further expected ones, asked for when the content has ended (HTTP trailers); their algorithms stand in `compute`.
+    std::function<Result<std::vector<Checksum>>()> expected_at_end;
     std::string expected_md5;                  // hex, empty for none
     std::optional<uint64_t> expected_bytes;
+    // StartUpload: the checksum of the whole content (CRCs only) instead of one of the parts' checksums.
+    bool full_object_checksum = false;
+    // Copy: content type and metadata are those given here, not the source's.
+    bool replace_metadata = false;
+    std::string source_if_match;               // Copy: the source's etag or "*"; kFailedPrecondition if another
 };
 
 // An open object: immutable, stays readable while open even if it is deleted or replaced. Thread-safe.
+// The lake outlives its objects and streams.
 class Object {
   public:
     virtual ~Object() = default;
@@ -80,6 +90,8 @@ class Object {
     // Fills the buffer from `offset`; fewer bytes only at the end.
     virtual Result<size_t> ReadAt(uint64_t offset, MutableByteSpan buffer) = 0;
     Result<Bytes> Read(uint64_t offset, uint64_t bytes);
+    // Bytes of each part of a multipart object; one number for any other.
+    virtual std::vector<uint64_t> part_bytes() const = 0;
 };
 
 struct ListOptions {
@@ -89,7 +101,7 @@ struct ListOptions {
     int keys_max = 1000;
 };
 struct ListPage {
-    std::vector<ObjectInfo> objects;
+    std::vector<ObjectInfo> objects;  // without content type, metadata and checksums: Head tells those
     std::vector<std::string> common_prefixes;
     bool truncated = false;
     std::string next_start_after;  // give it as start_after
@@ -152,6 +164,7 @@ class Lake {
     virtual Result<ListPage> List(const Principal& principal, const std::string& bucket,
                                   const ListOptions& options) = 0;
     virtual Status Delete(const Principal& principal, const ObjectName& name) = 0;  // fine if it is not there
+    // Within a bucket no content moves: both objects own the same stored files.
     virtual Result<ObjectInfo> Copy(const Principal& principal, const ObjectName& from, const ObjectName& to,
                                     const PutOptions& options) = 0;
 
@@ -159,6 +172,7 @@ class Lake {
                                             const PutOptions& options) = 0;
     virtual Result<PartInfo> PutPart(const Principal& principal, const ObjectName& name, const std::string& upload_id,
                                      int number, ByteReader& content, const PutOptions& options) = 0;
+    // Parts (number, etag, perhaps checksums) in rising order. Done already, it answers with the object that it made.
     virtual Result<ObjectInfo> CompleteUpload(const Principal& principal, const ObjectName& name,
                                               const std::string& upload_id, const std::vector<PartInfo>& parts,
                                               const PutOptions& options) = 0;
