@@ -104,8 +104,13 @@ Result<security::Principal> LoginExchange::Authenticate(const std::string& user)
             .WithHint("connect with sslmode=require");
     }
     bool token = user.starts_with(kTokenPrefix);
-    if (!token && dependencies_.authenticator.HasPassword(user)) return ByScram(user);
-    return ByClearText(token ? user.substr(kTokenPrefix.size()) : user);
+    security::Authenticator& authenticator = dependencies_.authenticator;
+    TRY(authenticator.MayAttempt(stream_.remote().host, user));
+    bool scram = !token && authenticator.HasPassword(user);
+    auto principal = scram ? ByScram(user) : ByClearText(token ? user.substr(kTokenPrefix.size()) : user);
+    bool wrong = !principal.ok() && principal.error().code() == ErrorCode::kUnauthenticated;
+    if (principal.ok() || wrong) authenticator.NoteAttempt(stream_.remote().host, user, principal.ok());
+    return principal;
 }
 
 Result<security::Principal> LoginExchange::ByClearText(const std::string& user) {
