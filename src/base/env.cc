@@ -333,14 +333,18 @@ std::string FolderOf(const std::string& path) {
 
 Result<std::string> ReadFile(Env& env, const std::string& path, size_t bytes_max) {
     auto file = TRY(env.files().Open(path));
-    uint64_t size = TRY(file->Size());
-    if (size > bytes_max) {
-        return Error(ErrorCode::kResourceExhausted, "{} has {} bytes, more than {} are not read", path, size,
-                     bytes_max);
+    std::string content;
+    size_t used = 0;
+    // To the end rather than by the size: files of /proc have none, and others may grow meanwhile.
+    while (true) {
+        if (used > bytes_max) return Error(ErrorCode::kResourceExhausted, "{} has more than {} bytes", path, bytes_max);
+        uint64_t size = TRY(file->Size());
+        content.resize(std::min<uint64_t>(std::max<uint64_t>(size + 1, used + 4096), bytes_max + 1));
+        auto* bytes = reinterpret_cast<uint8_t*>(content.data());
+        used += TRY(file->ReadAt(used, MutableByteSpan(bytes + used, content.size() - used)));
+        if (used < content.size()) break;
     }
-    std::string content(size, '\0');
-    auto* bytes = reinterpret_cast<uint8_t*>(content.data());
-    content.resize(TRY(file->ReadAt(0, MutableByteSpan(bytes, content.size()))));
+    content.resize(used);
     return content;
 }
 

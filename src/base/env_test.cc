@@ -129,6 +129,11 @@ TEST_F(EnvTest, WholeFiles) {
     ASSERT_TRUE(WriteFileDurably(env_, Path("a"), "two").ok());
     EXPECT_EQ(ReadFile(env_, Path("a")).value(), "two");
     EXPECT_EQ(ReadFile(env_, Path("a"), 2).error().code(), ErrorCode::kResourceExhausted);
+    EXPECT_EQ(ReadFile(env_, Path("a"), 3).value(), "two");
+    EXPECT_FALSE(ReadFile(env_, "/proc/self/status").value().empty());
+    std::string large(100'000, 'x');
+    ASSERT_TRUE(WriteFileDurably(env_, Path("a"), large).ok());
+    EXPECT_EQ(ReadFile(env_, Path("a")).value(), large);
     EXPECT_EQ(files_.List(folder_).value().size(), 1u);
     EXPECT_EQ(WriteFileDurably(env_, Path("none/a"), "x").error().code(), ErrorCode::kNotFound);
 }

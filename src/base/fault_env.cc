@@ -416,8 +416,8 @@ class FaultFiles : public Files {
 }  // namespace
 
 struct FaultEnvParts::State {
-    explicit State(uint64_t seed) : random(seed), machine(std::make_shared<Machine>(seed)), files(machine) {}
-    FaultRandom random;
+    explicit State(uint64_t seed) : random_numbers(seed), machine(std::make_shared<Machine>(seed)), files(machine) {}
+    FaultRandom random_numbers;
     std::shared_ptr<Machine> machine;  // shared with open files and locks, which may outlive the FaultEnv
     FaultFiles files;
 };
@@ -425,7 +425,8 @@ struct FaultEnvParts::State {
 FaultEnvParts::FaultEnvParts(uint64_t seed) : state_(std::make_unique<State>(seed)) {}
 FaultEnvParts::~FaultEnvParts() = default;
 
-FaultEnv::FaultEnv(uint64_t seed) : FaultEnvParts(seed), Env(state_->machine->clock, state_->files, state_->random) {}
+FaultEnv::FaultEnv(uint64_t seed)
+    : FaultEnvParts(seed), Env(state_->machine->clock, state_->files, state_->random_numbers) {}
 FaultEnv::~FaultEnv() = default;
 
 void FaultEnv::PowerCut(uint64_t seed) {
