@@ -5,8 +5,13 @@
 // TLS 1.2/1.3, limits and deadlines as HttpServerConfig says. A request whose Host is not allowed never reaches Serve.
 // Content-Length together with Transfer-Encoding, bare CR or LF, and over-long heads are refused with 400/431.
 //
-//   auto server = TRY(HttpServer::Create({.listen = address}, env, log, executor, [](HttpRequest& request,
+//   auto server = TRY(HttpServer::Create({.listen = address}, log, executor, [](HttpRequest& request,
 //       HttpResponder& responder) { return responder.Send({.status = 200, .body = "hello"}); }));
+//
+// Serve may return an Error before it has started an answer: the client gets HttpStatusOf(code) and the JSON
+// {"error": {"code", "message", "hint"}}. After the start the connection is reset, so that no client takes a part for
+// the whole. A slow client does not hold the executor's thread for an answer given with Send, and bodies up to 64 KiB
+// are here before Serve starts; streaming (Start, and reading larger bodies) waits for the client on that thread.
 #pragma once
 
 #include <functional>
@@ -51,10 +56,10 @@ struct HttpRequest {
     ByteReader* body = nullptr;  // never null; blocks; ends at the body's end
     Address remote;
     bool encrypted = false;
-    CancelToken cancelled;  // cancelled when the client goes away
+    CancelToken cancelled;  // cancelled when the client goes away; OnCancel's actions run on an IO thread: be quick
 
     std::optional<std::string> Query(std::string_view name) const;
-    // Reads the whole body; kResourceExhausted beyond the limit.
+    // Reads the whole body; kResourceExhausted beyond the limit (413, if Serve returns that error).
     Result<std::string> ReadBody(size_t bytes_max = 1 << 20);
 };
 
@@ -70,6 +75,8 @@ class HttpResponder {
     // The whole answer at once (Content-Length is added; for HEAD the body is left out, its length stated).
     virtual Status Send(HttpResponse response) = 0;
     // Starts a streamed answer: chunked, or of exactly `content_length` bytes. The writer lives until Serve returns.
+    // Each write leaves at once and is a chunk: gather small pieces (64 KiB and more move fastest). For HEAD nothing
+    // need be written. Content-Length, Transfer-Encoding and Date are ours; "Connection: close" is heeded.
     virtual Result<ByteWriter*> Start(int status, HttpHeaders headers, std::optional<uint64_t> content_length) = 0;
     virtual bool started() const = 0;
 };
