@@ -61,7 +61,9 @@ LIBRARIES = {
     "date": (r"date/", 4),
     "seccomp": (r"seccomp", 2),
 }
-TEST_ONLY_LIBRARIES = {"test": "_test.cc", "benchmark": "_bench.cc"}
+TEST_ONLY_LIBRARIES = {"test": ("_test.cc", "_for_test.h", "_for_test.cc"), "benchmark": ("_bench.cc",)}
+# What a test may lean on besides doors: headers of other components that exist for tests.
+TEST_FILES = ("_test.cc", "_for_test.h", "_for_test.cc")
 # Some headers are written in C: <cstdint>, not <stdint.h>.
 C_HEADER = re.compile(r"^(assert|ctype|errno|float|limits|locale|math|setjmp"
                       r"|stdarg|stddef|stdint|stdio|stdlib|string|time|wchar)\.h$")
@@ -77,10 +79,11 @@ class Ban:
 FREE_CALL = r"(?<![\w.>:~])(?:(?<!\w)::|std::)?"  # not a method, not a name in a namespace of ours
 GLOBAL_CALL = r"(?<![\w>])::"  # names so common that only the spelling ::name( is meant
 ENV = r"^base/(env|process)\w*\."
+TESTS = r"|_test\.(cc|h)$"
 BANS = (
     Ban(FREE_CALL + r"(open|openat|creat|fopen|fdopen|fsync|fdatasync|sync_file_range|mmap|unlink|rename|mkdir|rmdir"
         r"|ftruncate|pread|pwrite|opendir|readdir|mkstemp|flock)\s*\(", "Files of base/env.h", ENV),
-    Ban(r"\bstd::(o|i)?fstream\b|\bstd::filesystem\b", "Files of base/env.h", ENV + r"|_test\.cc$"),
+    Ban(r"\bstd::(o|i)?fstream\b|\bstd::filesystem\b", "Files of base/env.h", ENV + TESTS),
     Ban(FREE_CALL + r"(gettimeofday|clock_gettime|localtime|localtime_r|gmtime|mktime|ctime)\s*\("
         r"|" + FREE_CALL + r"time\s*\(\s*(nullptr|NULL|0|&\w+)\s*\)|_clock::now\s*\(",
         "Clock of base/env.h", ENV + "|^base/time"),
@@ -93,7 +96,7 @@ BANS = (
     Ban(FREE_CALL + r"(fork|vfork|execv\w*|execl\w*|posix_spawn\w*|popen|system)\s*\(", "Process of base/process.h",
         r"^base/process|^processing/\w+/sandbox"),
     Ban(FREE_CALL + r"(getenv|secure_getenv|setenv|putenv)\s*\(", "configuration, handed in from app/",
-        r"^(app|base)/"),
+        r"^(app|base)/" + TESTS),
     Ban(r"\bstd::(cout|cerr|clog)\b|" + FREE_CALL + r"(v?f?printf|f?puts|putchar)\s*\(|\bfmt::print\s*\(",
         "Log of base/log.h", r"^app/|^base/(log|result)"),
     Ban(r"\.detach\s*\(\s*\)", "an Executor of base/executor.h, or a thread that its owner joins"),
@@ -108,7 +111,7 @@ BANS = (
 
 # Written in pieces, so that this file does not break its own rules.
 STRAY_MARKS = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
-MACHINE_PATH = re.compile(r"(?<![\w./~$}-])/(work|root|home|workspace|opt/wheels)/[\w.]")
+MACHINE_PATH = re.compile(r"(?<![\w./~$}-])/(work|root|opt/wheels)/[\w.]")
 REGISTRY_HOST = re.compile(
     r"npm" r"js\.(org|com)|py" r"pi\.org|python" r"hosted|deb\.deb" r"ian\.org|crates" r"\.io|proxy\.go" r"lang|"
     r"repo1?\.ma" r"ven|artifact" r"ory|ne" r"xus\.", re.IGNORECASE)
@@ -262,6 +265,8 @@ def check_arrows(tree):
                 used.add(target)
                 if COMPONENTS.index(other) > COMPONENTS.index(own):
                     yield Violation(path, line, "arrow", f"{own} may not know {other}")
+                elif target.endswith("_for_test.h") and path.endswith(TEST_FILES):
+                    continue
                 elif other not in OPEN_COMPONENTS and target != door_of(other) and target not in doors:
                     yield Violation(path, line, "door", f"{target} is private: use {door_of(other)}, "
                                     f"or list it in src/{other}/DOORS with a reason")
@@ -309,9 +314,9 @@ def _check_library(path, line, header, listed, used):
     if library is None:
         yield Violation(path, line, "include", f"<{header}> belongs to no library that tests/tidy/rules.py lists")
         return
-    suffix = TEST_ONLY_LIBRARIES.get(library)
-    if suffix and not path.endswith(suffix):
-        yield Violation(path, line, "include", f"<{header}> is for *{suffix}")
+    suffixes = TEST_ONLY_LIBRARIES.get(library)
+    if suffixes and not path.endswith(suffixes):
+        yield Violation(path, line, "include", f"<{header}> is for files named *{', *'.join(suffixes)}")
     if LIBRARIES[library][1] is None:
         return
     first = (path, library) not in used

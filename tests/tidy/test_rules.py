@@ -121,6 +121,14 @@ def test_arrows_and_doors(path, include, fails):
     assert bool(found(rules.check_arrows, path=path, text=f'#include "{include}"\n', **LAKE)) == fails
 
 
+def test_test_support_is_for_tests():
+    lake = {**LAKE, "src__storage__lake__lake_for_test.h": ""}
+    include = '#include "storage/lake/lake_for_test.h"\n'
+    assert not found(rules.check_arrows, path="src/storage/lakehouse/a_test.cc", text=include, **lake)
+    assert found(rules.check_arrows, path="src/storage/lakehouse/a.cc", text=include, **lake)
+    assert found(rules.check_arrows, path="src/engine/a_test.cc", text=include, **lake)  # to the right
+
+
 def test_doors_file():
     include = '#include "storage/lake/pack.h"\n'
     opened = {**LAKE, "src__storage__lake__DOORS": "pack.h  compaction reads packs\n"}
