@@ -149,6 +149,7 @@ Result<size_t> SpanReader::Read(MutableByteSpan buffer) {
 
 Result<Bytes> ReadAll(ByteReader& reader, size_t bytes_max) {
     constexpr size_t kStepMin = 4096;
+    bytes_max = std::min(bytes_max, Bytes().max_size() - 1);
     Bytes bytes;
     size_t used = 0;
     while (true) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace tarn {
 namespace {
 
@@ -60,6 +62,8 @@ TEST(ReadAll, StopsAtTheLimit) {
     EXPECT_EQ(ReadAll(first, 10'000).value(), bytes);
     SpanReader second(bytes);
     EXPECT_EQ(ReadAll(second, 9'999).error().code(), ErrorCode::kResourceExhausted);
+    SpanReader third(bytes);
+    EXPECT_EQ(ReadAll(third, std::numeric_limits<size_t>::max()).value(), bytes);
     SpanReader empty({});
     EXPECT_TRUE(ReadAll(empty, 0).value().empty());
 }

@@ -333,6 +333,7 @@ std::string FolderOf(const std::string& path) {
 
 Result<std::string> ReadFile(Env& env, const std::string& path, size_t bytes_max) {
     auto file = TRY(env.files().Open(path));
+    bytes_max = std::min(bytes_max, std::string().max_size() - 1);
     std::string content;
     size_t used = 0;
     // To the end rather than by the size: files of /proc have none, and others may grow meanwhile.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <limits>
 #include <set>
 
 namespace tarn {
@@ -133,7 +134,7 @@ TEST_F(EnvTest, WholeFiles) {
     EXPECT_FALSE(ReadFile(env_, "/proc/self/status").value().empty());
     std::string large(100'000, 'x');
     ASSERT_TRUE(WriteFileDurably(env_, Path("a"), large).ok());
-    EXPECT_EQ(ReadFile(env_, Path("a")).value(), large);
+    EXPECT_EQ(ReadFile(env_, Path("a"), std::numeric_limits<size_t>::max()).value(), large);
     EXPECT_EQ(files_.List(folder_).value().size(), 1u);
     EXPECT_EQ(WriteFileDurably(env_, Path("none/a"), "x").error().code(), ErrorCode::kNotFound);
 }

@@ -156,6 +156,20 @@ TEST(Process, OutlivesTheThreadThatStartedIt) {
     EXPECT_EQ(process->Wait(100ms).error().code(), ErrorCode::kTimeout);
 }
 
+// The program dies by kill -9, on a thread other than the one that started the child.
+TEST(ProcessDeathTest, DiesWithTheProgram) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    std::string path = testing::TempDir() + "tarn_process_died";
+    auto start_and_die = [&] {
+        auto process = Process::Start({.command = {"sleep", "60"}}).value();
+        (void)WriteFileDurably(SystemEnv(), path, fmt::to_string(process->pid()));
+        ::kill(::getpid(), SIGKILL);
+    };
+    EXPECT_EXIT(start_and_die(), testing::KilledBySignal(SIGKILL), "");
+    EXPECT_TRUE(DiesSoon(NumberIn(ReadFile(SystemEnv(), path).value())));
+    ASSERT_TRUE(SystemEnv().files().Remove(path).ok());
+}
+
 TEST(Process, ManyAtOnce) {
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; i++) {
