@@ -134,6 +134,10 @@ struct WrittenFile {
     std::map<std::string, ColumnStatistics> statistics;  // top-level columns
 };
 
+// The columns a table of these rows has: unsigned integers widen, JSON is text; kNotSupported naming the column and what to
+// CAST it to for a type that tables do not have; kInvalidArgument for two columns of one name. What WriteQuery writes.
+Result<std::vector<Column>> StoredColumns(const std::vector<ResultColumn>& columns);
+
 // Rows pushed by the program (connectors): text cells cast to the column types, or whole typed columns.
 class RowWriter {
   public:

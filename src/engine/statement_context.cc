@@ -1,0 +1,81 @@
+// What a statement resolved and may therefore open.
+#include "engine/adapter.h"
+
+#include "base/text.h"
+
+namespace tarn::engine {
+namespace {
+
+std::string ResolveKey(const std::string& schema, const std::string& name, const AtClause& at) {
+    std::string key = ToLower(schema) + "\x01" + ToLower(name);
+    if (at.version) key += fmt::format("\x01v{}", *at.version);
+    if (at.timestamp) key += fmt::format("\x01t{}", ToMicros(*at.timestamp));
+    return key;
+}
+
+}  // namespace
+
+std::shared_ptr<const Relation> StatementContext::Resolve(const std::string& schema, const std::string& name,
+                                                          const AtClause& at) {
+    std::string key = ResolveKey(schema, name, at);
+    {
+        std::lock_guard lock(mutex);
+        auto found = resolved.find(key);
+        if (found != resolved.end()) return found->second;
+    }
+    std::shared_ptr<const Relation> relation;
+    if (EqualsIgnoreCase(schema, kInputSchema) && provided) {
+        auto given = provided->find(ToLower(name));
+        if (given != provided->end()) relation = given->second;
+    }
+    if (!relation) {
+        auto answer = deps.relations.Find(principal, schema, name, at);
+        if (!answer) {
+            if (answer.error().code() == ErrorCode::kNotFound) return nullptr;
+            Throw(std::move(answer).error());
+        }
+        relation = std::make_shared<const Relation>(std::move(answer).value());
+    }
+    std::lock_guard lock(mutex);
+    auto [place, first] = resolved.emplace(key, relation);
+    if (!first) return place->second;
+    if (const auto* scan = std::get_if<FileScan>(&relation->source)) {
+        for (const ScanFile& file : scan->files) readable.insert(file.path);
+    } else if (const auto* view = std::get_if<TrustedView>(&relation->source)) {
+        readable.insert(view->files.begin(), view->files.end());
+    }
+    return relation;
+}
+
+bool StatementContext::MayRead(const std::string& path) {
+    if (trusted) return true;
+    std::lock_guard lock(mutex);
+    return readable.contains(path);
+}
+
+bool StatementContext::MayWrite(const std::string& path) {
+    std::lock_guard lock(mutex);
+    return !writable_prefix.empty() && path.starts_with(writable_prefix);
+}
+
+void StatementContext::Throw(Error error) {
+    std::string message = error.message();
+    {
+        std::lock_guard lock(mutex);
+        if (!failure) failure = std::move(error);
+    }
+    throw duckdb::InvalidInputException(message);
+}
+
+StatementContext* FindContext(duckdb::ClientContext& context) {
+    // The connection keeps the context alive for as long as anything runs on it.
+    return context.registered_state->Get<StatementContext>(kContextKey).get();
+}
+
+StatementContext& ContextOf(duckdb::ClientContext& context) {
+    StatementContext* found = FindContext(context);
+    if (found == nullptr) throw duckdb::PermissionException("no statement of a session runs on this connection");
+    return *found;
+}
+
+}  // namespace tarn::engine
