@@ -18,9 +18,11 @@
 #include "base/env.h"
 #include "base/json.h"
 #include "base/result.h"
+#include "engine/engine.h"
 #include "engine/relation.h"
 #include "metadata/metadata.h"
 #include "security/gate.h"
+#include "security/router.h"
 
 namespace tarn::catalog {
 
@@ -127,5 +129,8 @@ class Catalog : public engine::RelationSource {
     virtual Result<std::optional<LineageRecord>> LineageOf(const Principal& principal, const std::string& schema,
                                                            const std::string& name, const std::string& version) = 0;
 };
+
+// GET /api/v1/catalog and below. The engine runs previews; it is made after the catalog, whose names it resolves.
+std::vector<security::Route> CatalogRoutes(Catalog& catalog, engine::Engine& engine);
 
 }  // namespace tarn::catalog

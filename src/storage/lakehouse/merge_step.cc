@@ -1,6 +1,7 @@
 #include "storage/lakehouse/merge_step.h"
 
 #include <algorithm>
+#include <charconv>
 #include <unordered_map>
 #include <utility>
 
@@ -34,8 +35,10 @@ const Json* Bound(const Json& statistics, const char* which, const std::string& 
 
 int64_t Integer(const engine::Chunk& chunk, size_t row, size_t column) {
     if (chunk.IsNull(row, column)) return 0;
-    Json value = chunk.Value(row, column);
-    return value.is_number_integer() ? value.get<int64_t>() : std::stoll(chunk.Text(row, column));
+    std::string text = chunk.Text(row, column);
+    int64_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
 }
 
 }  // namespace

@@ -49,6 +49,8 @@ class Table {
     // do; run the write again. Any other error means that nothing was committed, unless `uncertain` is set.
     Result<CommitOutcome> Commit(CommitPlan& plan, bool& uncertain);
     void Forget();
+    // While it is held nothing is committed by this process: for a drop.
+    std::unique_lock<std::mutex> BlockCommits() { return std::unique_lock(commit_mutex_); }
 
     // While one lives, Vacuum leaves alone what was written after it began.
     class RunningWrite {

@@ -39,7 +39,7 @@ Result<std::set<std::string>> Needed(const TableLocation& location, const TableS
     for (const auto& [key, file] : state.tombstones) {
         if (file->deleted_ms < ToMillis(cutoff)) continue;
         auto known = need(file->path, file->deletion_vector.get());
-        if (!known.ok() && known.error().code() != ErrorCode::kNotSupported) return known;
+        if (!known.ok() && known.error().code() != ErrorCode::kNotSupported) return std::move(known).error();
     }
     return needed;
 }
@@ -79,6 +79,7 @@ Status DropTable(const LakehouseDependencies& dependencies, Table& table) {
     security::Principal self = security::Principal::System("lakehouse");
     const TableLocation& location = table.location();
     std::string log_prefix = location.LogName("").key;
+    auto block = table.BlockCommits();
     auto objects = TRY(ListAll(dependencies.lake, self, location.Name("")));
     if (objects.empty()) return Error(ErrorCode::kNotFound, "there is no table at {}", location.ToString());
     std::stable_partition(objects.begin(), objects.end(),

@@ -1,0 +1,238 @@
+#include "storage/catalog/catalog.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+#include <shared_mutex>
+#include <utility>
+
+#include "base/text.h"
+#include "storage/catalog/lineage_store.h"
+#include "storage/catalog/search.h"
+
+namespace tarn::catalog {
+namespace {
+
+constexpr int kDepthMax = 20;
+constexpr size_t kNodesMax = 500;
+
+Error NoTable(const std::string& schema, const std::string& name) {
+    return Error(ErrorCode::kNotFound, "there is no table {}.{} that you may read", schema, name).WithDetailCode("42P01");
+}
+
+class CatalogImpl : public Catalog {
+  public:
+    CatalogImpl(CatalogDependencies dependencies, LineageStore lineage)
+        : dependencies_(dependencies), lineage_(std::move(lineage)) {}
+
+    void AddProvider(DatasetProvider& provider) override {
+        std::unique_lock lock(mutex_);
+        providers_.push_back(&provider);
+    }
+
+    // engine::RelationSource
+    Result<engine::Relation> Find(const Principal& principal, const std::string& schema, const std::string& name,
+                                  const engine::AtClause& at) override;
+    Result<std::vector<std::string>> Schemas(const Principal& principal) override;
+    Result<std::vector<engine::RelationSummary>> Relations(const Principal& principal,
+                                                           const std::string& schema) override;
+
+    Result<std::vector<Dataset>> List(const Principal& principal) override;
+    Result<Dataset> Describe(const Principal& principal, const std::string& schema, const std::string& name) override;
+    Result<std::vector<DatasetVersion>> Versions(const Principal& principal, const std::string& schema,
+                                                 const std::string& name, int limit) override;
+    Result<std::vector<Dataset>> Search(const Principal& principal, const std::string& text, int limit) override;
+    Status RecordLineage(const LineageRecord& record) override { return lineage_.Record(record); }
+    Result<LineageGraph> Lineage(const Principal& principal, const std::string& schema, const std::string& name,
+                                 int depth) override;
+    Result<std::optional<LineageRecord>> LineageOf(const Principal& principal, const std::string& schema,
+                                                   const std::string& name, const std::string& version) override;
+
+  private:
+    std::vector<DatasetProvider*> Providers() const {
+        std::shared_lock lock(mutex_);
+        return providers_;
+    }
+    security::Decision MayRead(const Principal& principal, const std::string& id) const {
+        return dependencies_.gate.Decide(principal, "table:Read", {"table", id});
+    }
+    // To know of it: table:Describe, or the right to read it.
+    bool MaySee(const Principal& principal, const std::string& id) const {
+        return MayRead(principal, id).allowed ||
+               dependencies_.gate.Decide(principal, "table:Describe", {"table", id}).allowed;
+    }
+    Result<std::vector<Dataset>> VisibleIn(DatasetProvider& provider, const Principal& principal,
+                                           const std::string& schema) const;
+    std::string KindOf(const std::string& id) const;
+
+    CatalogDependencies dependencies_;
+    LineageStore lineage_;
+    mutable std::shared_mutex mutex_;
+    std::vector<DatasetProvider*> providers_;  // owned by their components, which outlive the catalog's calls
+};
+
+Result<engine::Relation> CatalogImpl::Find(const Principal& principal, const std::string& schema,
+                                           const std::string& name, const engine::AtClause& at) {
+    // The same answer for what is hidden and for what is not there.
+    security::Decision decision = MayRead(principal, schema + "." + name);
+    if (!decision.allowed) return NoTable(schema, name);
+    for (DatasetProvider* provider : Providers()) {
+        auto relation = provider->Find(principal, schema, name, at);
+        if (relation.ok()) {
+            relation->obligations = std::move(decision.obligations);
+            return relation;
+        }
+        if (relation.error().code() != ErrorCode::kNotFound) return relation;
+        // With AT the table may be there, and the version not: that is worth saying.
+        bool asks_for_version = at.version || at.timestamp;
+        if (asks_for_version && provider->Find(principal, schema, name, {}).ok()) {
+            return std::move(relation).error().Context(schema + "." + name);
+        }
+    }
+    return NoTable(schema, name);
+}
+
+Result<std::vector<Dataset>> CatalogImpl::VisibleIn(DatasetProvider& provider, const Principal& principal,
+                                                    const std::string& schema) const {
+    std::vector<Dataset> visible;
+    for (Dataset& dataset : TRY(provider.Datasets(schema))) {
+        if (MaySee(principal, dataset.schema + "." + dataset.name)) visible.push_back(std::move(dataset));
+    }
+    return visible;
+}
+
+Result<std::vector<Dataset>> CatalogImpl::List(const Principal& principal) {
+    std::map<std::string, Dataset> datasets;  // by id: sorted, and the first provider's word counts
+    for (DatasetProvider* provider : Providers()) {
+        for (const std::string& schema : TRY(provider->Schemas())) {
+            for (Dataset& dataset : TRY(VisibleIn(*provider, principal, schema))) {
+                datasets.emplace(dataset.schema + "." + dataset.name, std::move(dataset));
+            }
+        }
+    }
+    std::vector<Dataset> list;
+    for (auto& [id, dataset] : datasets) list.push_back(std::move(dataset));
+    return list;
+}
+
+Result<std::vector<std::string>> CatalogImpl::Schemas(const Principal& principal) {
+    std::set<std::string> schemas;
+    for (DatasetProvider* provider : Providers()) {
+        for (const std::string& schema : TRY(provider->Schemas())) {
+            if (schemas.contains(schema)) continue;
+            if (!TRY(VisibleIn(*provider, principal, schema)).empty()) schemas.insert(schema);
+        }
+    }
+    return std::vector<std::string>(schemas.begin(), schemas.end());
+}
+
+Result<std::vector<engine::RelationSummary>> CatalogImpl::Relations(const Principal& principal,
+                                                                    const std::string& schema) {
+    std::map<std::string, engine::RelationSummary> relations;
+    for (DatasetProvider* provider : Providers()) {
+        for (Dataset& dataset : TRY(VisibleIn(*provider, principal, schema))) {
+            relations.emplace(dataset.name, engine::RelationSummary{dataset.schema, dataset.name, dataset.description});
+        }
+    }
+    std::vector<engine::RelationSummary> list;
+    for (auto& [name, relation] : relations) list.push_back(std::move(relation));
+    return list;
+}
+
+Result<Dataset> CatalogImpl::Describe(const Principal& principal, const std::string& schema, const std::string& name) {
+    if (!MaySee(principal, schema + "." + name)) return NoTable(schema, name);
+    for (DatasetProvider* provider : Providers()) {
+        for (Dataset& dataset : TRY(provider->Datasets(schema))) {
+            if (dataset.schema == schema && dataset.name == name) return std::move(dataset);
+        }
+    }
+    return NoTable(schema, name);
+}
+
+Result<std::vector<DatasetVersion>> CatalogImpl::Versions(const Principal& principal, const std::string& schema,
+                                                          const std::string& name, int limit) {
+    if (!MaySee(principal, schema + "." + name)) return NoTable(schema, name);
+    for (DatasetProvider* provider : Providers()) {
+        auto versions = provider->Versions(schema, name, limit);
+        if (versions.ok() || versions.error().code() != ErrorCode::kNotFound) return versions;
+    }
+    return NoTable(schema, name);
+}
+
+Result<std::vector<Dataset>> CatalogImpl::Search(const Principal& principal, const std::string& text, int limit) {
+    std::vector<std::string> words = SearchWords(text);
+    std::vector<std::pair<int, Dataset>> found;
+    for (Dataset& dataset : TRY(List(principal))) {
+        std::vector<engine::Column> columns;
+        auto relation = Find(principal, dataset.schema, dataset.name, {});
+        if (relation.ok()) columns = std::move(relation->columns);
+        int score = SearchScore(words, dataset, columns);
+        if (score > 0 || words.empty()) found.emplace_back(score, std::move(dataset));
+    }
+    std::stable_sort(found.begin(), found.end(), [](const auto& left, const auto& right) { return left.first > right.first; });
+    std::vector<Dataset> datasets;
+    for (auto& [score, dataset] : found) {
+        if (static_cast<int>(datasets.size()) < limit) datasets.push_back(std::move(dataset));
+    }
+    return datasets;
+}
+
+std::string CatalogImpl::KindOf(const std::string& id) const {
+    std::string schema = id.substr(0, id.find('.'));
+    return schema.starts_with("raw_") ? "raw" : schema == "system" ? "system" : schema == "topic" ? "topic" : "table";
+}
+
+Result<LineageGraph> CatalogImpl::Lineage(const Principal& principal, const std::string& schema, const std::string& name,
+                                          int depth) {
+    std::string start = schema + "." + name;
+    if (!MaySee(principal, start)) return NoTable(schema, name);
+    auto dataset = TRY(Describe(principal, schema, name));
+    LineageGraph graph;
+    graph.nodes.push_back({start, dataset.kind.empty() ? KindOf(start) : dataset.kind, dataset.version});
+    std::set<std::string> known = {start};
+    std::set<std::pair<std::string, std::string>> edges;
+    // Upstream and downstream apart: from an input's other outputs there is no way back to the start.
+    for (bool upstream : {true, false}) {
+        std::vector<std::string> front = {start};
+        for (int step = 0; step < std::clamp(depth, 0, kDepthMax) && !front.empty(); ++step) {
+            std::vector<std::string> next;
+            for (const std::string& id : front) {
+                for (auto& neighbour : TRY(upstream ? lineage_.Inputs(id) : lineage_.Outputs(id))) {
+                    if (!MaySee(principal, neighbour.id) || graph.nodes.size() >= kNodesMax) continue;
+                    auto edge = upstream ? std::pair(neighbour.id, id) : std::pair(id, neighbour.id);
+                    if (edges.insert(edge).second) {
+                        graph.edges.push_back({edge.first, edge.second, TRY(lineage_.ColumnsBetween(edge.first, edge.second))});
+                    }
+                    if (!known.insert(neighbour.id).second) continue;
+                    graph.nodes.push_back({neighbour.id, KindOf(neighbour.id), neighbour.version});
+                    next.push_back(neighbour.id);
+                }
+            }
+            front = std::move(next);
+        }
+    }
+    return graph;
+}
+
+Result<std::optional<LineageRecord>> CatalogImpl::LineageOf(const Principal& principal, const std::string& schema,
+                                                            const std::string& name, const std::string& version) {
+    if (!MaySee(principal, schema + "." + name)) return NoTable(schema, name);
+    auto record = TRY(lineage_.Of(schema, name, version));
+    if (!record) return record;
+    auto is_hidden = [&](const std::string& input_schema, const std::string& input_name) {
+        return !MaySee(principal, input_schema + "." + input_name);
+    };
+    std::erase_if(record->inputs, [&](const LineageInput& input) { return is_hidden(input.schema, input.name); });
+    std::erase_if(record->columns, [&](const LineageColumn& column) { return is_hidden(column.input_schema, column.input_name); });
+    return record;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Catalog>> Catalog::Create(CatalogDependencies dependencies) {
+    LineageStore lineage = TRY(LineageStore::Open(dependencies.metadata, dependencies.env.clock()));
+    return std::unique_ptr<Catalog>(std::make_unique<CatalogImpl>(dependencies, std::move(lineage)));
+}
+
+}  // namespace tarn::catalog
