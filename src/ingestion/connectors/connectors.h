@@ -29,6 +29,7 @@
 #include "base/result.h"
 #include "engine/engine.h"
 #include "security/keys.h"
+#include "security/router.h"
 #include "storage/catalog/catalog.h"
 #include "storage/lake/lake.h"
 #include "workspace/workspace.h"
@@ -109,6 +110,8 @@ class Connectors {
                                      const std::function<void(const LoadProgress&)>& progress) = 0;
     // True when a look at the source (cheap: files' names and times) shows something new; sources that can't tell: false.
     virtual Result<bool> HasNew(const std::string& source, const std::string& stream) = 0;
+    // GET /api/v1/sources, POST /api/v1/sources/{name}/check.
+    virtual std::vector<security::Route> Routes() = 0;
     // Schemas raw_<source>.
     virtual catalog::DatasetProvider& AsProvider() = 0;
 };

@@ -1,0 +1,45 @@
+// Connector: what every kind of source implements: check, discover, read with state. Internal to the component.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ingestion/connectors/connectors.h"
+#include "ingestion/connectors/load_store.h"
+
+namespace tarn::connectors {
+
+// What a connector is given: never the lake or the engine, but this load's writer.
+struct ReadContext {
+    const SourceDefinition& source;
+    const StreamDefinition& stream;
+    const StreamState& state;   // folded from all committed loads
+    LoadWriter& writer;
+    const CancelToken& cancel;
+    std::function<void(const LoadProgress&)> progress;
+    // kCancelled once somebody asked for it; call between steps.
+    Status CheckCancelled() const {
+        if (cancel.cancelled()) return Error(ErrorCode::kCancelled, "the load was cancelled");
+        return Ok();
+    }
+};
+
+class Connector {
+  public:
+    virtual ~Connector() = default;
+    virtual Status Check(const SourceDefinition& source) = 0;
+    virtual Result<std::vector<DiscoveredStream>> Discover(const SourceDefinition& source) = 0;
+    // Reads from the state's position into context.writer and sets its new position. Commits nothing.
+    virtual Status Read(ReadContext& context) = 0;
+    virtual Result<bool> HasNew(const SourceDefinition&, const StreamDefinition&, const StreamState&) { return false; }
+};
+
+std::unique_ptr<Connector> MakePostgresConnector(ConnectorsDependencies dependencies);
+std::unique_ptr<Connector> MakeSqliteConnector(ConnectorsDependencies dependencies);
+std::unique_ptr<Connector> MakeRestConnector(ConnectorsDependencies dependencies);
+std::unique_ptr<Connector> MakeFilesConnector(ConnectorsDependencies dependencies);
+
+}  // namespace tarn::connectors

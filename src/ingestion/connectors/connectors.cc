@@ -1,0 +1,213 @@
+#include "ingestion/connectors/connectors.h"
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+
+#include "base/text.h"
+#include "ingestion/connectors/connector.h"
+#include "ingestion/connectors/load_store.h"
+#include "ingestion/connectors/raw_provider.h"
+#include "ingestion/connectors/source_file.h"
+#include "ingestion/connectors/sources_operations.h"
+
+namespace tarn::connectors {
+namespace {
+
+class SourceConnectors : public Connectors {
+  public:
+    explicit SourceConnectors(ConnectorsDependencies dependencies)
+        : dependencies_(dependencies), loads_(dependencies.lake, dependencies.env),
+          provider_(loads_, [this] { return Sources(); }),
+          loads_total_(dependencies.metrics.GetCounter("tarn_connectors_loads_total", "Loads that were committed.")),
+          bytes_total_(dependencies.metrics.GetCounter("tarn_connectors_bytes_total", "Bytes that loads stored.")) {
+        kinds_["postgresql"] = MakePostgresConnector(dependencies);
+        kinds_["sqlite"] = MakeSqliteConnector(dependencies);
+        kinds_["rest"] = MakeRestConnector(dependencies);
+        kinds_["files"] = MakeFilesConnector(dependencies);
+    }
+
+    workspace::Kind WorkspaceKind() override {
+        workspace::Kind kind;
+        kind.name = "source";
+        kind.folder = "sources";
+        kind.suffix = ".yaml";
+        kind.description = "A source of data: each stream becomes the dataset raw_<source>.<stream>.";
+        kind.keys = SourceKeys();
+        kind.parse = ParseSourceFile;
+        kind.activate = [this](const std::vector<workspace::Definition>& all) {
+            std::vector<SourceDefinition> sources;
+            for (const workspace::Definition& definition : all) {
+                const auto* source = std::any_cast<SourceDefinition>(&definition.value);
+                if (source) sources.push_back(*source);
+            }
+            std::lock_guard lock(mutex_);
+            sources_ = std::move(sources);
+            return Ok();
+        };
+        return kind;
+    }
+    std::vector<SourceDefinition> Sources() const override {
+        std::lock_guard lock(mutex_);
+        return sources_;
+    }
+    Status Check(const Principal&, const std::string& source) override {
+        SourceDefinition definition = TRY(Find(source));
+        return kinds_.at(definition.kind)->Check(definition);
+    }
+    Result<std::vector<DiscoveredStream>> Discover(const Principal&, const std::string& source) override {
+        SourceDefinition definition = TRY(Find(source));
+        return kinds_.at(definition.kind)->Discover(definition);
+    }
+    Result<LoadOutcome> Load(const Principal& principal, const std::string& source, const std::string& stream,
+                             const std::string& run_id, const CancelToken& cancel,
+                             const std::function<void(const LoadProgress&)>& progress) override;
+    Result<bool> HasNew(const std::string& source, const std::string& stream) override {
+        SourceDefinition definition = TRY(Find(source));
+        const StreamDefinition& found = TRY(FindStream(definition, stream)).get();
+        auto state = TRY(loads_.Read(source, stream));
+        return kinds_.at(definition.kind)->HasNew(definition, found, *state);
+    }
+    catalog::DatasetProvider& AsProvider() override { return provider_; }
+    std::vector<security::Route> Routes() override { return SourceRoutes(*this); }
+
+  private:
+    Result<SourceDefinition> Find(const std::string& name) const;
+    static Result<std::reference_wrapper<const StreamDefinition>> FindStream(const SourceDefinition& source,
+                                                                             const std::string& stream);
+    Manifest FirstManifest(const SourceDefinition& source, const StreamDefinition& stream, const StreamState& state,
+                           const std::string& run_id) const;
+    void RecordLineage(const Manifest& manifest);
+
+    ConnectorsDependencies dependencies_;
+    LoadStore loads_;
+    RawProvider provider_;
+    Counter& loads_total_;
+    Counter& bytes_total_;
+    std::map<std::string, std::unique_ptr<Connector>> kinds_;
+    mutable std::mutex mutex_;  // guards the two below
+    std::vector<SourceDefinition> sources_;
+    std::set<std::string> loading_;  // streams under way: one load at a time
+};
+
+Result<SourceDefinition> SourceConnectors::Find(const std::string& name) const {
+    std::vector<std::string> names;
+    for (SourceDefinition& source : Sources()) {
+        if (source.name == name) return std::move(source);
+        names.push_back(source.name);
+    }
+    std::string nearest = NearestWord(name, names);
+    return Error(ErrorCode::kNotFound, "there is no source \"{}\"{}", name,
+                 nearest.empty() ? "" : "; did you mean " + nearest + "?");
+}
+
+Result<std::reference_wrapper<const StreamDefinition>> SourceConnectors::FindStream(const SourceDefinition& source,
+                                                                                    const std::string& stream) {
+    auto found = source.streams.find(stream);
+    if (found != source.streams.end()) return std::cref(found->second);
+    return Error(ErrorCode::kNotFound, "source {} has no stream \"{}\"", source.name, stream);
+}
+
+Manifest SourceConnectors::FirstManifest(const SourceDefinition& source, const StreamDefinition& stream,
+                                         const StreamState& state, const std::string& run_id) const {
+    Manifest manifest;
+    manifest.load = state.next_load();
+    manifest.source = source.name;
+    manifest.stream = stream.name;
+    manifest.kind = source.kind;
+    manifest.mode = source.kind == "files" ? "files" : stream.cursor.empty() ? "full" : "incremental";
+    manifest.run_id = run_id;
+    manifest.key = stream.key;
+    manifest.cursor = stream.cursor;
+    if (const Manifest* last = state.last()) manifest.position = last->position;
+    return manifest;
+}
+
+// What a changed schema looks like to people: it is recorded in the manifest either way.
+std::vector<std::string> Drift(const Manifest* before, const Manifest& now) {
+    std::vector<std::string> notes;
+    if (!before) return notes;
+    std::map<std::string, std::string> types;
+    for (const engine::Column& column : before->columns) types[column.name] = column.type;
+    for (const engine::Column& column : now.columns) {
+        auto earlier = types.find(column.name);
+        if (earlier == types.end()) {
+            notes.push_back(fmt::format("new column {} {}", column.name, column.type));
+        } else if (earlier->second != column.type) {
+            notes.push_back(fmt::format("column {} was {}, is {}", column.name, earlier->second, column.type));
+        }
+        types.erase(column.name);
+    }
+    for (const auto& [name, type] : types) notes.push_back(fmt::format("column {} is gone from the source", name));
+    return notes;
+}
+
+void SourceConnectors::RecordLineage(const Manifest& manifest) {
+    catalog::LineageRecord record;
+    record.schema = "raw_" + manifest.source;
+    record.name = manifest.stream;
+    record.version = std::to_string(manifest.load);
+    record.run_id = manifest.run_id;
+    for (const LoadObject& object : manifest.objects) {
+        record.objects.push_back(std::string(kRawBucket) + "/" + object.key);
+    }
+    Status recorded = dependencies_.catalog.RecordLineage(record);
+    // The manifest says the same, so nothing is lost.
+    if (!recorded.ok()) dependencies_.log.Warning("lineage not recorded", {{"error", recorded.error().ToString()}});
+}
+
+Result<LoadOutcome> SourceConnectors::Load(const Principal& principal, const std::string& source,
+                                           const std::string& stream, const std::string& run_id,
+                                           const CancelToken& cancel,
+                                           const std::function<void(const LoadProgress&)>& progress) {
+    SourceDefinition definition = TRY(Find(source));
+    const StreamDefinition& wanted = TRY(FindStream(definition, stream)).get();
+    std::string name = source + "." + stream;
+    {
+        std::lock_guard lock(mutex_);
+        if (!loading_.insert(name).second) {
+            return Error(ErrorCode::kUnavailable, "{} is being loaded already", name);
+        }
+    }
+    auto release = std::shared_ptr<void>(nullptr, [&](void*) {  // a scope guard, shared with nobody
+        std::lock_guard lock(mutex_);
+        loading_.erase(name);
+    });
+    auto state = TRY(loads_.Read(source, stream));
+    TRY(loads_.RemoveGarbage(source, stream, state->next_load()));
+    LoadWriter writer(dependencies_.lake, dependencies_.engine, principal,
+                      FirstManifest(definition, wanted, *state, run_id));
+    ReadContext context{definition, wanted, *state, writer, cancel, progress};
+    TRY(kinds_.at(definition.kind)->Read(context));
+    TRY(context.CheckCancelled());
+
+    Manifest& manifest = writer.manifest();
+    LoadOutcome outcome;
+    outcome.warnings = manifest.warnings;
+    // A complete load counts even when it is empty: the source has no rows now. Otherwise nothing new is no load.
+    bool nothing_new = manifest.objects.empty() && !(manifest.mode == "full" || state->loads.empty());
+    if (nothing_new) return outcome;
+    for (std::string& note : Drift(state->last(), manifest)) manifest.warnings.push_back(std::move(note));
+    TRY(loads_.Commit(manifest));
+    RecordLineage(manifest);
+    loads_total_.Add();
+    bytes_total_.Add(static_cast<int64_t>(manifest.bytes));
+    outcome.load = manifest.load;
+    outcome.rows = manifest.rows;
+    outcome.bytes = static_cast<int64_t>(manifest.bytes);
+    outcome.objects = static_cast<int64_t>(manifest.objects.size());
+    outcome.changed = true;
+    outcome.warnings = manifest.warnings;
+    return outcome;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Connectors>> Connectors::Create(ConnectorsDependencies dependencies) {
+    auto self = security::Principal::System("ingestion");
+    Status made = dependencies.lake.CreateBucket(self, kRawBucket);
+    if (!made.ok() && made.error().code() != ErrorCode::kAlreadyExists) return std::move(made).error();
+    return std::unique_ptr<Connectors>(new SourceConnectors(dependencies));
+}
+
+}  // namespace tarn::connectors

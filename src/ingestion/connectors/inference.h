@@ -1,0 +1,19 @@
+// Types of csv and JSON: inferred once, recorded, and widened when later data does not fit. Internal to the component.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "ingestion/connectors/load_store.h"
+
+namespace tarn::connectors {
+
+// Finds the columns of this load's new objects, fills object.columns and manifest.columns (all of the stream), counts
+// rows where cheap. A file that can't be read is kInvalidArgument naming it and what is wrong.
+Status InferColumns(engine::Engine& engine, const StreamState& state, Manifest& manifest);
+
+// The narrowest type both fit in without loss: BIGINT and DOUBLE give DOUBLE, unlike ones VARCHAR.
+std::string WidestType(const std::string& left, const std::string& right);
+
+}  // namespace tarn::connectors

@@ -1,0 +1,259 @@
+#include "ingestion/connectors/load_store.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+
+namespace tarn::connectors {
+namespace {
+
+constexpr const char* kLoadsFolder = "_loads/";
+constexpr size_t kManifestBytesMax = 256 << 20;
+
+security::Principal Self() { return security::Principal::System("ingestion"); }
+std::string StreamPrefix(const std::string& source, const std::string& stream) { return source + "/" + stream + "/"; }
+std::string LoadName(int64_t load) { return fmt::format("{:020}", load); }
+
+Json ColumnsJson(const std::vector<engine::Column>& columns) {
+    Json json = Json::array();
+    for (const engine::Column& column : columns) json.push_back({{"name", column.name}, {"type", column.type}});
+    return json;
+}
+
+Result<std::vector<engine::Column>> ColumnsOf(const Json& json) {
+    std::vector<engine::Column> columns;
+    for (const Json& column : json) {
+        columns.push_back({TRY(JsonString(column, "name")), TRY(JsonString(column, "type")), true, ""});
+    }
+    return columns;
+}
+
+Json ObjectJson(const LoadObject& object) {
+    Json json = {{"key", object.key},       {"bytes", object.bytes},   {"rows", object.rows},
+                 {"format", object.format}, {"origin", object.origin}};
+    if (!object.columns.empty()) json["columns"] = ColumnsJson(object.columns);
+    return json;
+}
+
+Result<LoadObject> ObjectFromJson(const Json& json) {
+    LoadObject object;
+    object.key = TRY(JsonString(json, "key"));
+    object.bytes = static_cast<uint64_t>(TRY(JsonInteger(json, "bytes")));
+    object.rows = TRY(JsonIntegerOr(json, "rows", -1));
+    object.format = TRY(JsonString(json, "format"));
+    object.origin = json.value("origin", Json());
+    if (json.contains("columns")) object.columns = TRY(ColumnsOf(json["columns"]));
+    return object;
+}
+
+}  // namespace
+
+Json ToJson(const Manifest& manifest) {
+    Json objects = Json::array();
+    for (const LoadObject& object : manifest.objects) objects.push_back(ObjectJson(object));
+    return {{"format", 1},
+            {"load", manifest.load},
+            {"source", manifest.source},
+            {"stream", manifest.stream},
+            {"kind", manifest.kind},
+            {"mode", manifest.mode},
+            {"run", manifest.run_id},
+            {"committed_at", manifest.committed_at},
+            {"position", manifest.position},
+            {"after", manifest.after},
+            {"columns", ColumnsJson(manifest.columns)},
+            {"source_types", manifest.source_types},
+            {"objects", std::move(objects)},
+            {"rows", manifest.rows},
+            {"bytes", manifest.bytes},
+            {"warnings", manifest.warnings},
+            {"records", manifest.records},
+            {"format_options", manifest.format_options},
+            {"key", manifest.key},
+            {"cursor", manifest.cursor}};
+}
+
+Result<Manifest> ManifestFromJson(const Json& json) {
+    int64_t format = TRY(JsonInteger(json, "format"));
+    if (format != 1) {
+        return Error(ErrorCode::kNotSupported, "a load's manifest has format {}; this Tarn reads format 1", format);
+    }
+    Manifest manifest;
+    manifest.load = TRY(JsonInteger(json, "load"));
+    manifest.source = TRY(JsonString(json, "source"));
+    manifest.stream = TRY(JsonString(json, "stream"));
+    manifest.kind = TRY(JsonString(json, "kind"));
+    manifest.mode = TRY(JsonString(json, "mode"));
+    manifest.run_id = TRY(JsonStringOr(json, "run", ""));
+    manifest.committed_at = TRY(JsonString(json, "committed_at"));
+    manifest.position = json.value("position", Json());
+    manifest.after = json.value("after", Json());
+    manifest.columns = TRY(ColumnsOf(json.value("columns", Json::array())));
+    manifest.source_types = json.value("source_types", Json());
+    for (const Json& object : json.value("objects", Json::array())) {
+        manifest.objects.push_back(TRY(ObjectFromJson(object)));
+    }
+    manifest.rows = TRY(JsonIntegerOr(json, "rows", -1));
+    manifest.bytes = static_cast<uint64_t>(TRY(JsonIntegerOr(json, "bytes", 0)));
+    manifest.warnings = json.value("warnings", std::vector<std::string>());
+    manifest.records = TRY(JsonStringOr(json, "records", ""));
+    manifest.format_options = json.value("format_options", Json());
+    manifest.key = json.value("key", std::vector<std::string>());
+    manifest.cursor = TRY(JsonStringOr(json, "cursor", ""));
+    return manifest;
+}
+
+// ---- LoadWriter
+
+LoadWriter::LoadWriter(lake::Lake& lake, engine::Engine& engine, security::Principal principal, Manifest manifest)
+    : lake_(lake), engine_(engine), principal_(std::move(principal)), manifest_(std::move(manifest)) {
+    prefix_ = fmt::format("{}/{}{}/", kRawBucket, StreamPrefix(manifest_.source, manifest_.stream),
+                          LoadName(manifest_.load));
+}
+
+Status LoadWriter::PutObject(const std::string& name, ByteReader& content, LoadObject object) {
+    // The number keeps objects of one name apart and in order.
+    std::string key = fmt::format("{}{:06}-{}", prefix_.substr(prefix_.find('/') + 1), manifest_.objects.size(), name);
+    lake::ObjectInfo info = TRY(lake_.Put(principal_, {kRawBucket, key}, content, {}));
+    object.key = key;
+    object.bytes = info.bytes;
+    manifest_.bytes += info.bytes;
+    manifest_.objects.push_back(std::move(object));
+    return Ok();
+}
+
+Status LoadWriter::PutBytes(const std::string& name, ByteSpan content, LoadObject object) {
+    SpanReader reader(content);
+    return PutObject(name, reader, std::move(object));
+}
+
+Result<std::unique_ptr<engine::RowWriter>> LoadWriter::StartRows(const std::vector<engine::Column>& columns,
+                                                                 const std::vector<uint32_t>& postgres_oids) {
+    if (!session_) {
+        engine::SessionOptions options;
+        options.principal = principal_;
+        options.trusted = true;
+        session_ = TRY(engine_.OpenSession(std::move(options)));
+    }
+    engine::RowWriterOptions options;
+    options.columns = columns;
+    options.postgres_oids = postgres_oids;
+    options.write.prefix = prefix_;
+    options.write.statistics = false;
+    row_columns_ = columns;
+    return session_->StartRows(options);
+}
+
+Status LoadWriter::FinishRows(engine::RowWriter& writer, const Json& origin) {
+    int64_t rows = 0;
+    for (const engine::WrittenFile& file : TRY(writer.Finish())) {
+        LoadObject object;
+        object.key = file.path.substr(file.path.find('/') + 1);
+        object.bytes = static_cast<uint64_t>(file.bytes);
+        object.rows = file.rows;
+        object.format = "parquet";
+        object.columns = row_columns_;
+        object.origin = origin;
+        rows += file.rows;
+        manifest_.bytes += object.bytes;
+        manifest_.objects.push_back(std::move(object));
+    }
+    manifest_.rows = std::max<int64_t>(manifest_.rows, 0) + rows;
+    return Ok();
+}
+
+// ---- LoadStore
+
+Result<std::shared_ptr<const StreamState>> LoadStore::Read(const std::string& source, const std::string& stream) {
+    std::string name = source + "/" + stream;
+    std::shared_ptr<const StreamState> known;
+    {
+        std::lock_guard lock(mutex_);
+        known = cache_[name];
+    }
+    int64_t next = known ? known->next_load() : 1;
+    lake::ListOptions options;
+    options.prefix = StreamPrefix(source, stream) + kLoadsFolder;
+    options.start_after = options.prefix + LoadName(next - 1) + ".json";
+    std::shared_ptr<StreamState> fresh;
+    while (true) {
+        lake::ListPage page = TRY(lake_.List(Self(), kRawBucket, options));
+        for (const lake::ObjectInfo& object : page.objects) {
+            std::string text = TRY(lake_.ReadText(Self(), object.name, kManifestBytesMax));
+            Manifest manifest = TRY_CONTEXT(ManifestFromJson(TRY(ParseJson(text))), object.name.ToString());
+            if (!fresh) fresh = known ? std::make_shared<StreamState>(*known) : std::make_shared<StreamState>();
+            if (manifest.load != fresh->next_load()) {
+                return Error(ErrorCode::kCorruption, "{} is load {}, but load {} is missing", object.name.ToString(),
+                             manifest.load, fresh->next_load());
+            }
+            fresh->loads.push_back(std::move(manifest));
+        }
+        if (!page.truncated) break;
+        options.start_after = page.next_start_after;
+    }
+    if (!fresh) return known ? known : std::make_shared<const StreamState>();
+    std::lock_guard lock(mutex_);
+    std::shared_ptr<const StreamState>& cached = cache_[name];
+    if (!cached || cached->next_load() < fresh->next_load()) cached = fresh;
+    return cached;
+}
+
+Result<std::vector<std::string>> LoadStore::Sources() {
+    std::vector<std::string> names;
+    lake::ListOptions options;
+    options.delimiter = "/";
+    while (true) {
+        lake::ListPage page = TRY(lake_.List(Self(), kRawBucket, options));
+        for (std::string& prefix : page.common_prefixes) names.push_back(prefix.substr(0, prefix.size() - 1));
+        if (!page.truncated) return names;
+        options.start_after = page.next_start_after;
+    }
+}
+
+Result<std::vector<std::string>> LoadStore::Streams(const std::string& source) {
+    std::vector<std::string> names;
+    lake::ListOptions options;
+    options.delimiter = "/";
+    options.prefix = source + "/";
+    while (true) {
+        lake::ListPage page = TRY(lake_.List(Self(), kRawBucket, options));
+        for (const std::string& prefix : page.common_prefixes) {
+            names.push_back(prefix.substr(options.prefix.size(), prefix.size() - options.prefix.size() - 1));
+        }
+        if (!page.truncated) return names;
+        options.start_after = page.next_start_after;
+    }
+}
+
+Status LoadStore::RemoveGarbage(const std::string& source, const std::string& stream, int64_t from_load) {
+    // Digits sort before '_', so this stops at the manifests' folder.
+    lake::ListOptions options;
+    options.prefix = StreamPrefix(source, stream);
+    options.start_after = options.prefix + LoadName(from_load - 1) + "/\x7f";
+    while (true) {
+        lake::ListPage page = TRY(lake_.List(Self(), kRawBucket, options));
+        for (const lake::ObjectInfo& object : page.objects) {
+            if (object.name.key.starts_with(options.prefix + kLoadsFolder)) return Ok();
+            TRY(lake_.Delete(Self(), object.name));
+        }
+        if (!page.truncated) return Ok();
+        options.start_after = page.next_start_after;
+    }
+}
+
+Status LoadStore::Commit(Manifest manifest) {
+    manifest.committed_at = FormatTime(env_.clock().Now());
+    std::string key = StreamPrefix(manifest.source, manifest.stream) + kLoadsFolder + LoadName(manifest.load) + ".json";
+    lake::PutOptions options;
+    options.if_absent = true;
+    options.content_type = "application/json";
+    std::string text = DumpJson(ToJson(manifest), 1);
+    auto put = lake_.PutBytes(Self(), {kRawBucket, key}, AsBytes(text), options);
+    if (put.ok()) return Ok();
+    if (put.error().code() != ErrorCode::kAlreadyExists) return std::move(put).error();
+    return Error(ErrorCode::kConflict, "load {} of {}.{} was committed by another run", manifest.load, manifest.source,
+                 manifest.stream);
+}
+
+}  // namespace tarn::connectors

@@ -1,0 +1,104 @@
+// Loads: the raw zone's commits. A load's objects count once its manifest is there; manifests are numbered without gaps.
+//
+// raw/<source>/<stream>/<20 digits>/...          objects of load n
+// raw/<source>/<stream>/_loads/<20 digits>.json  manifest of load n, put if absent: the commit point
+// Format: docs/formats/raw.md.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "ingestion/connectors/connectors.h"
+#include "storage/lake/lake.h"
+
+namespace tarn::connectors {
+
+struct LoadObject {
+    std::string key;        // below the bucket
+    uint64_t bytes = 0;
+    int64_t rows = -1;
+    std::string format;     // "parquet", "csv", "json", "any"
+    Json origin;            // {"file": ...} or {"url": ..., "status": 200, "headers": {...}} or {"table": ...}
+    std::vector<engine::Column> columns;  // csv and json: as read in this object, in order
+};
+
+struct Manifest {
+    int64_t load = 0;
+    std::string source;
+    std::string stream;
+    std::string kind;
+    std::string mode;       // "full", "incremental", "files"
+    std::string run_id;
+    std::string committed_at;
+    Json position;          // from which the next load goes on
+    Json after;             // incremental: the cursor's value that this load started after; null for all
+    std::vector<engine::Column> columns;  // of the stream as recorded now
+    Json source_types;      // column -> the source's own type
+    std::vector<LoadObject> objects;
+    int64_t rows = -1;
+    uint64_t bytes = 0;
+    std::vector<std::string> warnings;
+    std::string records;    // json: path of the records
+    Json format_options;    // csv: nulls, delimiter, header
+    std::vector<std::string> key;
+    std::string cursor;
+};
+Json ToJson(const Manifest& manifest);
+Result<Manifest> ManifestFromJson(const Json& json);
+
+// All committed loads of one stream.
+struct StreamState {
+    std::vector<Manifest> loads;  // in order
+    const Manifest* last() const { return loads.empty() ? nullptr : &loads.back(); }
+    int64_t next_load() const { return loads.empty() ? 1 : loads.back().load + 1; }
+};
+
+// What one load writes. Destroyed uncommitted, its objects stay as garbage for the next load to remove.
+class LoadWriter {
+  public:
+    LoadWriter(lake::Lake& lake, engine::Engine& engine, security::Principal principal, Manifest manifest);
+    // Bytes as received. `name` is only for people who look into the bucket.
+    Status PutObject(const std::string& name, ByteReader& content, LoadObject object);
+    Status PutBytes(const std::string& name, ByteSpan content, LoadObject object);
+    // Typed rows as Parquet.
+    Result<std::unique_ptr<engine::RowWriter>> StartRows(const std::vector<engine::Column>& columns,
+                                                         const std::vector<uint32_t>& postgres_oids);
+    Status FinishRows(engine::RowWriter& writer, const Json& origin);
+    Manifest& manifest() { return manifest_; }
+    const std::string& prefix() const { return prefix_; }  // "raw/<source>/<stream>/<20 digits>/"
+
+  private:
+    lake::Lake& lake_;
+    engine::Engine& engine_;
+    security::Principal principal_;
+    Manifest manifest_;
+    std::string prefix_;
+    std::unique_ptr<engine::Session> session_;
+    std::vector<engine::Column> row_columns_;  // of the rows being written
+};
+
+class LoadStore {
+  public:
+    LoadStore(lake::Lake& lake, Env& env) : lake_(lake), env_(env) {}
+    // Everything committed so far. Cached; only manifests that are new are read.
+    Result<std::shared_ptr<const StreamState>> Read(const std::string& source, const std::string& stream);
+    Result<std::vector<std::string>> Streams(const std::string& source);
+    Result<std::vector<std::string>> Sources();
+    // Objects of loads that never committed.
+    Status RemoveGarbage(const std::string& source, const std::string& stream, int64_t from_load);
+    // Puts the manifest. kConflict if another load of that number was committed meanwhile.
+    Status Commit(Manifest manifest);
+
+  private:
+    lake::Lake& lake_;
+    Env& env_;
+    std::mutex mutex_;  // guards the cache
+    std::map<std::string, std::shared_ptr<const StreamState>> cache_;  // shared with readers of the version then
+};
+
+}  // namespace tarn::connectors

@@ -1,0 +1,345 @@
+// Kind postgresql: tables by binary COPY, in one repeatable-read transaction. libpq is included only here.
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/text.h"
+#include "ingestion/connectors/connector.h"
+
+namespace tarn::connectors {
+namespace {
+
+constexpr int64_t kRowsPerLook = 20000;
+constexpr size_t kHeaderBytes = 19;  // "PGCOPY\n\377\r\n\0", flags, length of the extension
+constexpr int kDecimalDigitsMax = 38;
+
+struct Closer {
+    void operator()(PGconn* connection) const { PQfinish(connection); }
+    void operator()(PGresult* result) const { PQclear(result); }
+};
+using Connection = std::unique_ptr<PGconn, Closer>;
+using QueryResult = std::unique_ptr<PGresult, Closer>;
+
+std::string Line(const char* message) {
+    std::string text(Trim(message ? message : ""));
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
+
+Error Failure(PGconn* connection, const PGresult* result) {
+    const char* state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : nullptr;
+    std::string sqlstate = state ? state : "";
+    std::string message = Line(PQerrorMessage(connection));
+    if (sqlstate == "42501") {
+        return Error(ErrorCode::kPermissionDenied, "{}", message).WithHint("GRANT SELECT on it to the source's user");
+    }
+    if (sqlstate == "42P01" || sqlstate == "42703") return Error(ErrorCode::kInvalidArgument, "{}", message);
+    if (sqlstate == "57014") return Error(ErrorCode::kCancelled, "the load was cancelled");
+    return Error(ErrorCode::kUnavailable, "{}", message);
+}
+
+Result<QueryResult> Run(PGconn* connection, const std::string& sql) {
+    QueryResult result(PQexec(connection, sql.c_str()));
+    ExecStatusType status = PQresultStatus(result.get());
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_COPY_OUT) {
+        return Failure(connection, result.get());
+    }
+    return result;
+}
+
+std::string Cell(const QueryResult& result, int row, int column) { return PQgetvalue(result.get(), row, column); }
+
+struct TableColumn {
+    std::string name;
+    std::string source_type;  // format_type's spelling
+    uint32_t oid = 0;
+    engine::Column column;
+    std::string select;       // what is asked for: the column, or its text
+};
+
+// numeric(p,s): the modifier holds both; none means any size, which only text keeps.
+std::string DecimalType(int modifier) {
+    if (modifier < 4) return "VARCHAR";
+    int precision = (modifier - 4) >> 16 & 0xffff;
+    int scale = (modifier - 4) & 0x7ff;
+    bool fits = precision <= kDecimalDigitsMax && scale <= precision && scale < 0x400;
+    return fits ? fmt::format("DECIMAL({},{})", precision, scale) : "VARCHAR";
+}
+
+// The engine's type that keeps every value; VARCHAR (the server's own text) where there is none.
+std::string EngineType(uint32_t oid, int modifier) {
+    switch (oid) {
+        case 16: return "BOOLEAN";
+        case 17: return "BLOB";
+        case 20: return "BIGINT";
+        case 21: return "SMALLINT";
+        case 23: return "INTEGER";
+        case 700: return "FLOAT";
+        case 701: return "DOUBLE";
+        case 1082: return "DATE";
+        case 1114: return "TIMESTAMP";
+        case 1184: return "TIMESTAMP WITH TIME ZONE";
+        case 1700: return DecimalType(modifier);
+        default: return "VARCHAR";
+    }
+}
+
+bool IsTextOid(uint32_t oid) { return oid == 25 || oid == 1043 || oid == 1042 || oid == 19; }
+
+std::pair<std::string, std::string> SchemaAndTable(const SourceDefinition& source, const StreamDefinition& stream) {
+    std::string table = stream.settings.value("table", stream.name);
+    size_t dot = table.find('.');
+    if (dot == std::string::npos) return {source.settings.value("schema", "public"), table};
+    return {table.substr(0, dot), table.substr(dot + 1)};
+}
+
+// Takes COPY's binary stream apart, whatever way the server cut it into messages.
+class CopyRows {
+  public:
+    explicit CopyRows(size_t columns) : cells_(columns) {}
+    // Calls `row` for every whole row in what has arrived.
+    template <typename OnRow>
+    Status Feed(std::string_view bytes, OnRow row) {
+        if (!rest_.empty()) {
+            rest_.append(bytes);
+            bytes = rest_;
+        }
+        size_t used = 0;
+        while (true) {
+            size_t taken = TRY(Take(bytes.substr(used)));
+            if (taken == 0) break;
+            used += taken;
+            if (has_row_) TRY(row(cells_));
+        }
+        std::string left(bytes.substr(used));
+        rest_ = std::move(left);
+        return Ok();
+    }
+
+  private:
+    static uint32_t Word(std::string_view bytes, size_t at) {
+        uint32_t word;
+        std::memcpy(&word, bytes.data() + at, 4);
+        return __builtin_bswap32(word);
+    }
+    // Bytes of the header or the next row; 0 when it is not whole yet.
+    Result<size_t> Take(std::string_view bytes) {
+        has_row_ = false;
+        if (!header_) {
+            if (bytes.size() < kHeaderBytes) return size_t{0};
+            size_t whole = kHeaderBytes + Word(bytes, 15);
+            if (bytes.size() < whole) return size_t{0};
+            header_ = true;
+            return whole;
+        }
+        if (bytes.size() < 2) return size_t{0};
+        auto count = static_cast<int16_t>(static_cast<uint8_t>(bytes[0]) << 8 | static_cast<uint8_t>(bytes[1]));
+        if (count == -1) return size_t{2};  // the trailer
+        if (count != static_cast<int16_t>(cells_.size())) {
+            return Error(ErrorCode::kUnavailable, "COPY sent a row of {} columns, not {}", count, cells_.size());
+        }
+        size_t at = 2;
+        for (std::optional<ByteSpan>& cell : cells_) {
+            if (bytes.size() < at + 4) return size_t{0};
+            uint32_t length = Word(bytes, at);
+            at += 4;
+            cell.reset();
+            if (length == 0xffffffff) continue;
+            if (bytes.size() < at + length) return size_t{0};
+            cell = AsBytes(bytes.substr(at, length));
+            at += length;
+        }
+        has_row_ = true;
+        return at;
+    }
+
+    bool header_ = false;
+    bool has_row_ = false;
+    std::string rest_;
+    std::vector<std::optional<ByteSpan>> cells_;
+};
+
+class PostgresConnector : public Connector {
+  public:
+    explicit PostgresConnector(ConnectorsDependencies dependencies) : dependencies_(dependencies) {}
+    Status Check(const SourceDefinition& source) override {
+        Connection connection = TRY(Connect(source));
+        for (const auto& [name, stream] : source.streams) TRY(Columns(connection.get(), source, stream));
+        return Ok();
+    }
+    Result<std::vector<DiscoveredStream>> Discover(const SourceDefinition& source) override;
+    Status Read(ReadContext& context) override;
+
+  private:
+    Result<Connection> Connect(const SourceDefinition& source);
+    static Result<std::vector<TableColumn>> Columns(PGconn* connection, const SourceDefinition& source,
+                                                    const StreamDefinition& stream);
+    Result<std::string> WhereOf(ReadContext& context, PGconn* connection, const std::string& table);
+    Status Copy(ReadContext& context, PGconn* connection, const std::string& table, const std::string& where,
+                const std::vector<TableColumn>& columns);
+
+    ConnectorsDependencies dependencies_;
+};
+
+Result<Connection> PostgresConnector::Connect(const SourceDefinition& source) {
+    const Json& settings = source.settings;
+    Address address{settings.value("host", "127.0.0.1"), static_cast<int>(settings.value("port", 5432))};
+    std::string numeric = TRY(dependencies_.dialer.ResolveChecked(address, {}));
+    Secret password;
+    if (settings.contains("password")) {
+        password = TRY(dependencies_.secrets.Get(settings["password"]["secret"].get<std::string>()));
+    }
+    std::string port = std::to_string(address.port);
+    std::string database = settings.value("database", "");
+    std::string user = settings.value("user", "");
+    std::string tls = settings.value("tls", "prefer");
+    std::string password_text(password.text());
+    const char* names[] = {"host", "hostaddr", "port", "dbname", "user", "password", "sslmode", "application_name",
+                           "connect_timeout", "client_encoding", nullptr};
+    const char* values[] = {address.host.c_str(), numeric.c_str(), port.c_str(), database.c_str(), user.c_str(),
+                            password_text.c_str(), tls.c_str(), "tarn", "10", "UTF8", nullptr};
+    Connection connection(PQconnectdbParams(names, values, 0));
+    if (PQstatus(connection.get()) != CONNECTION_OK) {
+        std::string message = Line(PQerrorMessage(connection.get()));
+        bool login = message.find("authentication") != std::string::npos || message.find("role") != std::string::npos;
+        return Error(login ? ErrorCode::kPermissionDenied : ErrorCode::kUnavailable, "can't reach the database of {}: {}",
+                     source.name, message)
+            .WithHint(login ? "set the password again with `tarn secret set NAME`"
+                            : "is it running, and are host and port right?");
+    }
+    return connection;
+}
+
+Result<std::vector<TableColumn>> PostgresConnector::Columns(PGconn* connection, const SourceDefinition& source,
+                                                            const StreamDefinition& stream) {
+    auto [schema, table] = SchemaAndTable(source, stream);
+    QueryResult result = TRY(Run(connection, fmt::format(
+        "SELECT a.attname, a.atttypid::int8, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attnotnull "
+        "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = {} AND c.relname = {} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        QuoteLiteral(schema), QuoteLiteral(table))));
+    std::vector<std::string> wanted = stream.settings.value("columns", std::vector<std::string>());
+    std::vector<TableColumn> columns;
+    for (int row = 0; row < PQntuples(result.get()); ++row) {
+        TableColumn column;
+        column.name = Cell(result, row, 0);
+        column.oid = static_cast<uint32_t>(std::stoul(Cell(result, row, 1)));
+        column.source_type = Cell(result, row, 3);
+        column.column = {column.name, EngineType(column.oid, std::stoi(Cell(result, row, 2))), true, ""};
+        column.select = QuoteIdentifier(column.name);
+        bool as_text = column.column.type == "VARCHAR" && !IsTextOid(column.oid);
+        if (as_text) column.select += "::text", column.oid = 25;
+        bool chosen = wanted.empty() || std::find(wanted.begin(), wanted.end(), column.name) != wanted.end();
+        if (chosen) columns.push_back(std::move(column));
+    }
+    if (!columns.empty()) return columns;
+    return Error(ErrorCode::kInvalidArgument, "there is no table {}.{} in the database of {}, or none of its columns",
+                 schema, table, source.name)
+        .WithHint("set `table` of the stream, or `schema` of the connection");
+}
+
+Result<std::vector<DiscoveredStream>> PostgresConnector::Discover(const SourceDefinition& source) {
+    Connection connection = TRY(Connect(source));
+    QueryResult tables = TRY(Run(connection.get(), fmt::format(
+        "SELECT c.relname, c.reltuples::int8 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = {} AND c.relkind IN ('r', 'p', 'v', 'm') ORDER BY 1",
+        QuoteLiteral(source.settings.value("schema", "public")))));
+    std::vector<DiscoveredStream> streams;
+    for (int row = 0; row < PQntuples(tables.get()); ++row) {
+        DiscoveredStream stream;
+        stream.name = Cell(tables, row, 0);
+        stream.rows_estimate = std::stoll(Cell(tables, row, 1));
+        StreamDefinition definition;
+        definition.name = stream.name;
+        definition.settings = Json::object();
+        for (TableColumn& column : TRY(Columns(connection.get(), source, definition))) {
+            stream.columns.push_back(std::move(column.column));
+        }
+        streams.push_back(std::move(stream));
+    }
+    return streams;
+}
+
+// What is newer than the position, up to the largest value of this snapshot. Empty result: nothing is new.
+Result<std::string> PostgresConnector::WhereOf(ReadContext& context, PGconn* connection, const std::string& table) {
+    Manifest& manifest = context.writer.manifest();
+    std::string cursor = QuoteIdentifier(context.stream.cursor);
+    QueryResult newest = TRY(Run(connection, fmt::format("SELECT max({})::text FROM {}", cursor, table)));
+    if (PQgetisnull(newest.get(), 0, 0)) return std::string();
+    std::string value = Cell(newest, 0, 0);
+    if (manifest.position.is_object()) manifest.after = manifest.position.value("cursor", Json());
+    if (manifest.after == value) return std::string();
+    manifest.position = {{"cursor", value}};
+    std::string where = fmt::format(" WHERE {} <= {}", cursor, QuoteLiteral(value));
+    if (!manifest.after.is_string()) return where;
+    // With a key, rows of the position's own moment are read again and replace themselves: none can be missed.
+    const char* compare = context.stream.key.empty() ? ">" : ">=";
+    return where + fmt::format(" AND {} {} {}", cursor, compare, QuoteLiteral(manifest.after.get<std::string>()));
+}
+
+Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const std::string& table,
+                               const std::string& where, const std::vector<TableColumn>& columns) {
+    Manifest& manifest = context.writer.manifest();
+    std::vector<std::string> items;
+    std::vector<uint32_t> oids;
+    for (const TableColumn& column : columns) {
+        items.push_back(column.select);
+        oids.push_back(column.oid);
+        manifest.columns.push_back(column.column);
+        manifest.source_types[column.name] = column.source_type;
+    }
+    TRY(Run(connection, fmt::format("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)", Join(items, ", "), table,
+                                    where)));
+    auto writer = TRY(context.writer.StartRows(manifest.columns, oids));
+    CopyRows rows(columns.size());
+    LoadProgress progress;
+    progress.note = table;
+    auto on_row = [&](const std::vector<std::optional<ByteSpan>>& cells) -> Status {
+        TRY(writer->AddBinaryRow(cells));
+        if (++progress.rows % kRowsPerLook != 0) return Ok();
+        context.progress(progress);
+        return context.CheckCancelled();
+    };
+    char* raw = nullptr;
+    int bytes = 0;
+    while ((bytes = PQgetCopyData(connection, &raw, 0)) > 0) {
+        std::unique_ptr<char, decltype(&PQfreemem)> message(raw, PQfreemem);
+        TRY(rows.Feed({raw, static_cast<size_t>(bytes)}, on_row));
+    }
+    if (bytes == -2) return Failure(connection, nullptr);
+    QueryResult end(PQgetResult(connection));
+    if (PQresultStatus(end.get()) != PGRES_COMMAND_OK) return Failure(connection, end.get());
+    if (progress.rows == 0 && manifest.mode == "incremental") return Ok();
+    return context.writer.FinishRows(*writer, {{"table", table}});
+}
+
+Status PostgresConnector::Read(ReadContext& context) {
+    Connection connection = TRY(Connect(context.source));
+    // Ends a statement of ours that runs at the server; the connection itself is not thread-safe, the cancel is.
+    std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> canceller(PQgetCancel(connection.get()), PQfreeCancel);
+    auto on_cancel = context.cancel.OnCancel([&] {
+        char ignored[256];
+        PQcancel(canceller.get(), ignored, sizeof(ignored));
+    });
+    TRY(Run(connection.get(), "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+    TRY(Run(connection.get(), "SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'iso_8601'; "
+                              "SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 3"));
+    auto columns = TRY(Columns(connection.get(), context.source, context.stream));
+    auto [schema, name] = SchemaAndTable(context.source, context.stream);
+    std::string table = QuoteIdentifier(schema) + "." + QuoteIdentifier(name);
+    std::string where;
+    if (!context.stream.cursor.empty()) {
+        where = TRY(WhereOf(context, connection.get(), table));
+        if (where.empty()) return Ok();
+    }
+    return Copy(context, connection.get(), table, where, columns);
+}
+
+}  // namespace
+
+std::unique_ptr<Connector> MakePostgresConnector(ConnectorsDependencies dependencies) {
+    return std::make_unique<PostgresConnector>(dependencies);
+}
+
+}  // namespace tarn::connectors

@@ -1,0 +1,150 @@
+#include "ingestion/connectors/raw_provider.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+#include "ingestion/connectors/raw_sql.h"
+
+namespace tarn::connectors {
+namespace {
+
+constexpr std::string_view kPrefix = "raw_";
+
+// The position in state.loads of a load's number, by binary search; loads are numbered without gaps.
+Result<int64_t> ChosenLoad(const StreamState& state, const std::string& dataset, const engine::AtClause& at) {
+    if (state.loads.empty()) {
+        return Error(ErrorCode::kNotFound, "{} has no data yet: its first load has not been committed", dataset)
+            .WithDetailCode("42P01");
+    }
+    int64_t last = state.loads.back().load;
+    if (at.version) {
+        if (*at.version >= 1 && *at.version <= last) return *at.version;
+        return Error(ErrorCode::kNotFound, "{} has loads 1 to {}, not {}", dataset, last, *at.version);
+    }
+    if (!at.timestamp) return last;
+    int64_t chosen = 0;
+    for (const Manifest& load : state.loads) {
+        Result<Timestamp> committed = ParseTime(load.committed_at);
+        if (committed.ok() && *committed <= *at.timestamp) chosen = load.load;
+    }
+    if (chosen > 0) return chosen;
+    return Error(ErrorCode::kNotFound, "{} had no load yet at {}", dataset, FormatTime(*at.timestamp));
+}
+
+}  // namespace
+
+std::vector<LiveObject> LiveObjects(const StreamState& state, int64_t load) {
+    std::vector<LiveObject> live;
+    std::map<std::string, size_t> by_file;
+    for (const Manifest& manifest : state.loads) {
+        if (manifest.load > load) break;
+        // A complete load shows itself alone; files replace their earlier selves; the rest adds up.
+        if (manifest.mode == "full") live.clear();
+        for (const LoadObject& object : manifest.objects) {
+            std::string file = manifest.mode == "files" ? object.origin.value("file", "") : "";
+            auto earlier = file.empty() ? by_file.end() : by_file.find(file);
+            if (earlier != by_file.end()) {
+                live[earlier->second] = {&object, &manifest};
+                continue;
+            }
+            if (!file.empty()) by_file[file] = live.size();
+            live.push_back({&object, &manifest});
+        }
+    }
+    return live;
+}
+
+std::vector<engine::Column> ViewColumns(const Manifest& manifest) {
+    std::vector<engine::Column> columns = manifest.columns;
+    columns.push_back({"_load", "BIGINT", true, "Number of the load that brought the row."});
+    columns.push_back({"_loaded_at", "TIMESTAMP WITH TIME ZONE", true, "When that load was committed."});
+    columns.push_back({"_origin", "VARCHAR", true, "File, URL or table it came from."});
+    return columns;
+}
+
+Result<std::vector<std::string>> RawProvider::Schemas() {
+    std::set<std::string> names;
+    for (const SourceDefinition& source : definitions_()) names.insert(std::string(kPrefix) + source.name);
+    for (const std::string& source : TRY(loads_.Sources())) names.insert(std::string(kPrefix) + source);
+    return std::vector<std::string>(names.begin(), names.end());
+}
+
+Result<std::vector<catalog::Dataset>> RawProvider::Datasets(const std::string& schema) {
+    std::vector<catalog::Dataset> datasets;
+    if (!schema.starts_with(kPrefix)) return datasets;
+    std::string source = schema.substr(kPrefix.size());
+    std::set<std::string> streams;
+    std::string description;
+    std::string file;
+    for (const SourceDefinition& definition : definitions_()) {
+        if (definition.name != source) continue;
+        description = definition.description;
+        file = "sources/" + source + ".yaml";
+        for (const auto& [name, stream] : definition.streams) streams.insert(name);
+    }
+    for (std::string& stream : TRY(loads_.Streams(source))) streams.insert(std::move(stream));
+    for (const std::string& stream : streams) {
+        auto state = TRY(loads_.Read(source, stream));
+        catalog::Dataset dataset;
+        dataset.schema = schema;
+        dataset.name = stream;
+        dataset.kind = "raw";
+        dataset.description = description;
+        dataset.defined_in = file;
+        if (const Manifest* last = state->last()) {
+            dataset.version = std::to_string(last->load);
+            Result<Timestamp> committed = ParseTime(last->committed_at);
+            if (committed.ok()) dataset.updated_at = *committed;
+            dataset.bytes = dataset.rows = 0;
+            bool by_key = !last->key.empty() && last->mode == "incremental";
+            for (const LiveObject& live : LiveObjects(*state, last->load)) {
+                dataset.bytes += static_cast<int64_t>(live.object->bytes);
+                // How many rows remain of several with one key only a query tells.
+                bool known = live.object->rows >= 0 && dataset.rows >= 0 && !(by_key && state->loads.size() > 1);
+                dataset.rows = known ? dataset.rows + live.object->rows : -1;
+            }
+        }
+        datasets.push_back(std::move(dataset));
+    }
+    return datasets;
+}
+
+Result<engine::Relation> RawProvider::Find(const security::Principal&, const std::string& schema,
+                                           const std::string& name, const engine::AtClause& at) {
+    std::string dataset = schema + "." + name;
+    if (!schema.starts_with(kPrefix)) return Error(ErrorCode::kNotFound, "there is no table {}", dataset);
+    auto state = TRY(loads_.Read(schema.substr(kPrefix.size()), name));
+    int64_t load = TRY(ChosenLoad(*state, dataset, at));
+    engine::Relation relation;
+    relation.schema = schema;
+    relation.name = name;
+    relation.version = std::to_string(load);
+    relation.columns = ViewColumns(state->loads[static_cast<size_t>(load - 1)]);
+    relation.source = ViewOf(*state, load);
+    return relation;
+}
+
+Result<std::vector<catalog::DatasetVersion>> RawProvider::Versions(const std::string& schema, const std::string& name,
+                                                                   int limit) {
+    std::vector<catalog::DatasetVersion> versions;
+    if (!schema.starts_with(kPrefix)) return versions;
+    auto state = TRY(loads_.Read(schema.substr(kPrefix.size()), name));
+    for (auto load = state->loads.rbegin(); load != state->loads.rend() && limit-- > 0; ++load) {
+        catalog::DatasetVersion version;
+        version.version = std::to_string(load->load);
+        version.committed_at = TRY(ParseTime(load->committed_at));
+        version.operation = "load";
+        version.principal = "system:ingestion";
+        version.run_id = load->run_id;
+        version.rows_added = load->rows;
+        version.bytes = static_cast<int64_t>(load->bytes);
+        version.details = {{"mode", load->mode}, {"position", load->position}, {"objects", load->objects.size()},
+                           {"warnings", load->warnings}};
+        versions.push_back(std::move(version));
+    }
+    return versions;
+}
+
+}  // namespace tarn::connectors

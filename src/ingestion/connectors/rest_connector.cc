@@ -1,0 +1,356 @@
+// Kind rest: pages of JSON from an HTTP API, kept as received, with back-off, pagination and incremental reads.
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "ingestion/connectors/connector.h"
+#include "ingestion/connectors/inference.h"
+
+namespace tarn::connectors {
+namespace {
+
+constexpr int kPagesMax = 100000;
+constexpr size_t kPageBytesMax = 128 << 20;
+constexpr int kAttemptsMax = 6;                              // of one request, inside one attempt of the load
+constexpr Duration kDelayFirst = std::chrono::milliseconds(250);
+constexpr Duration kDelayMax = std::chrono::seconds(30);
+constexpr Duration kRetryAfterMax = std::chrono::minutes(10);  // a server that wants more is asked by the next run
+constexpr size_t kQuotedMax = 120;                           // characters of an answer shown in an error
+
+// "$.data.next" in an answer; null when it is not there.
+const Json* AtPath(const Json& answer, std::string_view path) {
+    const Json* at = &answer;
+    if (path.starts_with("$")) path.remove_prefix(1);
+    for (const std::string& part : Split(path, '.')) {
+        if (part.empty()) continue;
+        if (!at->is_object() || !at->contains(part)) return nullptr;
+        at = &(*at)[part];
+    }
+    return at;
+}
+
+bool CursorLess(const Json& left, const Json& right) {
+    if (left.is_number() && right.is_number()) return left < right;
+    std::string one = left.is_string() ? left.get<std::string>() : left.dump();
+    std::string other = right.is_string() ? right.get<std::string>() : right.dump();
+    return one < other;
+}
+
+std::string ScalarText(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+
+// Link: <https://...>; rel="next"
+std::string NextLink(std::string_view header) {
+    for (const std::string& part : Split(header, ',')) {
+        size_t open = part.find('<');
+        size_t close = part.find('>');
+        bool next = part.find("rel=\"next\"") != std::string::npos || part.find("rel=next") != std::string::npos;
+        if (next && open != std::string::npos && close != std::string::npos) {
+            return part.substr(open + 1, close - open - 1);
+        }
+    }
+    return "";
+}
+
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+
+std::string WithParameters(std::string url, const Parameters& parameters) {
+    for (const auto& [name, value] : parameters) {
+        url += url.find('?') == std::string::npos ? "?" : "&";
+        url += UrlEncode(name) + "=" + UrlEncode(value);
+    }
+    return url;
+}
+
+// One load's walk through the pages of a stream.
+class PageWalk {
+  public:
+    PageWalk(ConnectorsDependencies& dependencies, ReadContext& context)
+        : dependencies_(dependencies), context_(context), settings_(context.stream.settings),
+          pages_(settings_.value("pagination", Json::object())) {}
+    Status Run();
+
+  private:
+    Result<std::string> FirstUrl();
+    Result<HttpClientResponse> Get(const std::string& url);
+    Result<HttpClientResponse> GetOnce(const std::string& url);
+    Status AddAuth(HttpClientRequest& request, Parameters& secret_parameters);
+    Duration DelayFor(const HttpClientResponse* response, int attempt);
+    Status Sleep(Duration delay);
+    Result<Json> ReadAnswer(const std::string& url, const HttpClientResponse& response);
+    Result<const Json*> RecordsOf(const std::string& url, const Json& answer);
+    void Follow(const Json& records);
+    Status Store(const std::string& url, const HttpClientResponse& response, size_t records);
+    // Empty: that was the last page.
+    Result<std::string> NextUrl(const std::string& url, const HttpClientResponse& response, const Json& answer,
+                                size_t records);
+
+    ConnectorsDependencies& dependencies_;
+    ReadContext& context_;
+    const Json& settings_;
+    Json pages_;
+    std::string base_;        // the stream's URL with all parameters that stay
+    int64_t page_ = 0;
+    int64_t offset_ = 0;
+    std::string repeated_;    // the body before, to find servers that ignore the page's number
+    LoadProgress progress_;
+};
+
+Result<std::string> PageWalk::FirstUrl() {
+    std::string base = context_.source.settings.value("base_url", "");
+    while (base.ends_with("/")) base.pop_back();
+    std::string path = settings_.value("path", "");
+    std::string url = base + (path.starts_with("/") ? "" : "/") + path;
+    Parameters parameters;
+    for (const auto& [name, value] : settings_.value("params", Json::object()).items()) {
+        parameters.emplace_back(name, ScalarText(value));
+    }
+    const Json& position = context_.writer.manifest().position;
+    std::string since = settings_.value("since_param", "");
+    if (!since.empty() && position.is_object() && position.contains("cursor")) {
+        parameters.emplace_back(since, ScalarText(position["cursor"]));
+    }
+    std::string size = pages_.value("size_param", "");
+    if (!size.empty()) parameters.emplace_back(size, std::to_string(pages_.value("size", int64_t{100})));
+    base_ = WithParameters(url, parameters);
+    page_ = pages_.value("start", int64_t{1});
+    std::string page = pages_.value("page", "");
+    std::string offset = pages_.value("offset", "");
+    if (!page.empty()) return WithParameters(base_, {{page, std::to_string(page_)}});
+    if (!offset.empty()) return WithParameters(base_, {{offset, "0"}});
+    return base_;
+}
+
+Status PageWalk::AddAuth(HttpClientRequest& request, Parameters& secret_parameters) {
+    const Json& source = context_.source.settings;
+    auto secret = [&](const Json& reference) {
+        return dependencies_.secrets.Get(reference["secret"].get<std::string>());
+    };
+    if (source.contains("bearer")) {
+        Secret token = TRY(secret(source["bearer"]));
+        request.headers.Set("Authorization", "Bearer " + std::string(token.text()));
+    }
+    if (source.contains("basic")) {
+        Secret password = TRY(secret(source["basic"]["password"]));
+        std::string pair = source["basic"].value("user", "") + ":" + std::string(password.text());
+        request.headers.Set("Authorization", "Basic " + Base64Encode(AsBytes(pair)));
+    }
+    if (source.contains("key")) {
+        Secret value = TRY(secret(source["key"]["value"]));
+        std::string header = source["key"].value("header", "");
+        if (!header.empty()) request.headers.Set(header, std::string(value.text()));
+        else secret_parameters.emplace_back(source["key"].value("query", "key"), std::string(value.text()));
+    }
+    return Ok();
+}
+
+Result<HttpClientResponse> PageWalk::GetOnce(const std::string& url) {
+    HttpClientRequest request;
+    request.headers.Set("Accept", "application/json");
+    request.headers.Set("User-Agent", "tarn/0.1");
+    Parameters secret_parameters;
+    // A next link to another host gets no credential of this one.
+    Url target = TRY(ParseUrl(url));
+    Url base = TRY(ParseUrl(context_.source.settings.value("base_url", "")));
+    bool same = target.scheme == base.scheme && target.address.ToString() == base.address.ToString();
+    if (same) TRY(AddAuth(request, secret_parameters));
+    request.url = WithParameters(url, secret_parameters);
+    return dependencies_.http.Send(request, kPageBytesMax);
+}
+
+Duration PageWalk::DelayFor(const HttpClientResponse* response, int attempt) {
+    if (response) {
+        std::string_view after = response->headers.Get("Retry-After");
+        bool seconds = !after.empty() && after.size() < 7 && after.find_first_not_of("0123456789") == after.npos;
+        if (seconds) return std::chrono::seconds(std::stoi(std::string(after)));
+    }
+    Duration delay = std::min<Duration>(kDelayFirst * (1 << attempt), kDelayMax);
+    return delay / 2 + Duration(static_cast<int64_t>(dependencies_.env.random().Next() %
+                                                     (static_cast<uint64_t>(delay.count()) / 2 + 1)));
+}
+
+Status PageWalk::Sleep(Duration delay) {
+    constexpr Duration kStep = std::chrono::milliseconds(50);
+    for (; delay > Duration(0); delay -= kStep) {
+        TRY(context_.CheckCancelled());
+        dependencies_.env.clock().Sleep(std::min(delay, kStep));
+    }
+    return Ok();
+}
+
+Result<HttpClientResponse> PageWalk::Get(const std::string& url) {
+    std::string last;
+    for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+        TRY(context_.CheckCancelled());
+        Result<HttpClientResponse> response = GetOnce(url);
+        bool again = response.ok() ? response->status == 429 || response->status >= 500
+                                   : response.error().code() == ErrorCode::kUnavailable ||
+                                         response.error().code() == ErrorCode::kTimeout;
+        if (!again) {
+            if (!response.ok()) return std::move(response).error().Context(url);
+            return response;
+        }
+        last = response.ok() ? fmt::format("status {}", response->status) : response.error().message();
+        Duration delay = DelayFor(response.ok() ? &*response : nullptr, attempt);
+        if (delay > kRetryAfterMax) {
+            return Error(ErrorCode::kUnavailable, "{} asks to come back in {}", url, FormatDuration(delay));
+        }
+        if (attempt + 1 == kAttemptsMax) break;
+        progress_.note = fmt::format("waiting {} after {}", FormatDuration(delay), last);
+        context_.progress(progress_);
+        TRY(Sleep(delay));
+    }
+    return Error(ErrorCode::kUnavailable, "{} failed {} times: {}", url, kAttemptsMax, last);
+}
+
+Result<Json> PageWalk::ReadAnswer(const std::string& url, const HttpClientResponse& response) {
+    std::string start = response.body.substr(0, kQuotedMax);
+    if (response.status == 401 || response.status == 403) {
+        return Error(ErrorCode::kPermissionDenied, "{} refuses the credential (status {})", url, response.status)
+            .WithHint("set the secret again with `tarn secret set NAME`");
+    }
+    if (response.status != 200) {
+        return Error(ErrorCode::kInvalidArgument, "{} answers status {}: {}", url, response.status, start);
+    }
+    Result<Json> answer = ParseJson(response.body);
+    if (answer.ok()) return answer;
+    std::string type(response.headers.Get("Content-Type"));
+    return Error(ErrorCode::kInvalidArgument, "{} answers no JSON (Content-Type {}): {}", url,
+                 type.empty() ? "missing" : type, start)
+        .WithHint("is `path` right, and does the API want another login?");
+}
+
+Result<const Json*> PageWalk::RecordsOf(const std::string& url, const Json& answer) {
+    std::string path = settings_.value("records", "$");
+    const Json* records = AtPath(answer, path);
+    if (records && records->is_array()) return records;
+    return Error(ErrorCode::kInvalidArgument, "{} has no list at {}: there is {}", url, path,
+                 records ? records->type_name() : "nothing")
+        .WithHint("`records` is the path of the list, as $.items");
+}
+
+// The position moves to the largest value of the cursor's field.
+void PageWalk::Follow(const Json& records) {
+    if (context_.stream.cursor.empty()) return;
+    Json& position = context_.writer.manifest().position;
+    if (!position.is_object()) position = Json::object();
+    for (const Json& record : records) {
+        const Json* value = record.is_object() ? AtPath(record, context_.stream.cursor) : nullptr;
+        if (!value || value->is_null()) continue;
+        if (!position.contains("cursor") || CursorLess(position["cursor"], *value)) position["cursor"] = *value;
+    }
+}
+
+Status PageWalk::Store(const std::string& url, const HttpClientResponse& response, size_t records) {
+    LoadObject object;
+    object.format = "json";
+    object.rows = static_cast<int64_t>(records);
+    Json headers = Json::object();
+    for (const auto& [name, value] : response.headers.fields()) {
+        // A session of ours at the source is a secret.
+        if (!EqualsIgnoreCase(name, "Set-Cookie")) headers[name] = value;
+    }
+    object.origin = {{"url", url}, {"status", response.status}, {"headers", std::move(headers)}};
+    TRY(context_.writer.PutBytes("page.json", AsBytes(response.body), std::move(object)));
+    ++progress_.objects;
+    progress_.rows += static_cast<int64_t>(records);
+    progress_.bytes += static_cast<int64_t>(response.body.size());
+    progress_.note = fmt::format("page {}", progress_.objects);
+    context_.progress(progress_);
+    return Ok();
+}
+
+Result<std::string> PageWalk::NextUrl(const std::string& url, const HttpClientResponse& response, const Json& answer,
+                                      size_t records) {
+    int64_t size = pages_.value("size", int64_t{0});
+    bool short_page = records == 0 || (size > 0 && static_cast<int64_t>(records) < size);
+    if (std::string page = pages_.value("page", ""); !page.empty()) {
+        return short_page ? std::string() : WithParameters(base_, {{page, std::to_string(++page_)}});
+    }
+    if (std::string offset = pages_.value("offset", ""); !offset.empty()) {
+        offset_ += static_cast<int64_t>(records);
+        return short_page ? std::string() : WithParameters(base_, {{offset, std::to_string(offset_)}});
+    }
+    if (std::string path = pages_.value("cursor", ""); !path.empty()) {
+        const Json* cursor = AtPath(answer, path);
+        if (!cursor || cursor->is_null() || *cursor == "" || *cursor == false) return std::string();
+        return WithParameters(base_, {{pages_.value("param", "cursor"), ScalarText(*cursor)}});
+    }
+    std::string link = pages_.value("link", "");
+    if (link.empty()) return std::string();
+    std::string next;
+    if (link == "header") {
+        next = NextLink(response.headers.Get("Link"));
+    } else if (const Json* found = AtPath(answer, link); found && found->is_string()) {
+        next = found->get<std::string>();
+    }
+    if (next.starts_with("/")) {
+        Url at = TRY(ParseUrl(url));
+        next = at.scheme + "://" + at.address.ToString() + next;
+    }
+    return next;
+}
+
+Status PageWalk::Run() {
+    Manifest& manifest = context_.writer.manifest();
+    manifest.records = settings_.value("records", "$");
+    if (manifest.mode == "incremental" && manifest.position.is_object() && manifest.position.contains("cursor")) {
+        manifest.after = manifest.position["cursor"];
+    }
+    std::set<std::string> seen;
+    std::string url = TRY(FirstUrl());
+    for (int page = 0; !url.empty(); ++page) {
+        if (page == kPagesMax) {
+            return Error(ErrorCode::kResourceExhausted, "{} has more than {} pages", base_, kPagesMax);
+        }
+        if (!seen.insert(url).second) {
+            return Error(ErrorCode::kInvalidArgument, "the pages go in a circle: {} was asked for already", url)
+                .WithHint("is `pagination` right?");
+        }
+        HttpClientResponse response = TRY(Get(url));
+        Json answer = TRY(ReadAnswer(url, response));
+        const Json* records = TRY(RecordsOf(url, answer));
+        if (!records->empty() && response.body == repeated_) {
+            return Error(ErrorCode::kInvalidArgument, "{} answers the same as the page before", url)
+                .WithHint("does the API know the parameters that `pagination` names?");
+        }
+        if (!records->empty()) TRY(Store(url, response, records->size()));
+        Follow(*records);
+        url = TRY(NextUrl(url, response, answer, records->size()));
+        repeated_ = std::move(response.body);
+    }
+    if (manifest.objects.empty()) return Ok();
+    return InferColumns(dependencies_.engine, context_.state, manifest);
+}
+
+class RestConnector : public Connector {
+  public:
+    explicit RestConnector(ConnectorsDependencies dependencies) : dependencies_(dependencies) {}
+    Status Check(const SourceDefinition& source) override {
+        Url url = TRY(ParseUrl(source.settings.value("base_url", "")));
+        TRY_CONTEXT(dependencies_.dialer.Dial(url.address, {}), url.address.ToString());
+        for (const char* name : {"bearer", "basic", "key"}) {
+            if (!source.settings.contains(name)) continue;
+            const Json& auth = source.settings[name];
+            const Json& reference = auth.contains("secret")     ? auth["secret"]
+                                    : auth.contains("password") ? auth["password"]["secret"]
+                                                                : auth["value"]["secret"];
+            TRY(dependencies_.secrets.Get(reference.get<std::string>()));
+        }
+        return Ok();
+    }
+    Result<std::vector<DiscoveredStream>> Discover(const SourceDefinition&) override {
+        return Error(ErrorCode::kNotSupported, "a REST API does not tell its streams: name them under `streams`");
+    }
+    Status Read(ReadContext& context) override { return PageWalk(dependencies_, context).Run(); }
+
+  private:
+    ConnectorsDependencies dependencies_;
+};
+
+}  // namespace
+
+std::unique_ptr<Connector> MakeRestConnector(ConnectorsDependencies dependencies) {
+    return std::make_unique<RestConnector>(dependencies);
+}
+
+}  // namespace tarn::connectors

@@ -1,0 +1,290 @@
+#include "ingestion/connectors/source_file.h"
+
+#include <set>
+
+#include "base/text.h"
+
+namespace tarn::connectors {
+namespace {
+
+constexpr const char* kKinds[] = {"postgresql", "sqlite", "rest", "files"};
+
+Json SecretJson(const SecretName& secret) { return {{"secret", secret.name}}; }
+
+// Which kinds a key belongs to is checked here, so that a key of another kind is an error and not silence.
+class KindKeys {
+  public:
+    KindKeys(ConfigBinder& binder, const std::string& kind, Json& settings)
+        : binder_(binder), kind_(kind), settings_(settings) {}
+    template <typename T>
+    void Key(std::set<std::string> kinds, const char* name, T value, const char* doc, bool required = false) {
+        bool mine = kinds.contains(kind_);
+        bool given = binder_.Has(name);
+        if (given || binder_.describing()) binder_.Key(name, value, doc);
+        if (given && !mine) {
+            binder_.Report(name, fmt::format("\"{}\" is a key of kind {}, not of {}", name,
+                                             Join({kinds.begin(), kinds.end()}, ", "), kind_));
+        }
+        if (mine && required && !given) binder_.Report("", fmt::format("kind {} needs \"{}\"", kind_, name));
+        if (mine && (given || !IsEmpty(value))) settings_[name] = ToJson(value);
+    }
+
+  private:
+    static bool IsEmpty(const std::string& value) { return value.empty(); }
+    static bool IsEmpty(const std::vector<std::string>& value) { return value.empty(); }
+    static bool IsEmpty(int64_t) { return false; }
+    static bool IsEmpty(bool) { return false; }
+    static bool IsEmpty(const Json& value) { return value.is_null(); }
+    template <typename T>
+    static Json ToJson(const T& value) {
+        return Json(value);
+    }
+    ConfigBinder& binder_;
+    const std::string& kind_;
+    Json& settings_;
+};
+
+struct Connection {
+    std::string host = "127.0.0.1";
+    int64_t port = 5432;
+    std::string database;
+    std::string user;
+    SecretName password;
+    std::string schema = "public";
+    std::string tls = "prefer";
+    std::string path;
+    bool given = false;
+};
+void Bind(ConfigBinder& binder, Connection& connection) {
+    connection.given = true;
+    binder.Key("host", connection.host, "postgresql: the server's name or address.");
+    binder.Key("port", connection.port, "postgresql: its port.");
+    binder.Key("database", connection.database, "postgresql: the database.");
+    binder.Key("user", connection.user, "postgresql: who reads; needs SELECT on the tables.");
+    binder.Key("password", connection.password, "postgresql: `secret:NAME`, set by `tarn secret set NAME`.");
+    binder.Key("schema", connection.schema, "postgresql: schema of tables that are named without one.");
+    binder.Choice("tls", connection.tls, {"disable", "prefer", "require", "verify-full"}, "postgresql: use of TLS.");
+    binder.Key("path", connection.path, "sqlite: the database file, relative to the workspace.");
+}
+
+struct Basic {
+    std::string user;
+    SecretName password;
+};
+void Bind(ConfigBinder& binder, Basic& basic) {
+    binder.Key("user", basic.user, "User name.");
+    binder.Key("password", basic.password, "`secret:NAME`.");
+}
+struct ApiKey {
+    std::string header;
+    std::string query;
+    SecretName value;
+};
+void Bind(ConfigBinder& binder, ApiKey& key) {
+    binder.Key("header", key.header, "Header that carries the key.");
+    binder.Key("query", key.query, "Query parameter that carries the key.");
+    binder.Key("value", key.value, "`secret:NAME`.");
+}
+struct Auth {
+    SecretName bearer;
+    std::optional<Basic> basic;
+    std::optional<ApiKey> key;
+};
+void Bind(ConfigBinder& binder, Auth& auth) {
+    binder.Key("bearer", auth.bearer, "Bearer token: `secret:NAME`.");
+    binder.Section("basic", auth.basic, "HTTP Basic.");
+    binder.Section("key", auth.key, "An API key in a header or the query.");
+}
+
+struct Pagination {
+    std::string page;
+    std::string offset;
+    std::string cursor;
+    std::string link;
+    std::string param;
+    std::string size_param;
+    int64_t size = 0;
+    int64_t start = 1;
+};
+void Bind(ConfigBinder& binder, Pagination& pages) {
+    binder.Key("page", pages.page, "Page numbers: the query parameter that carries them.");
+    binder.Key("start", pages.start, "Page numbers: the first one.");
+    binder.Key("offset", pages.offset, "Offsets: the query parameter that carries them.");
+    binder.Key("cursor", pages.cursor, "Cursors: path of the next cursor in the answer, as `$.next`.");
+    binder.Key("param", pages.param, "Cursors: the query parameter that carries the cursor back.");
+    binder.Key("link", pages.link, "Links: `header` (Link: rel=next) or the path of the next URL in the answer.");
+    binder.Key("size_param", pages.size_param, "Query parameter for the page's size.");
+    binder.Key("size", pages.size, "Records a page; a shorter page is the last (page numbers and offsets).");
+    if (binder.describing()) return;
+    int kinds = !pages.page.empty() + !pages.offset.empty() + !pages.cursor.empty() + !pages.link.empty();
+    if (kinds != 1) binder.Report("", "pagination has one of page, offset, cursor, link");
+    if (!pages.cursor.empty() && pages.param.empty()) binder.Report("cursor", "pagination by cursor needs \"param\"");
+}
+
+Json PaginationJson(const Pagination& pages) {
+    return {{"page", pages.page},   {"offset", pages.offset}, {"cursor", pages.cursor},
+            {"param", pages.param}, {"link", pages.link},     {"size_param", pages.size_param},
+            {"size", pages.size},   {"start", pages.start}};
+}
+
+struct StreamFile {
+    StreamDefinition stream;
+};
+std::string* CurrentKind(std::string* set = nullptr) {
+    // The kind of the source whose streams are being bound: binders of nested mappings take no context.
+    thread_local std::string* kind = nullptr;
+    if (set) kind = set;
+    return kind;
+}
+
+void Bind(ConfigBinder& binder, StreamFile& file) {
+    StreamDefinition& stream = file.stream;
+    binder.Key("cursor", stream.cursor, "Column or field that grows: only what is newer is read.");
+    binder.Key("key", stream.key, "Columns that identify a row: the newest row a key is shown.");
+    binder.Key("every", stream.every, "How often it is read; files are also watched.");
+    std::string none;
+    const std::string& kind = CurrentKind() ? *CurrentKind() : none;
+    KindKeys keys(binder, kind, stream.settings);
+    keys.Key({"postgresql", "sqlite"}, "table", std::string(), "The table, if its name is not the stream's.");
+    keys.Key({"postgresql", "sqlite"}, "columns", std::vector<std::string>(), "Only these columns.");
+    keys.Key({"rest"}, "path", std::string(), "Path below base_url.", true);
+    keys.Key({"rest"}, "records", std::string("$"), "Path of the list of records in the answer, as `$.items`.");
+    keys.Key({"rest"}, "since_param", std::string(), "Query parameter that carries the cursor's last value.");
+    keys.Key({"rest"}, "until_param", std::string(), "Query parameter for the newest value wanted.");
+    keys.Key({"files"}, "path", std::string(), "Glob of this stream's files, if the source has none.");
+    keys.Key({"files"}, "format", std::string("csv"), "csv, json, parquet, or any (kept, not read).");
+    keys.Key({"files"}, "null", std::vector<std::string>(), "csv: texts that mean no value.");
+    keys.Key({"files"}, "delimiter", std::string(), "csv: the separator; found by itself if not given.");
+    keys.Key({"files"}, "header", true, "csv: the first line has the columns' names.");
+    if (binder.Has("pagination") || binder.describing()) {
+        Pagination pages;
+        binder.Section("pagination", pages, "rest: how the next page is asked for.");
+        stream.settings["pagination"] = PaginationJson(pages);
+    }
+    Json parameters;
+    if (binder.Has("params") || binder.describing()) {
+        binder.Any("params", parameters, "rest: query parameters sent with every request.");
+        if (parameters.is_object()) stream.settings["params"] = parameters;
+    }
+    if (!binder.describing() && kind == "files") {
+        std::string format = stream.settings.value("format", "csv");
+        static const std::set<std::string> kFormats = {"csv", "json", "parquet", "any"};
+        if (!kFormats.contains(format)) binder.Report("format", "format is one of csv, json, parquet, any");
+    }
+}
+
+struct SourceFile {
+    std::string kind;
+    std::string description;
+    std::string owner;
+    std::vector<std::string> tags;
+    std::string base_url;
+    std::string path;
+    Connection connection;
+    Auth auth;
+    std::optional<Duration> every;
+    int retries = 3;
+    Duration timeout = std::chrono::hours(1);
+    std::map<std::string, StreamFile> streams;
+};
+
+void BindConnections(ConfigBinder& binder, SourceFile& file) {
+    bool relational = file.kind == "postgresql" || file.kind == "sqlite";
+    bool all = binder.describing();
+    auto refuse = [&](const char* key, bool mine) {
+        if (!mine && !all && binder.Has(key)) {
+            binder.Report(key, fmt::format("\"{}\" is no key of kind {}", key, file.kind));
+        }
+    };
+    refuse("connection", relational);
+    refuse("base_url", file.kind == "rest");
+    refuse("auth", file.kind == "rest");
+    refuse("path", file.kind == "files");
+    if (binder.Has("connection") || all) binder.Section("connection", file.connection, "Where the database is.");
+    binder.Key("base_url", file.base_url, "rest: what all paths start with.");
+    binder.Section("auth", file.auth, "rest: how requests prove who asks.");
+    binder.Key("path", file.path, "files: glob relative to the workspace, as ./inbox/*.csv.gz.");
+    if (all) return;
+    if (relational && !file.connection.given) binder.Report("", "a relational source needs \"connection\"");
+    if (file.kind == "sqlite" && file.connection.path.empty()) binder.Report("connection", "sqlite needs \"path\"");
+    if (file.kind == "postgresql" && file.connection.database.empty()) {
+        binder.Report("connection", "postgresql needs \"database\"");
+    }
+    if (file.kind == "rest" && !file.base_url.starts_with("http")) {
+        binder.Report("base_url", "kind rest needs a base_url that starts with http:// or https://");
+    }
+}
+
+void Bind(ConfigBinder& binder, SourceFile& file) {
+    binder.Choice("kind", file.kind, {std::begin(kKinds), std::end(kKinds)}, "What the source is.",
+                  ConfigBinder::Need::kRequired);
+    binder.Key("description", file.description, "What comes from it.");
+    binder.Key("owner", file.owner, "Who answers for it.");
+    binder.Key("tags", file.tags, "Tags of its datasets.");
+    binder.Key("every", file.every, "How often streams are read that say nothing themselves.");
+    binder.Key("retries", file.retries, "How often a failed load is tried again.");
+    binder.Key("timeout", file.timeout, "How long a load may take.");
+    BindConnections(binder, file);
+    CurrentKind(&file.kind);
+    binder.Map("streams", file.streams, "The streams, by name: each becomes the dataset raw_<source>.<stream>.");
+    if (file.streams.empty() && !binder.describing()) binder.Report("", "a source needs \"streams\"");
+}
+
+Json SettingsOf(const SourceFile& file) {
+    Json settings = Json::object();
+    if (file.kind == "postgresql") {
+        const Connection& connection = file.connection;
+        settings = {{"host", connection.host}, {"port", connection.port},     {"database", connection.database},
+                    {"user", connection.user}, {"schema", connection.schema}, {"tls", connection.tls}};
+        if (!connection.password.name.empty()) settings["password"] = SecretJson(connection.password);
+    } else if (file.kind == "sqlite") {
+        settings["path"] = file.connection.path;
+    } else if (file.kind == "files") {
+        settings["path"] = file.path;
+    } else {
+        settings["base_url"] = file.base_url;
+        if (!file.auth.bearer.name.empty()) settings["bearer"] = SecretJson(file.auth.bearer);
+        if (file.auth.basic) {
+            settings["basic"] = {{"user", file.auth.basic->user}, {"password", SecretJson(file.auth.basic->password)}};
+        }
+        if (file.auth.key) {
+            settings["key"] = {{"header", file.auth.key->header}, {"query", file.auth.key->query},
+                               {"value", SecretJson(file.auth.key->value)}};
+        }
+    }
+    return settings;
+}
+
+}  // namespace
+
+std::vector<ConfigKeyDoc> SourceKeys() { return DescribeConfig<SourceFile>(); }
+
+void ParseSourceFile(workspace::Definition& definition, workspace::Issues& issues) {
+    SourceFile file;
+    auto found = ReadConfig(definition.text, definition.file, 1, [&](ConfigBinder& binder) { Bind(binder, file); });
+    issues.insert(issues.end(), found.begin(), found.end());
+    definition.description = file.description;
+    definition.owner = file.owner;
+    definition.tags = file.tags;
+    SourceDefinition source;
+    source.name = definition.name;
+    source.kind = file.kind;
+    source.description = file.description;
+    source.every = file.every;
+    source.retries = file.retries;
+    source.timeout = file.timeout;
+    source.settings = SettingsOf(file);
+    for (auto& [name, stream] : file.streams) {
+        Status named = workspace::CheckName("stream", name);
+        if (!named.ok()) issues.push_back({definition.file, 0, 0, named.error().message()});
+        stream.stream.name = name;
+        bool has_path = stream.stream.settings.contains("path") || !file.path.empty();
+        if (file.kind == "files" && !has_path) {
+            issues.push_back({definition.file, 0, 0, fmt::format("stream {} needs a \"path\"", name)});
+        }
+        source.streams.emplace(name, std::move(stream.stream));
+    }
+    definition.value = std::move(source);
+}
+
+}  // namespace tarn::connectors

@@ -1,0 +1,237 @@
+// Kind sqlite: tables of a SQLite file, read in one transaction. sqlite3.h is included only here.
+#include <sqlite3.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "ingestion/connectors/connector.h"
+
+namespace tarn::connectors {
+namespace {
+
+constexpr int kBusyMs = 5000;
+constexpr int kRowsPerLook = 10000;
+
+struct Closer {
+    void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Connection = std::unique_ptr<sqlite3, Closer>;
+using Prepared = std::unique_ptr<sqlite3_stmt, Closer>;
+
+Error Failure(sqlite3* database, const std::string& what) {
+    int code = sqlite3_errcode(database);
+    bool busy = code == SQLITE_BUSY || code == SQLITE_LOCKED;
+    return Error(busy ? ErrorCode::kUnavailable : ErrorCode::kInvalidArgument, "{}: {}", what, sqlite3_errmsg(database));
+}
+
+Result<Prepared> Prepare(sqlite3* database, const std::string& sql) {
+    sqlite3_stmt* statement = nullptr;
+    if (sqlite3_prepare_v2(database, sql.c_str(), static_cast<int>(sql.size()), &statement, nullptr) != SQLITE_OK) {
+        return Failure(database, sql);
+    }
+    return Prepared(statement);
+}
+
+std::optional<std::string> TextOf(sqlite3_stmt* statement, int column) {
+    const void* text = sqlite3_column_blob(statement, column);
+    int bytes = sqlite3_column_bytes(statement, column);
+    if (sqlite3_column_type(statement, column) == SQLITE_NULL) return std::nullopt;
+    return std::string(static_cast<const char*>(text), static_cast<size_t>(bytes));
+}
+
+struct TableColumn {
+    std::string name;
+    std::string declared;
+    std::string type;  // the engine's
+};
+
+class SqliteConnector : public Connector {
+  public:
+    explicit SqliteConnector(ConnectorsDependencies dependencies) : dependencies_(dependencies) {}
+    Status Check(const SourceDefinition& source) override {
+        Connection database = TRY(Open(source));
+        for (const auto& [name, stream] : source.streams) {
+            TRY(Columns(database.get(), stream.settings.value("table", name)));
+        }
+        return Ok();
+    }
+    Result<std::vector<DiscoveredStream>> Discover(const SourceDefinition& source) override;
+    Status Read(ReadContext& context) override;
+
+  private:
+    Result<Connection> Open(const SourceDefinition& source);
+    static Result<std::vector<TableColumn>> Columns(sqlite3* database, const std::string& table);
+    static Status FindTypes(sqlite3* database, const std::string& table, std::vector<TableColumn>& columns);
+    Status Copy(ReadContext& context, sqlite3* database, const std::string& table,
+                const std::vector<TableColumn>& columns);
+
+    ConnectorsDependencies dependencies_;
+};
+
+Result<Connection> SqliteConnector::Open(const SourceDefinition& source) {
+    std::string path = source.settings.value("path", "");
+    if (!path.starts_with("/")) path = dependencies_.workspace_directory + "/" + path;
+    if (!dependencies_.env.files().Exists(path)) {
+        return Error(ErrorCode::kNotFound, "there is no SQLite file {}", path)
+            .WithHint("`path` is relative to the workspace");
+    }
+    sqlite3* raw = nullptr;
+    int code = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READONLY | SQLITE_OPEN_FULLMUTEX, nullptr);
+    Connection database(raw);
+    if (code != SQLITE_OK) return Failure(raw, path);
+    sqlite3_busy_timeout(raw, kBusyMs);
+    Prepared probe = TRY_CONTEXT(Prepare(raw, "SELECT count(*) FROM sqlite_schema"), path);
+    if (sqlite3_step(probe.get()) != SQLITE_ROW) return Failure(raw, path + " is no SQLite database");
+    return database;
+}
+
+Result<std::vector<TableColumn>> SqliteConnector::Columns(sqlite3* database, const std::string& table) {
+    Prepared statement = TRY(Prepare(database, "SELECT name, type FROM pragma_table_xinfo(?1)"));
+    sqlite3_bind_text(statement.get(), 1, table.c_str(), -1, SQLITE_TRANSIENT);
+    std::vector<TableColumn> columns;
+    while (sqlite3_step(statement.get()) == SQLITE_ROW) {
+        columns.push_back({TextOf(statement.get(), 0).value_or(""), TextOf(statement.get(), 1).value_or(""), ""});
+    }
+    if (columns.empty()) return Error(ErrorCode::kNotFound, "there is no table {} in the SQLite database", table);
+    return columns;
+}
+
+// SQLite's columns hold any type: what is really stored decides, so that nothing is lost or refused.
+Status SqliteConnector::FindTypes(sqlite3* database, const std::string& table, std::vector<TableColumn>& columns) {
+    std::vector<std::string> items;
+    for (const TableColumn& column : columns) {
+        std::string name = QuoteIdentifier(column.name);
+        items.push_back(fmt::format("max(typeof({0}) = 'text'), max(typeof({0}) = 'blob'), max(typeof({0}) = 'real'), "
+                                    "max(typeof({0}) = 'integer')", name));
+    }
+    Prepared statement =
+        TRY(Prepare(database, fmt::format("SELECT {} FROM {}", Join(items, ", "), QuoteIdentifier(table))));
+    if (sqlite3_step(statement.get()) != SQLITE_ROW) return Failure(database, table);
+    for (size_t index = 0; index < columns.size(); ++index) {
+        auto has = [&](int kind) { return sqlite3_column_int(statement.get(), static_cast<int>(index) * 4 + kind) > 0; };
+        std::string declared = ToLower(columns[index].declared);
+        bool text = has(0), blob = has(1), real = has(2), integer = has(3);
+        bool nothing = !text && !blob && !real && !integer;
+        if (blob && !text && !real && !integer) columns[index].type = "BLOB";
+        else if (text || blob) columns[index].type = "VARCHAR";
+        else if (real) columns[index].type = "DOUBLE";
+        else if (integer) columns[index].type = "BIGINT";
+        if (!nothing) continue;
+        bool whole = declared.find("int") != std::string::npos;
+        columns[index].type = whole ? "BIGINT" : declared.find("real") != std::string::npos ? "DOUBLE" : "VARCHAR";
+    }
+    return Ok();
+}
+
+Result<std::vector<DiscoveredStream>> SqliteConnector::Discover(const SourceDefinition& source) {
+    Connection database = TRY(Open(source));
+    Prepared tables = TRY(Prepare(database.get(), "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND "
+                                                  "name NOT LIKE 'sqlite_%' ORDER BY name"));
+    std::vector<DiscoveredStream> streams;
+    while (sqlite3_step(tables.get()) == SQLITE_ROW) {
+        DiscoveredStream stream;
+        stream.name = TextOf(tables.get(), 0).value_or("");
+        for (const TableColumn& column : TRY(Columns(database.get(), stream.name))) {
+            stream.columns.push_back({column.name, column.declared, true, ""});
+        }
+        streams.push_back(std::move(stream));
+    }
+    return streams;
+}
+
+Status SqliteConnector::Copy(ReadContext& context, sqlite3* database, const std::string& table,
+                             const std::vector<TableColumn>& columns) {
+    Manifest& manifest = context.writer.manifest();
+    std::vector<std::string> items;
+    for (const TableColumn& column : columns) {
+        manifest.columns.push_back({column.name, column.type, true, ""});
+        manifest.source_types[column.name] = column.declared;
+        std::string name = QuoteIdentifier(column.name);
+        // Text for CAST; blobs as the escapes that a BLOB cast reads back byte by byte.
+        items.push_back(column.type == "BLOB" ? fmt::format("hex({})", name)
+                        : column.type == "DOUBLE"
+                            ? fmt::format("CASE WHEN {0} IS NOT NULL THEN printf('%!.17g', {0}) END", name)
+                            : fmt::format("CAST({} AS TEXT)", name));
+    }
+    std::string where;
+    if (!context.stream.cursor.empty()) {
+        std::string cursor = QuoteIdentifier(context.stream.cursor);
+        std::string compare = context.stream.key.empty() ? ">" : ">=";
+        if (!manifest.after.is_null()) where = fmt::format(" WHERE {} {} ?1", cursor, compare);
+    }
+    Prepared statement = TRY(Prepare(database, fmt::format("SELECT {} FROM {}{}", Join(items, ", "),
+                                                           QuoteIdentifier(table), where)));
+    if (!where.empty() && manifest.after.is_number_integer()) {
+        sqlite3_bind_int64(statement.get(), 1, manifest.after.get<int64_t>());
+    } else if (!where.empty() && manifest.after.is_number()) {
+        sqlite3_bind_double(statement.get(), 1, manifest.after.get<double>());
+    } else if (!where.empty()) {
+        sqlite3_bind_text(statement.get(), 1, manifest.after.get<std::string>().c_str(), -1, SQLITE_TRANSIENT);
+    }
+    auto writer = TRY(context.writer.StartRows(manifest.columns, {}));
+    LoadProgress progress;
+    std::vector<std::optional<std::string>> held(columns.size());
+    std::vector<std::optional<std::string_view>> cells(columns.size());
+    int code = sqlite3_step(statement.get());
+    for (; code == SQLITE_ROW; code = sqlite3_step(statement.get())) {
+        for (size_t index = 0; index < columns.size(); ++index) {
+            held[index] = TextOf(statement.get(), static_cast<int>(index));
+            if (columns[index].type == "BLOB" && held[index]) {
+                std::string escaped;
+                for (size_t at = 0; at < held[index]->size(); at += 2) escaped += "\\x" + held[index]->substr(at, 2);
+                held[index] = std::move(escaped);
+            }
+            cells[index] = held[index] ? std::optional<std::string_view>(*held[index]) : std::nullopt;
+        }
+        TRY(writer->AddRow(cells));
+        if (++progress.rows % kRowsPerLook != 0) continue;
+        TRY(context.CheckCancelled());
+        progress.note = table;
+        context.progress(progress);
+    }
+    if (code != SQLITE_DONE) return Failure(database, table);
+    if (progress.rows == 0 && manifest.mode == "incremental") return Ok();
+    return context.writer.FinishRows(*writer, {{"table", table}});
+}
+
+Status SqliteConnector::Read(ReadContext& context) {
+    Connection database = TRY(Open(context.source));
+    std::string table = context.stream.settings.value("table", context.stream.name);
+    // One transaction: the types, the cursor's largest value and the rows are of one moment.
+    Prepared begin = TRY(Prepare(database.get(), "BEGIN"));
+    if (sqlite3_step(begin.get()) != SQLITE_DONE) return Failure(database.get(), table);
+    std::vector<TableColumn> columns = TRY(Columns(database.get(), table));
+    if (context.stream.settings.contains("columns")) {
+        std::vector<std::string> wanted = context.stream.settings["columns"];
+        std::erase_if(columns, [&](const TableColumn& column) {
+            return std::find(wanted.begin(), wanted.end(), column.name) == wanted.end();
+        });
+    }
+    TRY(FindTypes(database.get(), table, columns));
+    Manifest& manifest = context.writer.manifest();
+    if (!context.stream.cursor.empty()) {
+        if (manifest.position.is_object()) manifest.after = manifest.position.value("cursor", Json());
+        Prepared newest = TRY(Prepare(database.get(), fmt::format("SELECT max({0}), typeof(max({0})) FROM {1}",
+                                                                  QuoteIdentifier(context.stream.cursor),
+                                                                  QuoteIdentifier(table))));
+        if (sqlite3_step(newest.get()) != SQLITE_ROW) return Failure(database.get(), table);
+        std::string kind = TextOf(newest.get(), 1).value_or("null");
+        Json value = kind == "integer" ? Json(sqlite3_column_int64(newest.get(), 0))
+                     : kind == "real"  ? Json(sqlite3_column_double(newest.get(), 0))
+                     : kind == "null"  ? Json()
+                                       : Json(TextOf(newest.get(), 0).value_or(""));
+        if (value.is_null()) return Ok();
+        if (value == manifest.after) return Ok();
+        manifest.position = {{"cursor", value}};
+    }
+    return Copy(context, database.get(), table, columns);
+}
+
+}  // namespace
+
+std::unique_ptr<Connector> MakeSqliteConnector(ConnectorsDependencies dependencies) {
+    return std::make_unique<SqliteConnector>(dependencies);
+}
+
+}  // namespace tarn::connectors
