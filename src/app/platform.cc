@@ -1,0 +1,299 @@
+#include "app/platform.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "app/platform_state.h"
+#include "app/routes.h"
+#include "app/system_tables.h"
+#include "base/text.h"
+
+namespace tarn::app {
+namespace {
+
+constexpr const char* kTokenName = "local-command-line";
+constexpr Duration kTokenTime = std::chrono::hours(24 * 30);
+constexpr int kWebThreads = 16;  // they block on the engine and the disk, they do not compute
+constexpr int kS3Threads = 16;
+
+LogLevel LevelOf(const std::string& name) {
+    if (name == "debug") return LogLevel::kDebug;
+    if (name == "warning") return LogLevel::kWarning;
+    return name == "error" ? LogLevel::kError : LogLevel::kInfo;
+}
+
+std::string Absolute(const std::string& base, const std::string& path) {
+    return path.starts_with("/") ? path : base + "/" + path;
+}
+
+// Where the engine's extensions lie: beside the program.
+std::string ExtensionDirectory() {
+    std::error_code failure;
+    auto program = std::filesystem::read_symlink("/proc/self/exe", failure);
+    return (program.parent_path() / "extensions").string();
+}
+
+class RunningPlatform : public Platform {
+  public:
+    RunningPlatform(Env& env, PlatformOptions options) : env_(env), options_(std::move(options)) {}
+    ~RunningPlatform() override { Stop(); }
+
+    Status Build();
+    Status Start() override;
+    PlatformAddresses addresses() const override {
+        return {parts_.web_server->address(), parts_.s3_listener->address(), parts_.sql_server->address()};
+    }
+    const std::string& state_directory() const override { return parts_.state->path(); }
+    const std::string& admin_token_file() const override { return token_file_; }
+    Result<std::string> LoginLink() override {
+        if (!parts_.identity->NeedsAdminLink()) return std::string();
+        return TRY(parts_.identity->AdminLink());
+    }
+    const std::string& workspace_issues() const override { return issues_; }
+    bool Idle() const override { return parts_.orchestrator->Idle(); }
+    std::string Progress() const override;
+    Status SetSecret(const std::string& name, const std::string& value) override {
+        return parts_.encryption->Set(name, Secret(std::string_view(value)));
+    }
+    int64_t RowsOf(const std::string& schema, const std::string& name) const override {
+        auto dataset = parts_.catalog->Describe(security::Principal::System("app"), schema, name);
+        return dataset.ok() ? dataset->rows : -1;
+    }
+    Status Apply() override;
+
+  private:
+    Status OpenState();
+    Status BuildSecurity();
+    Status BuildStorage();
+    Status BuildProcessing();
+    Status BuildWorkspace();
+    Status BuildListeners();
+    Status WriteAdminToken();
+    Result<std::shared_ptr<TlsContext>> LoadTls();
+    Result<Address> ListenAddress(const std::string& configured, const std::optional<std::string>& given);
+    void Stop();
+
+    Env& env_;
+    PlatformOptions options_;
+    Components parts_;
+    std::string token_file_;
+    std::string issues_;
+    bool started_ = false;
+};
+
+Status RunningPlatform::OpenState() {
+    parts_.config = TRY(ReadTarnConfig(env_, options_.directory));
+    std::string state = Absolute(options_.directory, parts_.config.state.directory);
+    parts_.state = TRY(metadata::StateDirectory::Open(env_, state));
+    TRY(env_.files().CreateDirectories(parts_.state->PathOf("log")));
+    LogConfig log;
+    log.path = parts_.state->PathOf("log/tarn.log");
+    log.file_bytes_max = parts_.config.log.file_bytes_max.bytes;
+    log.files_max = parts_.config.log.files_max;
+    log.level = LevelOf(parts_.config.log.level);
+    log.terminal = options_.terminal_log;
+    parts_.log = TRY(Log::Create(env_, log));
+    return Ok();
+}
+
+Status RunningPlatform::BuildSecurity() {
+    Components& parts = parts_;
+    parts.encryption = TRY(access::Encryption::Create({}, {env_, *parts.state, parts.metrics}));
+    Secret key = TRY(parts.encryption->KeyOf("metadata"));
+    parts.database = TRY(metadata::Database::OpenSqlite(env_, parts.state->PathOf("metadata.db"), key));
+    TRY(parts.encryption->Start(*parts.database));
+    parts.audit = TRY(access::Audit::Create({}, {env_, *parts.encryption, *parts.database, *parts.log, parts.metrics,
+                                                 parts.state->PathOf("audit")}));
+    parts.identity = TRY(identity::Identity::Create(
+        {}, {env_, *parts.log, parts.metrics, *parts.database, *parts.encryption, &parts.registry}));
+    parts.dispatcher = std::make_unique<security::Dispatcher>(env_, *parts.identity, *parts.audit, parts.metrics);
+    parts.router = std::make_unique<security::Router>(*parts.identity, *parts.dispatcher, parts.registry);
+    parts.monitoring = TRY(access::Monitoring::Create({env_, parts.metrics, *parts.log, parts.state->path()}));
+    return Ok();
+}
+
+Status RunningPlatform::BuildStorage() {
+    Components& parts = parts_;
+    parts.lake = TRY(lake::Lake::Create({parts.state->PathOf("lake")}, {env_, *parts.identity, *parts.encryption,
+                                                                        parts.metrics, *parts.log}));
+    parts.catalog = TRY(catalog::Catalog::Create({env_, *parts.database, *parts.identity}));
+    engine::EngineConfig engine;
+    engine.memory_bytes_max = parts.config.engine.memory.bytes;
+    engine.threads = parts.config.engine.threads;
+    engine.spill_bytes_max = parts.config.engine.spill.bytes;
+    engine.spill_directory = parts.state->PathOf("tmp/engine");
+    engine.extension_directory = ExtensionDirectory();
+    TRY(env_.files().CreateDirectories(engine.spill_directory));
+    parts.engine = TRY(engine::Engine::Create(
+        engine, {env_, parts.lake->AsFileStore(), *parts.catalog, parts.metrics, *parts.log}));
+    parts.lakehouse =
+        TRY(lakehouse::Lakehouse::Create({env_, *parts.lake, *parts.engine, parts.metrics, *parts.log}));
+    parts.catalog->AddProvider(parts.lakehouse->AsProvider());
+    return Ok();
+}
+
+Status RunningPlatform::BuildProcessing() {
+    Components& parts = parts_;
+    parts.dialer = Dialer::Create();
+    parts.http = HttpClient::Create(*parts.dialer);
+    parts.connectors = TRY(connectors::Connectors::Create(
+        {env_, *parts.lake, *parts.engine, *parts.catalog, *parts.encryption, *parts.dialer, *parts.http,
+         parts.metrics, *parts.log, options_.directory}));
+    parts.catalog->AddProvider(parts.connectors->AsProvider());
+    orchestrator::OrchestratorConfig runs;
+    runs.parallel_max = parts.config.runs.parallel;
+    runs.runs_kept = static_cast<int>(parts.config.runs.keep);
+    parts.orchestrator = TRY(orchestrator::Orchestrator::Create(
+        runs, {env_, *parts.database, *parts.identity, parts.metrics, *parts.log}));
+    parts.batch = TRY(batch::Batch::Create({env_, *parts.engine, *parts.catalog, *parts.lakehouse, *parts.connectors,
+                                            *parts.orchestrator, *parts.log}));
+    parts.dashboards = TRY(dashboards::Dashboards::Create({*parts.engine, *parts.catalog, *parts.identity}));
+    return Ok();
+}
+
+Status RunningPlatform::BuildWorkspace() {
+    Components& parts = parts_;
+    parts.workspace = TRY(workspace::Workspace::Create(options_.directory, {env_, *parts.database, *parts.log}));
+    // Policies first: what the others activate may start at once, under the new policies.
+    parts.workspace->Register(parts.identity->PolicyKind());
+    parts.workspace->Register(parts.connectors->WorkspaceKind());
+    parts.workspace->Register(parts.batch->WorkspaceKind());
+    parts.workspace->Register(parts.dashboards->WorkspaceKind());
+    parts.system_tables = std::make_unique<SystemTables>(parts);
+    parts.catalog->AddProvider(*parts.system_tables);
+    return Ok();
+}
+
+Status RunningPlatform::Apply() {
+    workspace::LoadedWorkspace loaded = TRY(parts_.workspace->Load());
+    if (!loaded.issues.empty()) {
+        issues_ = FormatIssues(loaded.issues);
+        return Error(ErrorCode::kInvalidArgument, "{}", issues_);
+    }
+    issues_.clear();
+    TRY(parts_.workspace->Apply(security::Principal::System("app"), loaded));
+    return Ok();
+}
+
+Result<std::shared_ptr<TlsContext>> RunningPlatform::LoadTls() {
+    const TlsConfig& tls = parts_.config.tls;
+    if (tls.certificate.empty() != tls.key.empty()) {
+        return Error(ErrorCode::kInvalidArgument, "tls needs both `certificate` and `key`");
+    }
+    if (tls.certificate.empty()) return std::shared_ptr<TlsContext>();
+    std::string certificate = TRY(ReadFile(env_, Absolute(options_.directory, tls.certificate), 1 << 20));
+    std::string key = TRY(ReadFile(env_, Absolute(options_.directory, tls.key), 1 << 20));
+    return TlsContext::Server(certificate, key);
+}
+
+Result<Address> RunningPlatform::ListenAddress(const std::string& configured,
+                                               const std::optional<std::string>& given) {
+    return ParseAddress(given.value_or(configured));
+}
+
+Status RunningPlatform::BuildListeners() {
+    Components& parts = parts_;
+    parts.tls = TRY(LoadTls());
+    AddRoutes(parts, env_);
+    parts.web_executor = Executor::Create({.name = "web", .threads = kWebThreads, .queue_max = 1024});
+    parts.s3_executor = Executor::Create({.name = "s3", .threads = kS3Threads, .queue_max = 1024});
+    HttpServerConfig web;
+    web.listen = TRY(ListenAddress(parts.config.listen.web, options_.web_address));
+    web.tls = parts.tls;
+    web.hosts = parts.config.hosts;
+    web.body_bytes_max = 64 << 20;
+    parts.web_server = TRY_CONTEXT(
+        HttpServer::Create(web, *parts.log, *parts.web_executor,
+                           [&parts](HttpRequest& request, HttpResponder& responder) {
+                               return parts.router->Serve(request, responder);
+                           }),
+        "the web listener (`--web ADDR` or listen.web)");
+    parts.s3_server = TRY(lake::S3Server::Create(
+        {env_, *parts.lake, *parts.identity, *parts.dispatcher, parts.registry, parts.metrics, *parts.log}));
+    HttpServerConfig s3;
+    s3.listen = TRY(ListenAddress(parts.config.listen.s3, options_.s3_address));
+    s3.tls = parts.tls;
+    s3.hosts = {"*"};  // requests are signed, host included; nothing here is a browser's
+    parts.s3_listener = TRY_CONTEXT(
+        HttpServer::Create(s3, *parts.log, *parts.s3_executor,
+                           [&parts](HttpRequest& request, HttpResponder& responder) {
+                               return parts.s3_server->Serve(request, responder);
+                           }),
+        "the S3 listener (`--s3 ADDR` or listen.s3)");
+    Address sql = TRY(ListenAddress(parts.config.listen.sql, options_.sql_address));
+    parts.sql_server = TRY_CONTEXT(
+        query::SqlServer::Create({sql, parts.tls}, {env_, *parts.engine, *parts.catalog, *parts.identity,
+                                                    *parts.dispatcher, parts.registry, parts.metrics, *parts.log}),
+        "the SQL listener (`--sql ADDR` or listen.sql)");
+    return Ok();
+}
+
+Status RunningPlatform::WriteAdminToken() {
+    std::string token = TRY(parts_.identity->MintToken(std::string(identity::kFirstUser), kTokenName, kTokenTime));
+    token_file_ = parts_.state->PathOf("admin.token");
+    return WriteFileDurably(env_, token_file_, token + "\n", 0600);
+}
+
+Status RunningPlatform::Build() {
+    TRY(OpenState());
+    TRY(BuildSecurity());
+    TRY(BuildStorage());
+    TRY(BuildProcessing());
+    return BuildWorkspace();
+}
+
+Status RunningPlatform::Start() {
+    // What was applied last runs even if the folder has become wrong since: a typo does not stop a platform.
+    Status applied = Apply();
+    if (!applied.ok()) {
+        if (issues_.empty()) issues_ = applied.error().message();
+        parts_.log->Warning("the workspace was not applied", {{"issues", issues_}});
+        TRY(parts_.workspace->ActivateApplied());
+    }
+    TRY(BuildListeners());
+    TRY(WriteAdminToken());
+    TRY(parts_.orchestrator->Start());
+    started_ = true;
+    PlatformAddresses listening = addresses();
+    parts_.log->Info("tarn is up", {{"web", listening.web.ToString()},
+                                    {"s3", listening.s3.ToString()},
+                                    {"sql", listening.sql.ToString()}});
+    return Ok();
+}
+
+void RunningPlatform::Stop() {
+    // Listeners end first, so that no call reaches a component that is going.
+    parts_.sql_server.reset();
+    parts_.s3_listener.reset();
+    parts_.web_server.reset();
+    if (parts_.orchestrator) parts_.orchestrator->Stop();
+    if (parts_.identity) parts_.identity->Stop();
+    if (parts_.audit) parts_.audit->Stop();
+    if (started_) parts_.log->Info("tarn stopped");
+    started_ = false;
+}
+
+std::string RunningPlatform::Progress() const {
+    auto tasks = parts_.orchestrator->Tasks(security::Principal::System("app"));
+    if (!tasks.ok()) return tasks.error().message();
+    size_t fresh = 0;
+    std::vector<std::string> running;
+    for (const orchestrator::TaskStatus& task : *tasks) {
+        fresh += task.fresh ? 1 : 0;
+        if (!task.current || task.current->state != orchestrator::RunState::kRunning) continue;
+        std::string note = task.current->note.empty() ? "" : " (" + task.current->note + ")";
+        running.push_back(task.spec.dataset + note);
+    }
+    std::string text = fmt::format("{} of {} fresh", fresh, tasks->size());
+    return running.empty() ? text : text + "; running " + Join(running, ", ");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Platform>> Platform::Create(Env& env, PlatformOptions options) {
+    auto platform = std::make_unique<RunningPlatform>(env, std::move(options));
+    TRY(platform->Build());
+    return std::unique_ptr<Platform>(std::move(platform));
+}
+
+}  // namespace tarn::app

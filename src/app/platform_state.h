@@ -1,0 +1,73 @@
+// The platform's components as members, in the order in which they depend on each other. Internal to app.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "access/audit/audit.h"
+#include "access/encryption/encryption.h"
+#include "access/identity/identity.h"
+#include "access/monitoring/monitoring.h"
+#include "analysis/dashboards/dashboards.h"
+#include "analysis/query/query.h"
+#include "app/config.h"
+#include "app/platform.h"
+#include "base/http.h"
+#include "engine/engine.h"
+#include "ingestion/connectors/connectors.h"
+#include "ingestion/orchestrator/orchestrator.h"
+#include "metadata/metadata.h"
+#include "metadata/state_directory.h"
+#include "processing/batch/batch.h"
+#include "security/operation.h"
+#include "security/router.h"
+#include "storage/catalog/catalog.h"
+#include "storage/catalog/catalog_operations.h"
+#include "storage/lake/lake.h"
+#include "storage/lake/s3_server.h"
+#include "storage/lakehouse/lakehouse.h"
+#include "workspace/workspace.h"
+
+namespace tarn::app {
+
+inline constexpr const char* kVersion = "0.1.0";
+
+class SystemTables;
+
+// Destroyed from the last to the first: listeners first, the state directory's lock last.
+struct Components {
+    TarnConfig config;
+    std::unique_ptr<Log> log;
+    Metrics metrics;
+    std::unique_ptr<metadata::StateDirectory> state;
+    std::unique_ptr<access::Encryption> encryption;
+    std::unique_ptr<metadata::Database> database;
+    std::unique_ptr<access::Audit> audit;
+    security::OperationRegistry registry;
+    std::unique_ptr<identity::Identity> identity;
+    std::unique_ptr<security::Dispatcher> dispatcher;
+    std::unique_ptr<security::Router> router;
+    std::unique_ptr<access::Monitoring> monitoring;
+    std::unique_ptr<lake::Lake> lake;
+    std::unique_ptr<catalog::Catalog> catalog;
+    std::unique_ptr<engine::Engine> engine;
+    std::unique_ptr<lakehouse::Lakehouse> lakehouse;
+    std::unique_ptr<Dialer> dialer;
+    std::unique_ptr<HttpClient> http;
+    std::unique_ptr<connectors::Connectors> connectors;
+    std::unique_ptr<workspace::Workspace> workspace;
+    std::unique_ptr<orchestrator::Orchestrator> orchestrator;
+    std::unique_ptr<batch::Batch> batch;
+    std::unique_ptr<dashboards::Dashboards> dashboards;
+    std::unique_ptr<SystemTables> system_tables;
+    std::shared_ptr<TlsContext> tls;  // shared with every connection
+    std::unique_ptr<Executor> web_executor;
+    std::unique_ptr<Executor> s3_executor;
+    std::unique_ptr<HttpServer> web_server;
+    std::unique_ptr<HttpServer> s3_listener;
+    std::unique_ptr<lake::S3Server> s3_server;
+    std::unique_ptr<query::SqlServer> sql_server;
+};
+
+}  // namespace tarn::app

@@ -1,0 +1,292 @@
+#include "app/routes.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <set>
+
+#include "app/platform_state.h"
+#include "app/web_assets.h"
+#include "base/text.h"
+
+namespace tarn::app {
+namespace {
+
+using security::AuditClass;
+using security::HttpCall;
+using security::JsonResponse;
+using security::Route;
+
+constexpr size_t kEventsQueuedMax = 1000;  // a slow browser loses its stream rather than our memory
+constexpr Duration kEventTick = std::chrono::seconds(2);
+
+// ---- the living picture
+
+Json NodeOf(const orchestrator::TaskStatus& task, const std::string& kind) {
+    std::string state = "empty";
+    if (task.current) state = task.current->state == orchestrator::RunState::kRunning ? "running" : "waiting";
+    else if (task.last && task.last->state == orchestrator::RunState::kFailed) state = "failed";
+    else if (task.fresh) state = "ok";
+    else if (task.last) state = "waiting";
+    Json node = {{"id", task.spec.dataset}, {"kind", kind},        {"title", task.spec.dataset},
+                 {"state", state},          {"note", task.why},   {"file", task.spec.file},
+                 {"task", task.spec.id}};
+    if (task.current && !task.current->note.empty()) node["note"] = task.current->note;
+    return node;
+}
+
+void FillFromCatalog(Json& node, const std::map<std::string, catalog::Dataset>& datasets) {
+    auto found = datasets.find(node["id"].get<std::string>());
+    if (found == datasets.end()) return;
+    const catalog::Dataset& dataset = found->second;
+    node["schema"] = dataset.schema;
+    if (dataset.rows >= 0) node["rows"] = dataset.rows;
+    if (dataset.bytes >= 0) node["bytes"] = dataset.bytes;
+    if (!dataset.version.empty()) node["version"] = dataset.version;
+    if (dataset.updated_at) node["updated_at"] = FormatTime(*dataset.updated_at);
+}
+
+struct Picture {
+    Json nodes = Json::array();
+    Json edges = Json::array();
+    Json attention = Json::array();
+};
+
+void AddTask(const orchestrator::TaskStatus& task, const std::map<std::string, catalog::Dataset>& datasets,
+             std::set<std::string>& sources, Picture& picture) {
+    bool is_source = task.spec.kind == "source";
+    Json node = NodeOf(task, is_source ? "raw" : "table");
+    FillFromCatalog(node, datasets);
+    if (node["state"] == "failed") {
+        picture.attention.push_back({{"title", task.spec.dataset + " failed"},
+                                     {"text", task.last->error},
+                                     {"link", "/runs/" + task.last->id}});
+    }
+    picture.nodes.push_back(std::move(node));
+    for (const std::string& input : task.spec.inputs) {
+        picture.edges.push_back({{"from", input}, {"to", task.spec.dataset}});
+    }
+    if (!is_source) return;
+    std::string source = task.spec.dataset.substr(4, task.spec.dataset.find('.') - 4);
+    if (sources.insert(source).second) {
+        picture.nodes.push_back({{"id", "source:" + source}, {"kind", "source"}, {"title", source}, {"state", "ok"}});
+    }
+    picture.edges.push_back({{"from", "source:" + source}, {"to", task.spec.dataset}});
+}
+
+void AddDashboards(Components& parts, const security::Principal& principal, Picture& picture) {
+    for (const dashboards::DashboardDefinition& dashboard : parts.dashboards->All()) {
+        std::string name = dashboard.use_case + "." + dashboard.name;
+        if (!parts.identity->Decide(principal, "dashboard:Read", {"dashboard", name}).allowed) continue;
+        std::string id = "dashboard:" + name;
+        picture.nodes.push_back({{"id", id}, {"kind", "dashboard"}, {"title", dashboard.title}, {"state", "ok"},
+                                 {"link", "/dashboards/" + dashboard.use_case + "/" + dashboard.name}});
+        std::set<std::string> reads;
+        for (const dashboards::Tile& tile : dashboard.tiles) {
+            for (const engine::TableRead& read : tile.reads) reads.insert(read.schema + "." + read.name);
+        }
+        for (const std::string& read : reads) picture.edges.push_back({{"from", read}, {"to", id}});
+    }
+}
+
+Result<HttpResponse> Overview(Components& parts, Env& env, Duration started, HttpCall& call) {
+    std::map<std::string, catalog::Dataset> datasets;
+    for (catalog::Dataset& dataset : TRY(parts.catalog->List(call.principal))) {
+        std::string id = dataset.schema + "." + dataset.name;
+        datasets.emplace(std::move(id), std::move(dataset));
+    }
+    Picture picture;
+    std::set<std::string> sources;
+    for (const orchestrator::TaskStatus& task : TRY(parts.orchestrator->Tasks(call.principal))) {
+        AddTask(task, datasets, sources, picture);
+    }
+    AddDashboards(parts, call.principal, picture);
+    double uptime = std::chrono::duration<double>(env.clock().Monotonic() - started).count();
+    return JsonResponse({{"name", parts.config.name},
+                         {"version", kVersion},
+                         {"uptime_seconds", uptime},
+                         {"memory_bytes", access::Monitoring::ResidentBytes()},
+                         {"nodes", std::move(picture.nodes)},
+                         {"edges", std::move(picture.edges)},
+                         {"attention", std::move(picture.attention)}});
+}
+
+// ---- the event stream
+
+// Runs that changed, waiting to be written to one browser.
+class EventQueue {
+  public:
+    void Add(const orchestrator::Run& run) {
+        std::lock_guard lock(mutex_);
+        if (queue_.size() < kEventsQueuedMax) queue_.push_back(run);
+        arrived_.notify_one();
+    }
+    std::deque<orchestrator::Run> Take(Duration wait) {
+        std::unique_lock lock(mutex_);
+        arrived_.wait_for(lock, wait, [&] { return !queue_.empty(); });
+        return std::exchange(queue_, {});
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::deque<orchestrator::Run> queue_;
+};
+
+Json RunEvent(const orchestrator::Run& run) {
+    return {{"id", run.id}, {"task", run.task}, {"state", RunStateName(run.state)}, {"note", run.note},
+            {"error", run.error}, {"rows", run.rows}, {"version", run.version}};
+}
+
+Result<HttpResponse> Events(Components& parts, HttpCall& call) {
+    EventQueue queue;
+    auto subscription = parts.orchestrator->Subscribe([&queue](const orchestrator::Run& run) { queue.Add(run); });
+    ByteWriter* writer = TRY(call.responder.Start(
+        200, {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}}, std::nullopt));
+    while (!call.request.cancelled.cancelled()) {
+        std::string text;
+        for (const orchestrator::Run& run : queue.Take(kEventTick)) {
+            bool visible = parts.identity->Decide(call.principal, "run:Read", {"run", run.task}).allowed;
+            if (visible) text += "event: run\ndata: " + DumpJson(RunEvent(run)) + "\n\n";
+        }
+        // The tick also finds out that the browser is gone.
+        text += fmt::format("event: tick\ndata: {{\"idle\": {}}}\n\n", parts.orchestrator->Idle());
+        if (!writer->Write(AsBytes(text)).ok()) break;
+        if (!parts.identity->Refresh(call.principal).ok()) break;
+    }
+    return HttpResponse{};
+}
+
+// ---- the workspace
+
+Json IssuesJson(const workspace::Issues& issues) {
+    Json json = Json::array();
+    for (const ConfigIssue& issue : issues) {
+        json.push_back({{"file", issue.file}, {"line", issue.line}, {"column", issue.column},
+                        {"message", issue.message}});
+    }
+    return json;
+}
+
+Json PlanJson(const workspace::Plan& plan) {
+    Json steps = Json::array();
+    for (const workspace::PlanStep& step : plan.steps) {
+        steps.push_back({{"change", step.change}, {"kind", step.kind}, {"name", step.name}, {"file", step.file}});
+    }
+    return {{"steps", std::move(steps)}, {"issues", IssuesJson(plan.issues)}};
+}
+
+Result<HttpResponse> GetWorkspace(Components& parts, HttpCall&) {
+    Json definitions = Json::array();
+    for (const workspace::Definition& definition : parts.workspace->Applied()) {
+        definitions.push_back({{"kind", definition.kind}, {"name", definition.name}, {"file", definition.file},
+                               {"description", definition.description}, {"hash", definition.hash},
+                               {"text", definition.text}});
+    }
+    workspace::LoadedWorkspace loaded = TRY(parts.workspace->Load());
+    return JsonResponse({{"name", parts.config.name},
+                         {"directory", parts.workspace->directory()},
+                         {"definitions", std::move(definitions)},
+                         {"issues", IssuesJson(loaded.issues)}});
+}
+
+Result<HttpResponse> PlanWorkspace(Components& parts, HttpCall&) {
+    return JsonResponse(PlanJson(TRY(parts.workspace->MakePlan(TRY(parts.workspace->Load())))));
+}
+
+Result<HttpResponse> ApplyWorkspace(Components& parts, HttpCall& call) {
+    workspace::Plan plan = TRY(parts.workspace->Apply(call.principal, TRY(parts.workspace->Load())));
+    call.call.details["steps"] = plan.steps.size();
+    return JsonResponse(PlanJson(plan));
+}
+
+// ---- the operations and the UI's files
+
+Result<HttpResponse> ListOperations(Components& parts, HttpCall&) {
+    Json rows = Json::array();
+    for (const security::Operation& operation : parts.registry.operations()) {
+        rows.push_back({{"protocol", operation.protocol},
+                        {"name", operation.name},
+                        {"action", operation.action},
+                        {"resource", operation.resource},
+                        {"audit_class", AuditClassName(operation.audit_class)},
+                        {"body_bytes_max", operation.limits.body_bytes_max}});
+    }
+    return JsonResponse({{"operations", std::move(rows)}});
+}
+
+const WebAsset* AssetOf(std::string_view path) {
+    for (const WebAsset& asset : WebAssets()) {
+        if (asset.path == path) return &asset;
+    }
+    return nullptr;
+}
+
+// Any path that is no file is a page of the app, which reads the URL itself.
+Result<HttpResponse> ServeAsset(HttpCall& call) {
+    const std::string& path = call.request.path;
+    if (path.starts_with("/api/")) return Error(ErrorCode::kNotFound, "there is no {}", path);
+    const WebAsset* asset = AssetOf(path);
+    bool page = !asset && path.find('.') == std::string::npos;
+    if (page) asset = AssetOf("/index.html");
+    if (!asset) {
+        if (WebAssets().empty()) {
+            return HttpResponse{200, {{"Content-Type", "text/plain"}},
+                                "This Tarn was built without its web UI; the API is at /api/v1.\n"};
+        }
+        return Error(ErrorCode::kNotFound, "there is no {}", path);
+    }
+    HttpResponse response;
+    bool immutable = path.starts_with("/assets/");
+    response.headers = {{"Content-Type", std::string(asset->content_type)},
+                        {"Content-Encoding", "gzip"},
+                        {"ETag", std::string(asset->etag)},
+                        {"Cache-Control", immutable ? "public, max-age=31536000, immutable" : "no-cache"}};
+    if (call.request.headers.Get("If-None-Match") == asset->etag) {
+        response.status = 304;
+        return response;
+    }
+    response.body = std::string(AsText(asset->gzip_bytes));
+    return response;
+}
+
+template <typename Handler>
+auto With(Components& parts, Handler handler) {
+    return [&parts, handler](HttpCall& call) { return handler(parts, call); };
+}
+
+}  // namespace
+
+void AddRoutes(Components& parts, Env& env) {
+    Duration started = env.clock().Monotonic();
+    security::Router& router = *parts.router;
+    router.Add(parts.identity->Routes());
+    router.Add(parts.encryption->Routes());
+    router.Add(parts.audit->Routes());
+    router.Add(parts.monitoring->Routes());
+    router.Add(parts.orchestrator->Routes());
+    router.Add(parts.connectors->Routes());
+    router.Add(parts.dashboards->Routes());
+    router.Add(catalog::CatalogRoutes(*parts.catalog, *parts.engine));
+    router.Add(query::QueryRoutes({env, *parts.engine, *parts.catalog, *parts.identity, *parts.dispatcher,
+                                   parts.registry, parts.metrics, *parts.log}));
+    constexpr auto kRead = AuditClass::kRead;
+    router.Add({
+        {{"http", "GET /api/v1/overview", "self", "platform", kRead, {}},
+         "*",
+         [&parts, &env, started](HttpCall& call) { return Overview(parts, env, started, call); }},
+        {{"http", "GET /api/v1/events", "self", "platform", kRead, {1 << 16, 8}}, "*", With(parts, Events)},
+        {{"http", "GET /api/v1/operations", "self", "platform", kRead, {}}, "*", With(parts, ListOperations)},
+        {{"http", "GET /api/v1/workspace", "workspace:Read", "workspace", kRead, {}}, "*", With(parts, GetWorkspace)},
+        {{"http", "POST /api/v1/workspace/plan", "workspace:Read", "workspace", kRead, {}},
+         "*",
+         With(parts, PlanWorkspace)},
+        {{"http", "POST /api/v1/workspace/apply", "workspace:Apply", "workspace", AuditClass::kAdministration, {}},
+         "*",
+         With(parts, ApplyWorkspace)},
+        {{"http", "GET /{path...}", "public", "web UI", AuditClass::kPublic, {}}, "*", ServeAsset},
+    });
+}
+
+}  // namespace tarn::app
