@@ -20,8 +20,8 @@ TEST(Executor, RunsEverythingBeforeItGoes) {
 }
 
 TEST(Executor, RefusesWhenFull) {
+    std::promise<void> started, release;  // before the executor: its threads use them until it is gone
     auto executor = Executor::Create({.threads = 1, .queue_max = 2});
-    std::promise<void> started, release;
     ASSERT_TRUE(executor
                     ->Submit([&] {
                         started.set_value();
@@ -37,8 +37,8 @@ TEST(Executor, RefusesWhenFull) {
 }
 
 TEST(Executor, WorkMaySubmitWork) {
-    auto executor = Executor::Create({.threads = 1});
     std::promise<void> done;
+    auto executor = Executor::Create({.threads = 1});
     ASSERT_TRUE(executor->Submit([&] { (void)executor->Submit([&] { done.set_value(); }); }).ok());
     done.get_future().wait();
 }
