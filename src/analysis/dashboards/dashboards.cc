@@ -1,0 +1,269 @@
+#include "analysis/dashboards/dashboards.h"
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+
+#include "analysis/dashboards/dashboard_file.h"
+#include "base/text.h"
+
+namespace tarn::dashboards {
+namespace {
+
+using security::AuditClass;
+using security::HttpCall;
+using security::JsonResponse;
+using security::Route;
+
+constexpr int64_t kTileRowsMax = 5000;
+constexpr int kFilterValuesMax = 1000;
+
+bool Reads(const Tile& tile, const std::string& table) {
+    return std::any_of(tile.reads.begin(), tile.reads.end(),
+                       [&](const engine::TableRead& read) { return read.schema + "." + read.name == table; });
+}
+
+std::string BareSelect(const std::string& sql) {
+    std::string_view text = Trim(sql);
+    while (!text.empty() && text.back() == ';') text = Trim(text.substr(0, text.size() - 1));
+    return std::string(text);
+}
+
+// The tile's SELECT with the filter's table replaced by its filtered rows, at the places where the text names it.
+std::string Filtered(engine::Engine& engine, const std::string& sql, const Filter& filter, const std::string& value) {
+    auto analysis = engine.Analyze(sql);
+    if (!analysis.ok()) return sql;
+    std::string replaced = sql;
+    std::string table = QuoteIdentifier(filter.table.substr(0, filter.table.find('.'))) + "." +
+                        QuoteIdentifier(filter.table.substr(filter.table.find('.') + 1));
+    std::string rows = fmt::format("(SELECT * FROM {} WHERE {} = {})", table, QuoteIdentifier(filter.column),
+                                   QuoteLiteral(value));
+    // From the last to the first, so that earlier positions stay right.
+    std::vector<int64_t> positions;
+    for (size_t index = 0; index < analysis->tables.size(); ++index) {
+        const engine::TableRead& read = analysis->tables[index];
+        if (read.schema + "." + read.name == filter.table) positions.push_back(analysis->table_positions[index]);
+    }
+    std::sort(positions.rbegin(), positions.rend());
+    for (int64_t position : positions) {
+        size_t begin = static_cast<size_t>(position - 1);
+        size_t end = begin;
+        bool quoted = false;
+        while (end < replaced.size()) {
+            char character = replaced[end];
+            if (character == '"') quoted = !quoted;
+            bool part = quoted || character == '"' || character == '.' || character == '_' ||
+                        std::isalnum(static_cast<unsigned char>(character));
+            if (!part) break;
+            ++end;
+        }
+        // Without an alias of its own the subquery takes the table's name, which the rest of the text may use.
+        std::string name = filter.table.substr(filter.table.find('.') + 1);
+        size_t after = replaced.find_first_not_of(" \t\r\n", end);
+        std::string next;
+        while (after != std::string::npos && after < replaced.size() &&
+               (std::isalnum(static_cast<unsigned char>(replaced[after])) || replaced[after] == '_')) {
+            next += replaced[after++];
+        }
+        static const std::set<std::string> kKeywords = {
+            "",      "where", "group", "order", "join",  "left",   "right",  "inner", "full",   "cross", "on",
+            "limit", "union", "having", "using", "window", "qualify", "natural", "offset", "except", "intersect"};
+        bool has_alias = !kKeywords.contains(ToLower(next));
+        replaced.replace(begin, end - begin, rows + (has_alias ? "" : " AS " + QuoteIdentifier(name)));
+    }
+    return replaced;
+}
+
+Json TileJson(const DashboardDefinition& dashboard, size_t index) {
+    const Tile& tile = dashboard.tiles[index];
+    Json reads = Json::array();
+    for (const engine::TableRead& read : tile.reads) reads.push_back(read.schema + "." + read.name);
+    Json filters = Json::array();
+    for (const Filter& filter : dashboard.filters) {
+        if (Reads(tile, filter.table)) filters.push_back(filter.name);
+    }
+    return {{"index", index},     {"kind", tile.kind},  {"title", tile.title},
+            {"sql", tile.sql},    {"line", tile.line},  {"description", tile.description},
+            {"reads", std::move(reads)}, {"filters", std::move(filters)}};
+}
+
+class WorkspaceDashboards : public Dashboards {
+  public:
+    explicit WorkspaceDashboards(DashboardsDependencies dependencies) : dependencies_(dependencies) {}
+
+    workspace::Kind WorkspaceKind() override {
+        workspace::Kind kind;
+        kind.name = "dashboard";
+        kind.folder = "use_cases/*";
+        kind.suffix = ".dashboard.yaml";
+        kind.description = "A dashboard: tiles, each one SELECT, and filters.";
+        kind.keys = DashboardKeys();
+        kind.parse = [this](workspace::Definition& definition, workspace::Issues& issues) {
+            ParseDashboardFile(dependencies_.engine, definition, issues);
+        };
+        kind.activate = [this](const std::vector<workspace::Definition>& all) {
+            std::vector<DashboardDefinition> dashboards;
+            for (const workspace::Definition& definition : all) {
+                const auto* dashboard = std::any_cast<DashboardDefinition>(&definition.value);
+                if (dashboard) dashboards.push_back(*dashboard);
+            }
+            std::lock_guard lock(mutex_);
+            dashboards_ = std::move(dashboards);
+            return Ok();
+        };
+        return kind;
+    }
+    std::vector<DashboardDefinition> All() const override {
+        std::lock_guard lock(mutex_);
+        return dashboards_;
+    }
+    std::vector<Route> Routes() override;
+
+  private:
+    Result<DashboardDefinition> Find(HttpCall& call) const;
+    Result<HttpResponse> List(HttpCall& call);
+    Result<HttpResponse> Get(HttpCall& call);
+    Result<HttpResponse> TileData(HttpCall& call);
+    Result<HttpResponse> FilterValues(HttpCall& call);
+    Status ReadTile(HttpCall& call, const std::string& sql, Json& answer);
+
+    DashboardsDependencies dependencies_;
+    mutable std::mutex mutex_;  // guards dashboards_
+    std::vector<DashboardDefinition> dashboards_;
+};
+
+Result<DashboardDefinition> WorkspaceDashboards::Find(HttpCall& call) const {
+    const std::string& use_case = call.parameters["use_case"];
+    const std::string& name = call.parameters["name"];
+    for (const DashboardDefinition& dashboard : All()) {
+        if (dashboard.use_case == use_case && dashboard.name == name) return dashboard;
+    }
+    return Error(ErrorCode::kNotFound, "there is no dashboard {}.{}", use_case, name);
+}
+
+Result<HttpResponse> WorkspaceDashboards::List(HttpCall& call) {
+    Json dashboards = Json::array();
+    for (const DashboardDefinition& dashboard : All()) {
+        std::string name = dashboard.use_case + "." + dashboard.name;
+        bool visible = dependencies_.gate.Decide(call.principal, "dashboard:Read", {"dashboard", name}).allowed;
+        if (!visible) continue;
+        dashboards.push_back({{"use_case", dashboard.use_case}, {"name", dashboard.name}, {"title", dashboard.title},
+                              {"description", dashboard.description}, {"file", dashboard.file},
+                              {"tiles", dashboard.tiles.size()}});
+    }
+    return JsonResponse({{"dashboards", std::move(dashboards)}});
+}
+
+Result<HttpResponse> WorkspaceDashboards::Get(HttpCall& call) {
+    DashboardDefinition dashboard = TRY(Find(call));
+    Json filters = Json::array();
+    for (const Filter& filter : dashboard.filters) {
+        filters.push_back({{"name", filter.name}, {"table", filter.table}, {"column", filter.column}});
+    }
+    Json tiles = Json::array();
+    for (size_t index = 0; index < dashboard.tiles.size(); ++index) tiles.push_back(TileJson(dashboard, index));
+    return JsonResponse({{"use_case", dashboard.use_case}, {"name", dashboard.name}, {"title", dashboard.title},
+                         {"description", dashboard.description}, {"file", dashboard.file},
+                         {"filters", std::move(filters)}, {"tiles", std::move(tiles)}});
+}
+
+Status WorkspaceDashboards::ReadTile(HttpCall& call, const std::string& sql, Json& answer) {
+    auto session = TRY(dependencies_.engine.OpenSession({.principal = call.principal}));
+    auto on_leave = call.request.cancelled.OnCancel([&session] { session->Cancel(); });
+    auto statement = TRY(session->Prepare(sql));
+    Json reads = Json::array();
+    for (const engine::TableRead& read : statement->info().reads) {
+        reads.push_back({{"schema", read.schema}, {"name", read.name}, {"version", read.version}});
+    }
+    auto stream = TRY(statement->Execute({}));
+    Json columns = Json::array();
+    for (const auto& column : stream->columns()) columns.push_back({{"name", column.name}, {"type", column.type}});
+    Json rows = Json::array();
+    bool truncated = false;
+    while (const engine::Chunk* chunk = truncated ? nullptr : TRY(stream->Next())) {
+        for (size_t row = 0; row < chunk->rows() && !truncated; ++row) {
+            Json cells = Json::array();
+            for (size_t column = 0; column < columns.size(); ++column) {
+                cells.push_back(chunk->IsNull(row, column) ? Json() : chunk->Value(row, column));
+            }
+            rows.push_back(std::move(cells));
+            truncated = static_cast<int64_t>(rows.size()) >= kTileRowsMax;
+        }
+    }
+    call.call.rows = static_cast<int64_t>(rows.size());
+    call.call.details["tables"] = reads;
+    answer["columns"] = std::move(columns);
+    answer["rows"] = std::move(rows);
+    answer["reads"] = std::move(reads);
+    answer["truncated"] = truncated;
+    return Ok();
+}
+
+Result<HttpResponse> WorkspaceDashboards::TileData(HttpCall& call) {
+    DashboardDefinition dashboard = TRY(Find(call));
+    size_t index = static_cast<size_t>(std::atoi(call.parameters["index"].c_str()));
+    if (index >= dashboard.tiles.size()) {
+        return Error(ErrorCode::kNotFound, "{}.{} has {} tiles", dashboard.use_case, dashboard.name,
+                     dashboard.tiles.size());
+    }
+    const Tile& tile = dashboard.tiles[index];
+    std::string sql = BareSelect(tile.sql);
+    Json applied = Json::array();
+    Json ignored = Json::array();
+    for (const Filter& filter : dashboard.filters) {
+        std::optional<std::string> value = call.request.Query(filter.name);
+        if (!value || value->empty()) continue;
+        bool fits = Reads(tile, filter.table);
+        if (fits) sql = Filtered(dependencies_.engine, sql, filter, *value);
+        (fits ? applied : ignored).push_back(filter.name);
+    }
+    Json answer = {{"sql", sql}, {"filters_applied", std::move(applied)}, {"filters_ignored", std::move(ignored)}};
+    TRY(ReadTile(call, sql, answer));
+    return JsonResponse(answer);
+}
+
+Result<HttpResponse> WorkspaceDashboards::FilterValues(HttpCall& call) {
+    DashboardDefinition dashboard = TRY(Find(call));
+    for (const Filter& filter : dashboard.filters) {
+        if (filter.name != call.parameters["filter"]) continue;
+        std::string column = QuoteIdentifier(filter.column);
+        size_t dot = filter.table.find('.');
+        std::string sql = fmt::format("SELECT DISTINCT {0} FROM {1}.{2} WHERE {0} IS NOT NULL ORDER BY 1 LIMIT {3}",
+                                      column, QuoteIdentifier(filter.table.substr(0, dot)),
+                                      QuoteIdentifier(filter.table.substr(dot + 1)), kFilterValuesMax);
+        Json answer;
+        TRY(ReadTile(call, sql, answer));
+        Json values = Json::array();
+        for (const Json& row : answer["rows"]) values.push_back(row[0]);
+        return JsonResponse({{"values", std::move(values)}});
+    }
+    return Error(ErrorCode::kNotFound, "{}.{} has no filter {}", dashboard.use_case, dashboard.name,
+                 call.parameters["filter"]);
+}
+
+std::vector<Route> WorkspaceDashboards::Routes() {
+    auto bound = [this](auto member) { return [this, member](HttpCall& call) { return (this->*member)(call); }; };
+    constexpr auto kRead = AuditClass::kRead;
+    const std::string name = "{use_case}.{name}";
+    return {
+        {{"http", "GET /api/v1/dashboards", "self", "dashboard", kRead, {}}, "*", bound(&WorkspaceDashboards::List)},
+        {{"http", "GET /api/v1/dashboards/{use_case}/{name}", "dashboard:Read", "dashboard", kRead, {}},
+         name,
+         bound(&WorkspaceDashboards::Get)},
+        {{"http", "GET /api/v1/dashboards/{use_case}/{name}/tiles/{index}", "dashboard:Read", "dashboard", kRead, {}},
+         name,
+         bound(&WorkspaceDashboards::TileData)},
+        {{"http", "GET /api/v1/dashboards/{use_case}/{name}/filters/{filter}", "dashboard:Read", "dashboard", kRead,
+          {}},
+         name,
+         bound(&WorkspaceDashboards::FilterValues)},
+    };
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Dashboards>> Dashboards::Create(DashboardsDependencies dependencies) {
+    return std::unique_ptr<Dashboards>(new WorkspaceDashboards(dependencies));
+}
+
+}  // namespace tarn::dashboards
