@@ -133,7 +133,7 @@ class HttpClient {
     virtual ~HttpClient() = default;
     // Whole answer in memory; kResourceExhausted past `body_bytes_max`. A cut body is kUnavailable, never short data.
     virtual Result<HttpClientResponse> Send(const HttpClientRequest& request, size_t body_bytes_max = 64 << 20) = 0;
-    // Streams the body into `sink`; the response's own body stays empty.
+    // Streams the body of a 2xx answer into `sink`. Of any other answer the first 64 KiB are in the response's body.
     virtual Result<HttpClientResponse> Stream(const HttpClientRequest& request, ByteWriter& sink) = 0;
 };
 

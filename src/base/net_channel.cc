@@ -65,7 +65,8 @@ Error ListenError(const Address& address, int error_number) {
 }
 
 Result<Endpoint> ListenEndpoint(const Address& address) {
-    std::string_view host = EqualsIgnoreCase(address.host, "localhost") ? "127.0.0.1" : address.host;
+    std::string_view host = address.host;
+    if (EqualsIgnoreCase(host, "localhost")) host = "127.0.0.1";
     std::optional<Endpoint> endpoint = ParseEndpoint(host, address.port);
     if (endpoint) return *endpoint;
     return Error(ErrorCode::kInvalidArgument, "cannot listen on {}: a numeric address is needed", address.ToString())
