@@ -29,10 +29,10 @@ class DeltaLogTest : public testing::Test {
   protected:
     void Commit(int64_t version, const std::vector<std::string>& lines) {
         std::string text = Join(lines, "\n") + "\n";
-        Status put = house_.PutText("b/t/_delta_log/" + CommitFileName(version), text);
+        Status put = house_.PutText("bkt/t/_delta_log/" + CommitFileName(version), text);
         ASSERT_TRUE(put.ok()) << put.error().ToString();
     }
-    Result<Snapshot> Open(engine::AtClause at = {}) { return house_.house().OpenAt(house_.alice, "b/t", at); }
+    Result<Snapshot> Open(engine::AtClause at = {}) { return house_.house().OpenAt(house_.alice, "bkt/t", at); }
     std::vector<std::string> Paths(engine::AtClause at = {}) {
         auto snapshot = Open(at);
         if (!snapshot.ok()) return {snapshot.error().ToString()};
@@ -51,8 +51,8 @@ class DeltaLogTest : public testing::Test {
 TEST_F(DeltaLogTest, ReplaysAddsAndRemoves) {
     Commit(0, {kProtocol, kMetadata, Add("a.parquet"), Add("b.parquet")});
     Commit(1, {Remove("a.parquet"), Add("c%20d.parquet")});
-    EXPECT_EQ(Paths(), (Texts{"b/t/b.parquet", "b/t/c d.parquet"}));
-    EXPECT_EQ(Paths({.version = 0}), (Texts{"b/t/a.parquet", "b/t/b.parquet"}));
+    EXPECT_EQ(Paths(), (Texts{"bkt/t/b.parquet", "bkt/t/c d.parquet"}));
+    EXPECT_EQ(Paths({.version = 0}), (Texts{"bkt/t/a.parquet", "bkt/t/b.parquet"}));
     EXPECT_EQ(Open({.version = 2}).error().code(), ErrorCode::kNotFound);
 }
 
@@ -62,11 +62,11 @@ TEST_F(DeltaLogTest, SeesNewCommitsAndATableMadeAnew) {
     Commit(1, {Add("b")});
     EXPECT_EQ(Open()->version, 1);
     EXPECT_EQ(Open()->files.size(), 2u);
-    for (const std::string& key : house_.Keys("b/t/")) ASSERT_TRUE(house_.lake().Delete(house_.alice, {"b", key}).ok());
+    for (const std::string& key : house_.Keys("bkt/t/")) ASSERT_TRUE(house_.lake().Delete(house_.alice, {"bkt", key}).ok());
     EXPECT_EQ(OpenError(), ErrorCode::kNotFound);
     Commit(0, {kProtocol, kMetadata, Add("x")});
     Commit(1, {Add("y")});
-    EXPECT_EQ(Paths(), (Texts{"b/t/x", "b/t/y"}));
+    EXPECT_EQ(Paths(), (Texts{"bkt/t/x", "bkt/t/y"}));
 }
 
 TEST_F(DeltaLogTest, RefusesWhatIsNoWholeLog) {
@@ -107,8 +107,8 @@ TEST_F(DeltaLogTest, RefusesFilesElsewhere) {
         Commit(0, {kProtocol, kMetadata, Add(path)});
         EXPECT_EQ(OpenError(), ErrorCode::kNotSupported) << path;
     }
-    Commit(0, {kProtocol, kMetadata, Add("s3://b/elsewhere/x%20y")});
-    EXPECT_EQ(Paths(), (Texts{"b/elsewhere/x y"}));
+    Commit(0, {kProtocol, kMetadata, Add("s3://bkt/elsewhere/x%20y")});
+    EXPECT_EQ(Paths(), (Texts{"bkt/elsewhere/x y"}));
 }
 
 TEST_F(DeltaLogTest, EquivalentPathsAreOneFile) {
@@ -140,28 +140,27 @@ TEST_F(DeltaLogTest, ChecksDeletionVectors) {
     auto hasher = Hasher::Create(HashKind::kCrc32);
     hasher->Update(AsBytes(content));
     std::string file = "\x01" + be32(static_cast<uint32_t>(content.size())) + content + std::string(AsText(hasher->Finish()));
-    auto vector = [&](int64_t cardinality) {
+    auto vector = [&](const char* name, int64_t cardinality) {
         return fmt::format(
-            R"(,"stats":"{{\"numRecords\":80000}}","deletionVector":{{"storageType":"p","pathOrInlineDv":"s3://b/t/dv.bin","offset":1,"sizeInBytes":{},"cardinality":{}}})",
-            content.size(), cardinality);
+            R"(,"stats":"{{\"numRecords\":80000}}","deletionVector":{{"storageType":"p","pathOrInlineDv":"s3://bkt/t/{}.bin","offset":1,"sizeInBytes":{},"cardinality":{}}})",
+            name, content.size(), cardinality);
     };
-    Commit(0, {R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors"],"writerFeatures":["deletionVectors"]}})",
-               kMetadata, Add("a", vector(3))});
-    ASSERT_TRUE(house_.PutText("b/t/dv.bin", file).ok());
+    const std::string protocol =
+        R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors"],)"
+        R"("writerFeatures":["deletionVectors"]}})";
+    Commit(0, {protocol, kMetadata, Add("a", vector("good", 3))});
+    ASSERT_TRUE(house_.PutText("bkt/t/good.bin", file).ok());
     auto snapshot = Open();
     ASSERT_TRUE(snapshot.ok()) << snapshot.error().ToString();
     EXPECT_EQ(snapshot->files[0].deleted_positions, bitmap);
     EXPECT_EQ(snapshot->rows, 79997);
-    file[12] ^= 1;
-    ASSERT_TRUE(house_.PutText("b/t/dv.bin", file).ok());
-    Commit(0, {R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors"],"writerFeatures":["deletionVectors"]}})",
-               kMetadata, Add("a", vector(3))});
-    EXPECT_EQ(OpenError(), ErrorCode::kCorruption);  // checksum
-    file[12] ^= 1;
-    ASSERT_TRUE(house_.PutText("b/t/dv.bin", file).ok());
-    Commit(0, {R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors"],"writerFeatures":["deletionVectors"]}})",
-               kMetadata, Add("a", vector(4))});
+    Commit(0, {protocol, kMetadata, Add("a", vector("good", 4))});
+    ASSERT_TRUE(house_.Open().ok());
     EXPECT_EQ(OpenError(), ErrorCode::kCorruption);  // cardinality
+    file[12] ^= 1;
+    ASSERT_TRUE(house_.PutText("bkt/t/bad.bin", file).ok());
+    Commit(0, {protocol, kMetadata, Add("a", vector("bad", 3))});
+    EXPECT_EQ(OpenError(), ErrorCode::kCorruption);  // checksum
 }
 
 TEST(Z85, DecodesTheExampleOfTheRfc) {

@@ -12,6 +12,8 @@ namespace tarn::lakehouse {
 namespace {
 
 constexpr int kExamplesMax = 3;
+// No stored column can have this name: it has a space.
+constexpr const char* kFileColumn = "tarn file";
 
 // Types whose statistics compare as they stand; floats and times are rounded in some writers' statistics.
 bool ComparesByStatistics(const DeltaType& type) {
@@ -162,11 +164,16 @@ void MergeStep::ChooseCandidates() {
     }
 }
 
+// The table's rows with a constant beside them, as in a partition: which file each lies in.
 Status MergeStep::ProvideTarget(const std::string& name, const std::vector<size_t>& places) {
     std::vector<engine::ScanFile> files;
-    for (size_t place : places) files.push_back(operation_.base_snapshot_->files[place]);
-    return operation_.session_->Provide(
-        name, operation_.MakeRelation(name, operation_.base_snapshot_->columns, std::move(files)));
+    for (size_t place : places) {
+        files.push_back(operation_.base_snapshot_->files[place]);
+        files.back().partition_values[kFileColumn] = std::to_string(place);
+    }
+    std::vector<engine::ScanColumn> columns = operation_.base_snapshot_->columns;
+    columns.push_back({.column = {.name = kFileColumn, .type = "BIGINT"}, .physical_name = kFileColumn, .partition = true});
+    return operation_.session_->Provide(name, operation_.MakeRelation(name, columns, std::move(files)));
 }
 
 std::string MergeStep::KeysEqual(const std::string& left, const std::string& right) const {
@@ -204,7 +211,7 @@ std::string MergeStep::EffectQuery() const {
         "SELECT t.file, count(*) FILTER (WHERE s.here AND t.here AND {}) AS updated, "
         "count(*) FILTER (WHERE s.here IS NULL) AS unmatched, "
         "count(*) FILTER (WHERE s.here AND t.here) AS matched, count(*) FILTER (WHERE t.here IS NULL) AS inserted "
-        "FROM (SELECT {}, file_index AS file, true AS here FROM temp_input.target) t "
+        "FROM (SELECT {}, \"tarn file\" AS file, true AS here FROM temp_input.target) t "
         "{} JOIN (SELECT {}, true AS here FROM temp_input.source) s ON {} GROUP BY t.file",
         changed, NumberedTarget(), operation_.request_.delete_missing ? "FULL" : "RIGHT", NumberedSource(),
         KeysEqual("t", "s"));
@@ -224,8 +231,8 @@ Status MergeStep::FindEffects() {
                 continue;
             }
             auto place = static_cast<size_t>(Integer(*chunk, row, 0));
-            if (place >= candidates_.size()) return Error(ErrorCode::kInternal, "a scan answered for file {}", place);
-            effects_[candidates_[place]] = {Integer(*chunk, row, 1), Integer(*chunk, row, 2), Integer(*chunk, row, 3)};
+            if (place >= effects_.size()) return Error(ErrorCode::kInternal, "a scan answered for file {}", place);
+            effects_[place] = {Integer(*chunk, row, 1), Integer(*chunk, row, 2), Integer(*chunk, row, 3)};
         }
     }
     for (size_t place : candidates_) {
