@@ -190,17 +190,11 @@ Result<FreedFiles> LakeIndex::Put(const StoredObject& object, FileOwnership owne
     return freed;
 }
 
-Result<FreedFiles> LakeIndex::Delete(const ObjectName& name) {
+Result<FreedFiles> LakeIndex::Delete(const std::string& bucket, const std::vector<std::string>& keys) {
     FreedFiles freed;
     TRY(Write(freed, [&](Transaction& transaction, FreedFiles& files) -> Status {
-        TRY(RequireBucket(transaction, name.bucket));
-        metadata::Parameters key = {name.bucket, KeyBytes(name.key)};
-        Rows rows =
-            TRY(transaction.Query("SELECT content, extents FROM objects WHERE bucket = $1 AND key = $2", key));
-        if (rows.empty()) return Ok();
-        TRY(DisownFiles(transaction, TRY(DecodeExtents(rows[0][1].blob())), files));
-        if (!rows[0][0].is_null()) TRY(transaction.Execute("DELETE FROM contents WHERE number = $1", {rows[0][0]}));
-        TRY(transaction.Execute("DELETE FROM objects WHERE bucket = $1 AND key = $2", key));
+        TRY(RequireBucket(transaction, bucket));
+        for (const std::string& key : keys) TRY(RemoveRow(transaction, {bucket, key}, files));
         return Ok();
     }));
     return freed;

@@ -62,7 +62,7 @@ class LakeIndex {
     // kNotFound says whether the bucket or the key is missing.
     Result<StoredObject> Find(const ObjectName& name, bool with_content);
     Result<FreedFiles> Put(const StoredObject& object, FileOwnership ownership, const PutOptions& conditions);
-    Result<FreedFiles> Delete(const ObjectName& name);
+    Result<FreedFiles> Delete(const std::string& bucket, const std::vector<std::string>& keys);
     Result<ListPage> List(const std::string& bucket, const ListOptions& options);
 
     Status StartUpload(const StoredUpload& upload);

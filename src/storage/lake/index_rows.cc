@@ -240,6 +240,16 @@ Status PutRow(Transaction& transaction, const StoredObject& object, FileOwnershi
     return Ok();
 }
 
+Status RemoveRow(Transaction& transaction, const ObjectName& name, FreedFiles& freed) {
+    metadata::Parameters key = {name.bucket, Bytes(name.key.begin(), name.key.end())};
+    Rows rows = TRY(transaction.Query("SELECT content, extents FROM objects WHERE bucket = $1 AND key = $2", key));
+    if (rows.empty()) return Ok();
+    TRY(DisownFiles(transaction, TRY(DecodeExtents(rows[0][1].blob())), freed));
+    if (!rows[0][0].is_null()) TRY(transaction.Execute("DELETE FROM contents WHERE number = $1", {rows[0][0]}));
+    TRY(transaction.Execute("DELETE FROM objects WHERE bucket = $1 AND key = $2", key));
+    return Ok();
+}
+
 Status RemoveUpload(Transaction& transaction, const std::string& upload_id, FreedFiles& freed) {
     Rows parts = TRY(transaction.Query("SELECT extents FROM parts WHERE upload_id = $1", {upload_id}));
     for (const Row& part : parts) TRY(DisownFiles(transaction, TRY(DecodeExtents(part[0].blob())), freed));

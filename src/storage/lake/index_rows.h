@@ -41,6 +41,8 @@ Status DisownFiles(metadata::Transaction& transaction, const std::vector<Extent>
 // Puts the object in place of one of the same name, if the conditions hold.
 Status PutRow(metadata::Transaction& transaction, const StoredObject& object, FileOwnership ownership,
               const PutOptions& conditions, FreedFiles& freed);
+// Fine if there is no such object.
+Status RemoveRow(metadata::Transaction& transaction, const ObjectName& name, FreedFiles& freed);
 Status RemoveUpload(metadata::Transaction& transaction, const std::string& upload_id, FreedFiles& freed);
 
 }  // namespace tarn::lake

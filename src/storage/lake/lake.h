@@ -164,6 +164,9 @@ class Lake {
     virtual Result<ListPage> List(const Principal& principal, const std::string& bucket,
                                   const ListOptions& options) = 0;
     virtual Status Delete(const Principal& principal, const ObjectName& name) = 0;  // fine if it is not there
+    // Each key on its own: the answers are in the order of the keys. One durable commit for all that are allowed.
+    virtual Result<std::vector<Status>> DeleteMany(const Principal& principal, const std::string& bucket,
+                                                   const std::vector<std::string>& keys) = 0;
     // Within a bucket no content moves: both objects own the same stored files.
     virtual Result<ObjectInfo> Copy(const Principal& principal, const ObjectName& from, const ObjectName& to,
                                     const PutOptions& options) = 0;

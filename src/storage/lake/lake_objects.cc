@@ -137,9 +137,24 @@ Result<ListPage> LakeStore::List(const Principal& principal, const std::string& 
 
 Status LakeStore::Delete(const Principal& principal, const ObjectName& name) {
     TRY(RequireObject(principal, "lake:DeleteObject", name));
-    pins_.Discard(TRY(index_->Delete(name)));
+    pins_.Discard(TRY(index_->Delete(name.bucket, {name.key})));
     metrics_.deletes.Add();
     return Ok();
+}
+
+Result<std::vector<Status>> LakeStore::DeleteMany(const Principal& principal, const std::string& bucket,
+                                                  const std::vector<std::string>& keys) {
+    TRY(CheckBucketName(bucket));
+    std::vector<Status> statuses;
+    std::vector<std::string> allowed;
+    for (const std::string& key : keys) {
+        statuses.push_back(RequireObject(principal, "lake:DeleteObject", {bucket, key}));
+        if (statuses.back().ok()) allowed.push_back(key);
+    }
+    if (allowed.empty()) return statuses;
+    pins_.Discard(TRY(index_->Delete(bucket, allowed)));
+    metrics_.deletes.Add(static_cast<int64_t>(allowed.size()));
+    return statuses;
 }
 
 // ---- copy

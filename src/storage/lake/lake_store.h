@@ -36,6 +36,8 @@ class LakeStore : public Lake {
     Result<std::unique_ptr<Object>> Open(const Principal& principal, const ObjectName& name) override;
     Result<ListPage> List(const Principal& principal, const std::string& bucket, const ListOptions& options) override;
     Status Delete(const Principal& principal, const ObjectName& name) override;
+    Result<std::vector<Status>> DeleteMany(const Principal& principal, const std::string& bucket,
+                                           const std::vector<std::string>& keys) override;
     Result<ObjectInfo> Copy(const Principal& principal, const ObjectName& from, const ObjectName& to,
                             const PutOptions& options) override;
     Result<std::string> StartUpload(const Principal& principal, const ObjectName& name,
