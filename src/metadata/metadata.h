@@ -37,14 +37,14 @@ namespace tarn::metadata {
 class Value {
   public:
     Value() = default;
-    Value(std::nullptr_t) {}                                   // NOLINT: implicit on purpose
-    Value(int value) : value_(int64_t{value}) {}               // NOLINT
-    Value(int64_t value) : value_(value) {}                    // NOLINT
-    Value(double value) : value_(value) {}                     // NOLINT
-    Value(std::string value) : value_(std::move(value)) {}     // NOLINT
-    Value(const char* value) : value_(std::string(value)) {}   // NOLINT
+    Value(std::nullptr_t) {}  // NOLINT: implicit on purpose
+    Value(int value) : value_(int64_t{value}) {}  // NOLINT
+    Value(int64_t value) : value_(value) {}  // NOLINT
+    Value(double value) : value_(value) {}  // NOLINT
+    Value(std::string value) : value_(std::move(value)) {}  // NOLINT
+    Value(const char* value) : value_(std::string(value)) {}  // NOLINT
     Value(std::string_view value) : value_(std::string(value)) {}  // NOLINT
-    Value(Bytes value) : value_(std::move(value)) {}           // NOLINT
+    Value(Bytes value) : value_(std::move(value)) {}  // NOLINT
     bool is_null() const { return value_.index() == 0; }
     // Of another type: 0 or empty (numbers are converted); columns' types are fixed by our own migrations.
     int64_t integer() const;
@@ -79,7 +79,7 @@ inline constexpr size_t kQueryRowsMax = 1'000'000;
 
 struct DatabaseOptions {
     Metrics* metrics = nullptr;  // none: not measured
-    int readers_max = 16;        // connections that read at once; further readers wait
+    int readers_max = 16;  // connections that read at once; further readers wait
     size_t writes_waiting_max = 4096;
 };
 

@@ -21,8 +21,9 @@ class MetadataTest : public testing::TestWithParam<StoreKind> {
     }
 
     void MigrateItems() {
-        Check(database_->Migrate("items", {{1, "CREATE TABLE items (name TEXT PRIMARY KEY, amount INTEGER, ratio REAL,"
-                                               " content BLOB, CHECK (amount <> -13))"}}));
+        Check(database_->Migrate("items", {{1,
+                                            "CREATE TABLE items (name TEXT PRIMARY KEY, amount INTEGER, ratio REAL,"
+                                            " content BLOB, CHECK (amount <> -13))"}}));
     }
 
     static void Check(const Status& status) { ASSERT_TRUE(status.ok()) << status.error().ToString(); }
@@ -156,8 +157,9 @@ TEST_P(MetadataTest, ReadsCannotWrite) {
 TEST_P(MetadataTest, UpsertAndReturning) {
     MigrateItems();
     Check(database_->Write([&](Transaction& transaction) -> Status {
-        const char* sql = "INSERT INTO items (name, amount) VALUES ($1, $2) ON CONFLICT (name) "
-                          "DO UPDATE SET amount = items.amount + excluded.amount RETURNING amount";
+        const char* sql =
+            "INSERT INTO items (name, amount) VALUES ($1, $2) ON CONFLICT (name) "
+            "DO UPDATE SET amount = items.amount + excluded.amount RETURNING amount";
         EXPECT_EQ(TRY(transaction.Query(sql, {"a", 2}))[0][0].integer(), 2);
         EXPECT_EQ(TRY(transaction.Query(sql, {"a", 3}))[0][0].integer(), 5);
         EXPECT_EQ(TRY(transaction.Execute("DELETE FROM items WHERE name = $1", {"none"})), 0);

@@ -2,7 +2,7 @@
 #include <libpq-fe.h>
 
 #include <array>
-#include <cstring>
+#include <charconv>
 #include <map>
 
 #include "base/text.h"
@@ -39,28 +39,50 @@ ErrorCode CodeOf(std::string_view state) {
     if (state == "57014") return ErrorCode::kTimeout;
     if (state == "XX001" || state == "XX002") return ErrorCode::kCorruption;
     static const std::map<std::string_view, ErrorCode> kClasses{
-        {"08", ErrorCode::kUnavailable},     {"22", ErrorCode::kInvalidArgument},   {"23", ErrorCode::kInvalidArgument},
-        {"53", ErrorCode::kResourceExhausted}, {"54", ErrorCode::kInvalidArgument}, {"57", ErrorCode::kUnavailable},
-        {"58", ErrorCode::kIo},              {"28", ErrorCode::kUnauthenticated},
+        {"08", ErrorCode::kUnavailable},
+        {"22", ErrorCode::kInvalidArgument},
+        {"23", ErrorCode::kInvalidArgument},
+        {"53", ErrorCode::kResourceExhausted},
+        {"54", ErrorCode::kInvalidArgument},
+        {"57", ErrorCode::kUnavailable},
+        {"58", ErrorCode::kIo},
+        {"28", ErrorCode::kUnauthenticated},
     };
     auto found = kClasses.find(state.substr(0, 2));
     return found == kClasses.end() ? ErrorCode::kInternal : found->second;
 }
 
+int64_t ParseInteger(std::string_view text) {
+    int64_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
+double ParseReal(std::string_view text) {
+    double number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
 Value DecodeCell(Oid type, std::string_view text) {
     switch (type) {
-        case kBool: return text == "t" ? 1 : 0;
+        case kBool:
+            return text == "t" ? 1 : 0;
         case kInt2:
         case kInt4:
         case kInt8:
-        case kOid: return static_cast<int64_t>(std::strtoll(text.data(), nullptr, 10));
+        case kOid:
+            return ParseInteger(text);
         case kFloat4:
-        case kFloat8: return std::strtod(text.data(), nullptr);
+        case kFloat8:
+            return ParseReal(text);
         case kNumeric:  // sums of integers are numeric there, integers in SQLite
-            if (text.find('.') != std::string_view::npos) return std::strtod(text.data(), nullptr);
-            return static_cast<int64_t>(std::strtoll(text.data(), nullptr, 10));
-        case kBytea: return HexDecode(text.substr(2)).value_or({});  // "\x00ff"
-        default: return std::string(text);
+            if (text.find('.') != std::string_view::npos) return ParseReal(text);
+            return ParseInteger(text);
+        case kBytea:
+            return HexDecode(text.substr(2)).value_or({});  // "\x00ff"
+        default:
+            return std::string(text);
     }
 }
 
@@ -149,8 +171,8 @@ Error Connection::ErrorOf(const PGresult* result) const {
 
 Result<std::unique_ptr<Connection>> Connection::Open(const std::string& text) {
     // What stands before `dbname` are defaults that the connection string may override, what follows are orders.
-    std::array<const char*, 6> keys{"connect_timeout", "application_name", "tcp_user_timeout", "dbname",
-                                    "client_encoding", nullptr};
+    std::array<const char*, 6> keys{"connect_timeout", "application_name", "tcp_user_timeout",
+                                    "dbname",          "client_encoding",  nullptr};
     std::array<const char*, 6> values{"10", "tarn", "30000", text.c_str(), "UTF8", nullptr};
     auto connection = std::make_unique<Connection>();
     connection->connection_ = PQconnectdbParams(keys.data(), values.data(), 1);
@@ -160,7 +182,8 @@ Result<std::unique_ptr<Connection>> Connection::Open(const std::string& text) {
                      Trim(PQerrorMessage(connection->connection_)));
     }
     TRY(connection->CheckEncryption());
-    PQsetNoticeProcessor(connection->connection_, [](void*, const char*) {}, nullptr);
+    PQsetNoticeProcessor(
+        connection->connection_, [](void*, const char*) {}, nullptr);
     TRY(connection->Command("SET synchronous_commit = on"));
     TRY(connection->Command("SET statement_timeout = '60s'"));
     TRY(connection->Command("SET idle_in_transaction_session_timeout = '60s'"));
@@ -227,7 +250,7 @@ Result<int64_t> Connection::ReadAnswer(const OnRow& on_row) {
             reading = on_row(row);
             if (!reading) Cancel();
         } else if (kind == PGRES_COMMAND_OK || kind == PGRES_TUPLES_OK) {
-            changed = std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
+            changed = ParseInteger(PQcmdTuples(result.get()));
         } else if (kind != PGRES_SINGLE_TUPLE && status.ok() && reading) {
             status = ErrorOf(result.get());
         }
@@ -286,8 +309,8 @@ class PostgresDatabase : public Database {
     PostgresDatabase(Env& env, const std::string& connection, const DatabaseOptions& options)
         : env_(env),
           instruments_(options.metrics),
-          connections_(static_cast<size_t>(options.readers_max), [connection] { return Connection::Open(connection); }) {
-    }
+          connections_(static_cast<size_t>(options.readers_max),
+                       [connection] { return Connection::Open(connection); }) {}
 
     Status Migrate(const std::string& component, const std::vector<Migration>& migrations) override;
 

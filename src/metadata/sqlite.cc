@@ -3,7 +3,7 @@
 #include <sqlite3.h>
 
 #include <atomic>
-#include <cstring>
+#include <charconv>
 #include <list>
 #include <map>
 
@@ -28,25 +28,34 @@ ErrorCode CodeOf(int extended) {
     switch (extended) {
         case SQLITE_CONSTRAINT_UNIQUE:
         case SQLITE_CONSTRAINT_PRIMARYKEY:
-        case SQLITE_CONSTRAINT_ROWID: return ErrorCode::kAlreadyExists;
-        case SQLITE_CONSTRAINT_FOREIGNKEY: return ErrorCode::kFailedPrecondition;
-        default: break;
+        case SQLITE_CONSTRAINT_ROWID:
+            return ErrorCode::kAlreadyExists;
+        case SQLITE_CONSTRAINT_FOREIGNKEY:
+            return ErrorCode::kFailedPrecondition;
+        default:
+            break;
     }
     switch (extended & 0xff) {
         case SQLITE_CONSTRAINT:
         case SQLITE_MISMATCH:
-        case SQLITE_TOOBIG: return ErrorCode::kInvalidArgument;
+        case SQLITE_TOOBIG:
+            return ErrorCode::kInvalidArgument;
         case SQLITE_BUSY:
-        case SQLITE_LOCKED: return ErrorCode::kUnavailable;
+        case SQLITE_LOCKED:
+            return ErrorCode::kUnavailable;
         case SQLITE_FULL:
-        case SQLITE_NOMEM: return ErrorCode::kResourceExhausted;
+        case SQLITE_NOMEM:
+            return ErrorCode::kResourceExhausted;
         case SQLITE_CORRUPT:
-        case SQLITE_NOTADB: return ErrorCode::kCorruption;
+        case SQLITE_NOTADB:
+            return ErrorCode::kCorruption;
         case SQLITE_IOERR:
         case SQLITE_CANTOPEN:
         case SQLITE_PERM:
-        case SQLITE_READONLY: return ErrorCode::kIo;
-        default: return ErrorCode::kInternal;
+        case SQLITE_READONLY:
+            return ErrorCode::kIo;
+        default:
+            return ErrorCode::kInternal;
     }
 }
 
@@ -59,8 +68,10 @@ Error ErrorOf(sqlite3* database) {
 
 Value ColumnValue(sqlite3_stmt* statement, int column) {
     switch (sqlite3_column_type(statement, column)) {
-        case SQLITE_INTEGER: return int64_t{sqlite3_column_int64(statement, column)};
-        case SQLITE_FLOAT: return sqlite3_column_double(statement, column);
+        case SQLITE_INTEGER:
+            return int64_t{sqlite3_column_int64(statement, column)};
+        case SQLITE_FLOAT:
+            return sqlite3_column_double(statement, column);
         case SQLITE_TEXT: {
             auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, column));
             return std::string(text, sqlite3_column_bytes(statement, column));
@@ -69,7 +80,8 @@ Value ColumnValue(sqlite3_stmt* statement, int column) {
             auto* bytes = static_cast<const uint8_t*>(sqlite3_column_blob(statement, column));
             return Bytes(bytes, bytes + sqlite3_column_bytes(statement, column));
         }
-        default: return nullptr;
+        default:
+            return nullptr;
     }
 }
 
@@ -202,8 +214,11 @@ Result<Connection::Cached*> Connection::Prepare(const std::string& sql) {
     cached.statement = statement;
     cached.use = uses_.begin();
     for (int i = 1; i <= sqlite3_bind_parameter_count(statement); ++i) {
-        const char* name = sqlite3_bind_parameter_name(statement, i);
-        cached.numbers.push_back(name && name[0] == '$' ? std::strtoul(name + 1, nullptr, 10) : 0);
+        const char* given = sqlite3_bind_parameter_name(statement, i);
+        std::string_view name = given ? given : "?";
+        size_t number = 0;  // stays 0 for what is not $1, $2 ...; Bind refuses that
+        if (name[0] == '$') std::from_chars(name.data() + 1, name.data() + name.size(), number);
+        cached.numbers.push_back(number);
     }
     return &cached;
 }
@@ -299,7 +314,8 @@ class SqliteDatabase : public Database {
           instruments_(options.metrics),
           key_(key.Clone()),
           writer_(std::move(writer)),
-          readers_(static_cast<size_t>(options.readers_max), [this, path] { return Connection::Open(path, key_, false); }),
+          readers_(static_cast<size_t>(options.readers_max),
+                   [this, path] { return Connection::Open(path, key_, false); }),
           queue_(options.writes_waiting_max, [this](const auto& batch) { Commit(batch); }) {}
 
     Status Migrate(const std::string& component, const std::vector<Migration>& migrations) override {
@@ -354,7 +370,7 @@ class SqliteDatabase : public Database {
     Instruments instruments_;
     const Secret key_;
     std::unique_ptr<Connection> writer_;  // the queue's thread's
-    Status stopped_;                      // the queue's thread's: the failure that ended all writing
+    Status stopped_;  // the queue's thread's: the failure that ended all writing
     int next_checkpoint_ = kCheckpointFrames;
     ConnectionPool<Connection> readers_;
     WriteQueue queue_;  // last: its thread uses all of the above
@@ -402,8 +418,10 @@ void SqliteDatabase::RunAlone(PendingWrite& write) {
     write.outcome = stopped_.ok() ? writer_->Execute("BEGIN IMMEDIATE") : stopped_;
     if (!write.outcome.ok()) return;
     write.outcome = RunWork(write);
-    if (write.outcome.ok()) write.outcome = CommitTransaction();
-    else RollBack();
+    if (write.outcome.ok())
+        write.outcome = CommitTransaction();
+    else
+        RollBack();
 }
 
 Status SqliteDatabase::CommitTransaction() {
@@ -435,8 +453,8 @@ void SqliteDatabase::CheckpointWhenLarge() {
     if (frames < kCheckpointFrames) next_checkpoint_ = kCheckpointFrames;
     if (frames < next_checkpoint_ || !stopped_.ok()) return;
     next_checkpoint_ = frames + kCheckpointFrames;
-    Status status = writer_->Checkpoint(frames < kTruncateFrames ? SQLITE_CHECKPOINT_PASSIVE
-                                                                 : SQLITE_CHECKPOINT_TRUNCATE);
+    Status status =
+        writer_->Checkpoint(frames < kTruncateFrames ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE);
     // The log still holds everything: a full disk passes, but a failed fsync must not be tried again.
     if (status.ok() || status.error().code() == ErrorCode::kResourceExhausted) return;
     Stop("a checkpoint failed", status.error());

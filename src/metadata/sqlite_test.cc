@@ -1,13 +1,13 @@
 // What only the embedded store promises: encryption, group commit, and surviving kill -9 and failing disks.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sqlite3.h>
-#include <sys/wait.h>
 
+#include <cerrno>
+#include <csignal>
 #include <fstream>
 #include <thread>
 
+#include "base/text.h"
 #include "metadata/metadata.h"
 #include "metadata/store_for_test.h"
 
@@ -120,61 +120,68 @@ TEST(SqliteTest, TheLogIsCopiedBackAndStartsAnew) {
     EXPECT_LT(std::filesystem::file_size(directory.path() + "/m.db-wal"), 9'000'000u);
 }
 
-// The child writes and tells each id that was answered Ok; after kill -9 all of those must be there.
-[[noreturn]] void WriteUntilKilled(const std::string& path, int pipe) {
-    auto database = Open(path);
+// Not a test: what the next one runs in a process of its own, in a directory of its own. It writes for ever and tells
+// each id that was answered Ok.
+TEST(SqliteTest, DISABLED_WriteUntilKilled) {
+    auto database = Open("m.db");
+    auto told = *SystemEnv().files().Create("answered", {});
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {
         threads.emplace_back([&, i] {
             for (int64_t id = i;; id += 4) {
-                if (Insert(*database, id).ok() && write(pipe, &id, sizeof(id)) < 0) _exit(1);
+                bool answered = Insert(*database, id).ok();
+                EXPECT_TRUE(!answered || told->Append(AsBytes(fmt::format("{}\n", id))).ok());
             }
         });
     }
     for (auto& thread : threads) thread.join();
-    _exit(0);
 }
 
 TEST(SqliteTest, WhatWasAnsweredSurvivesAKill) {
     for (int round = 0; round < 3; ++round) {
         TestDirectory directory;
-        std::string path = directory.path() + "/m.db";
-        int ends[2];
-        ASSERT_EQ(pipe(ends), 0);
-        pid_t child = fork();
-        if (child == 0) WriteUntilKilled(path, ends[1]);
-        close(ends[1]);
-        std::vector<int64_t> answered;
-        int64_t id = 0;
-        while (answered.size() < 200u + 50 * round && read(ends[0], &id, sizeof(id)) == sizeof(id)) {
-            answered.push_back(id);
+        std::string told = directory.path() + "/answered";
+        auto child = Process::Start(
+            {.command = {std::filesystem::read_symlink("/proc/self/exe"),
+                         "--gtest_filter=SqliteTest.DISABLED_WriteUntilKilled", "--gtest_also_run_disabled_tests"},
+             .directory = directory.path()});
+        ASSERT_TRUE(child.ok()) << child.error().ToString();
+        auto told_bytes = [&] { return std::filesystem::exists(told) ? std::filesystem::file_size(told) : 0; };
+        for (int i = 0; i < 1000 && told_bytes() < 800u + 300u * round; ++i) {
+            SystemEnv().clock().Sleep(std::chrono::milliseconds(10));
         }
-        kill(child, SIGKILL);
-        while (read(ends[0], &id, sizeof(id)) == sizeof(id)) answered.push_back(id);
-        close(ends[0]);
-        waitpid(child, nullptr, 0);
-        auto database = Open(path);
+        (*child)->Signal(SIGKILL);
+        ASSERT_TRUE((*child)->Wait(std::chrono::seconds(10)).ok());
+        ASSERT_GE(told_bytes(), 800u);
+        auto database = Open(directory.path() + "/m.db");
         EXPECT_TRUE(database->CheckIntegrity().ok());
-        for (int64_t each : answered) {
-            auto rows = database->Query("SELECT id FROM rows WHERE id = $1", {each});
-            ASSERT_EQ(rows->size(), 1u) << "acknowledged row " << each << " is gone";
+        std::string content = FileContent(told);
+        content.resize(content.rfind('\n'));
+        for (const std::string& id : Split(content, '\n')) {
+            auto rows = database->Query("SELECT id FROM rows WHERE CAST(id AS TEXT) = $1", {id});
+            ASSERT_EQ(rows->size(), 1u) << "acknowledged row " << id << " is gone";
         }
     }
 }
 
 // Stands in for pwrite in SQLite's own table of system calls.
 std::atomic<int> failing_errno = 0;
-ssize_t FailingPwrite(int file, const void* bytes, size_t size, off_t offset) {
-    if (failing_errno != 0) {
-        errno = failing_errno;
-        return -1;
-    }
-    return pwrite(file, bytes, size, offset);
+using WriteCall = ssize_t (*)(int, const void*, size_t, off_t);
+WriteCall real_write = nullptr;
+ssize_t FailingWrite(int file, const void* bytes, size_t size, off_t offset) {
+    if (failing_errno == 0) return real_write(file, bytes, size, offset);
+    errno = failing_errno;
+    return -1;
 }
 
 class FailingDiskTest : public testing::Test {
   protected:
-    void SetUp() override { Replace(reinterpret_cast<sqlite3_syscall_ptr>(&FailingPwrite)); }
+    void SetUp() override {
+        sqlite3_vfs* files = sqlite3_vfs_find("unix");
+        real_write = reinterpret_cast<WriteCall>(files->xGetSystemCall(files, "pwrite64"));
+        if (!real_write) real_write = reinterpret_cast<WriteCall>(files->xGetSystemCall(files, "pwrite"));
+        Replace(reinterpret_cast<sqlite3_syscall_ptr>(&FailingWrite));
+    }
     void TearDown() override {
         failing_errno = 0;
         Replace(nullptr);

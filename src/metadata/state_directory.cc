@@ -76,8 +76,7 @@ Result<std::unique_ptr<StateDirectory>> StateDirectory::Open(Env& env, const std
     std::string platform_id = known ? TRY(ReadState(env, path)) : TRY(CreateState(env, path));
     TRY(env.files().RemoveTree(path + "/tmp"));
     TRY(env.files().CreateDirectories(path + "/tmp"));
-    return std::unique_ptr<StateDirectory>(
-        new StateDirectory(path, std::move(platform_id), std::move(lock).value()));
+    return std::unique_ptr<StateDirectory>(new StateDirectory(path, std::move(platform_id), std::move(lock).value()));
 }
 
 }  // namespace tarn::metadata

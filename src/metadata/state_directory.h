@@ -1,9 +1,9 @@
 // StateDirectory: the one folder with all state of a platform, opened before anything else: locked, its format known.
 //
-// It never looks into the components' folders. Owned by app, which opens it first and closes it last. Any thread may ask
-// it for paths. Its own state: `tarn.lock`, and `tarn-state.json` {"format": 1, "platform_id": "..."}; `tmp/` is emptied.
-// Fails: kUnavailable when another process runs on the folder; kFailedPrecondition when a newer Tarn has written it, or
-// when it is somebody else's folder (not empty, and no `tarn-state.json`).
+// It never looks into the components' folders. Owned by app, which opens it first and closes it last. Any thread may
+// ask it for paths. Its own state: `tarn.lock`, and `tarn-state.json` {"format": 1, "platform_id": "..."}; `tmp/` is
+// emptied. Fails: kUnavailable when another process runs on the folder; kFailedPrecondition when a newer Tarn has
+// written it, or when it is somebody else's folder (not empty, and no `tarn-state.json`).
 //
 //   auto state = TRY(metadata::StateDirectory::Open(env, ".tarn"));
 //   auto database = TRY(Database::OpenSqlite(env, state->PathOf("metadata.db"), key));

@@ -119,7 +119,8 @@ Status ApplyMissing(Transaction& transaction, const std::string& component, cons
         }
     }
     if (KnownVersion(migrations) == applied) return Ok();
-    TRY(transaction.Execute("INSERT INTO tarn_migrations (component, version) VALUES ($1, $2) "
+    TRY(
+        transaction.Execute("INSERT INTO tarn_migrations (component, version) VALUES ($1, $2) "
                             "ON CONFLICT (component) DO UPDATE SET version = excluded.version",
                             {component, KnownVersion(migrations)}));
     return Ok();
@@ -179,7 +180,8 @@ Status RunMigrations(Database& database, const std::string& component, const std
                      std::string (*translate)(std::string_view)) {
     TRY(CheckNumbering(component, migrations));
     return database.Write([&](Transaction& transaction) -> Status {
-        TRY(transaction.Execute(translate("CREATE TABLE IF NOT EXISTS tarn_migrations "
+        TRY(
+            transaction.Execute(translate("CREATE TABLE IF NOT EXISTS tarn_migrations "
                                           "(component TEXT PRIMARY KEY, version INTEGER NOT NULL)")));
         return ApplyMissing(transaction, component, migrations, translate);
     });

@@ -18,7 +18,7 @@ enum class StoreKind : uint8_t { kSqlite, kPostgres };
 
 class TestDirectory {
   public:
-    TestDirectory() : path_(fmt::format("/tmp/tarn-test-{}-{}", getpid(), SystemEnv().random().Hex(4))) {
+    TestDirectory() : path_("/tmp/tarn-test-" + SystemEnv().random().Hex(8)) {
         std::filesystem::create_directories(path_);
     }
     ~TestDirectory() { std::filesystem::remove_all(path_); }
@@ -39,8 +39,8 @@ class PostgresServer {
     // The connection string of a new, empty database.
     std::string NewDatabase() {
         std::string name = "test_" + SystemEnv().random().Hex(6);
-        auto created = Run({Program("psql"), "-h", directory_.path(), "-U", kUser, "-d", "postgres", "-c",
-                            "CREATE DATABASE " + name});
+        auto created = Run(
+            {Program("psql"), "-h", directory_.path(), "-U", kUser, "-d", "postgres", "-c", "CREATE DATABASE " + name});
         EXPECT_TRUE(created.ok()) << created.error().ToString();
         return fmt::format("host={} user={} dbname={}", directory_.path(), kUser, name);
     }
@@ -72,11 +72,11 @@ class PostgresServer {
         auto made = Run({Program("initdb"), "-D", root + "/data", "-U", kUser, "-A", "trust", "-E", "UTF8", "-N"});
         EXPECT_TRUE(made.ok()) << made.error().ToString();
         // Only a socket in our directory: no port that somebody else could want.
-        auto process = Process::Start({.command = {Program("postgres"), "-D", root + "/data", "-k", root, "-c",
-                                                   "listen_addresses="},
-                                       .directory = "/tmp",
-                                       .user = User(),
-                                       .output_path = root + "/log"});
+        auto process = Process::Start(
+            {.command = {Program("postgres"), "-D", root + "/data", "-k", root, "-c", "listen_addresses="},
+             .directory = "/tmp",
+             .user = User(),
+             .output_path = root + "/log"});
         EXPECT_TRUE(process.ok()) << process.error().ToString();
         if (!process.ok()) return nullptr;
         server->process_ = std::move(process).value();
@@ -103,9 +103,8 @@ class TestStore {
 
     std::unique_ptr<Database> Open() {
         Secret key(std::string_view("0123456789abcdef0123456789abcdef"));
-        auto database = connection_.empty()
-                            ? Database::OpenSqlite(SystemEnv(), directory_.path() + "/metadata.db", key)
-                            : Database::OpenPostgres(SystemEnv(), connection_);
+        auto database = connection_.empty() ? Database::OpenSqlite(SystemEnv(), directory_.path() + "/metadata.db", key)
+                                            : Database::OpenPostgres(SystemEnv(), connection_);
         EXPECT_TRUE(database.ok()) << database.error().ToString();
         return database.ok() ? std::move(database).value() : nullptr;
     }

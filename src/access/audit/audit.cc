@@ -47,8 +47,9 @@ Result<std::unique_ptr<Audit>> Audit::Create(const AuditConfig& config, AuditDep
     Env& env = dependencies.env;
     TRY(metadata::CreateDirectoriesDurably(env, dependencies.folder));
     TRY(dependencies.database.Migrate(
-        "audit", {{1, "CREATE TABLE audit_head (id INTEGER PRIMARY KEY, segment INTEGER NOT NULL, "
-                      "position INTEGER NOT NULL, sequence INTEGER NOT NULL, chain BLOB NOT NULL)"}}));
+        "audit", {{1,
+                   "CREATE TABLE audit_head (id INTEGER PRIMARY KEY, segment INTEGER NOT NULL, "
+                   "position INTEGER NOT NULL, sequence INTEGER NOT NULL, chain BLOB NOT NULL)"}}));
     auto known = TRY(LoadHead(dependencies.database));
     Secret key = TRY_CONTEXT(dependencies.keys.KeyOf("audit"), "the audit log's key");
     auto state = std::make_unique<State>(config, dependencies, std::move(key));
@@ -89,7 +90,8 @@ Status Audit::StoreHead() {
         if (head == state_->stored) return Ok();
     }
     Status status = state_->database.Write([&](metadata::Transaction& transaction) -> Status {
-        TRY(transaction.Execute("INSERT INTO audit_head (id, segment, position, sequence, chain) "
+        TRY(
+            transaction.Execute("INSERT INTO audit_head (id, segment, position, sequence, chain) "
                                 "VALUES (1, $1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET segment = excluded.segment, "
                                 "position = excluded.position, sequence = excluded.sequence, chain = excluded.chain",
                                 {static_cast<int64_t>(head.segment), static_cast<int64_t>(head.offset),
@@ -110,15 +112,16 @@ void Audit::CheckFile() {
 }
 
 void Audit::RunBackground() {
-    // Plain waiting in real time: nothing that is written depends on when this thread wakes.
-    auto housekept = std::chrono::steady_clock::now();
+    // Nothing that is written depends on when this thread wakes.
+    Duration housekept = state_->env.clock().Monotonic();
     std::unique_lock lock(state_->mutex);
     while (!state_->stopping) {
         state_->wake.wait_for(lock, state_->config.flush_every);
         lock.unlock();
         (void)Flush().ok();  // a failure has stopped the log, and every Append tells it
-        if (std::chrono::steady_clock::now() - housekept >= kHousekeepingEvery) {
-            housekept = std::chrono::steady_clock::now();
+        Duration now = state_->env.clock().Monotonic();
+        if (now - housekept >= kHousekeepingEvery) {
+            housekept = now;
             CheckFile();
             Status stored = StoreHead();
             if (!stored.ok()) state_->log.Warning("the audit log's head was not stored: " + stored.error().message());

@@ -1,13 +1,14 @@
 // Audit: the log of every operation, written before its answer leaves: sealed, chained, and gap-free.
 //
-// Segments <state>/audit/NNNNNNNN.seg of sealed JSON records, each bound by its seal and by a chain of SHA-256 hashes to its
-// place (docs/formats/audit.md). The head of the chain (the last synced record) is also kept in the metadata, each
-// second and at Stop, so that a cut tail shows up to that. It never drops a record, never blocks on a reader, and never
-// cuts anything but a torn end beyond the known head (kept aside in the folder). Who holds the root key and can
+// Segments <state>/audit/NNNNNNNN.seg of sealed JSON records, each bound by its seal and by a chain of SHA-256 hashes
+// to its place (docs/formats/audit.md). The head of the chain (the last synced record) is also kept in the metadata,
+// each second and at Stop, so that a cut tail shows up to that. It never drops a record, never blocks on a reader, and
+// never cuts anything but a torn end beyond the known head (kept aside in the folder). Who holds the root key and can
 // change files and metadata together can rewrite history: only a head kept outside shows that.
 // Any thread. Owned by app; started before everything that has operations, stopped after it.
 // Fails: a full disk refuses records (kResourceExhausted) until there is room; a failed write or fsync stops the log:
-// every later Append is kIo until restart. Damage found at start is reported (Health, log, a record) and left to Verify.
+// every later Append is kIo until restart. Damage found at start is reported (Health, log, a record) and left to
+// Verify.
 //
 //   auto audit = TRY(Audit::Create(config, {env, keys, database, log, metrics, state.PathOf("audit")}));
 //   TRY(audit->Append(event, security::AuditDurability::kSynced));
@@ -109,7 +110,8 @@ class Audit : public security::AuditLog {
 
     std::vector<security::Route> Routes();
 
-    // What the background thread does: fsync what was written; keep the head in the metadata; see that the file is there.
+    // What the background thread does: fsync what was written; keep the head in the metadata; see that the file is
+// there.
     Status Flush();
     Status StoreHead();
     void CheckFile();

@@ -169,15 +169,22 @@ TEST(AuditTest, ReadsByFilterAndPage) {
     ASSERT_TRUE(log.Open().ok());
     Timestamp start = env.clock().Now();
     for (int i = 0; i < 60; ++i) {
-        ASSERT_TRUE(log.audit().Append(EventOf(i % 3 ? "user:bob" : "user:alice", fmt::format("table:t{}", i)),
-                                       AuditDurability::kWritten).ok());
+        ASSERT_TRUE(log.audit()
+                        .Append(EventOf(i % 3 ? "user:bob" : "user:alice", fmt::format("table:t{}", i)),
+                                AuditDurability::kWritten)
+                        .ok());
         env.AdvanceTime(std::chrono::minutes(1));
     }
     EXPECT_EQ(log.audit().Read({.principal = "user:alice"}, 100)->entries.size(), 20u);
     EXPECT_EQ(log.audit().Read({.principal = "user:*", .resource = "table:t5?"}, 100)->entries.size(), 10u);
     EXPECT_EQ(log.audit().Read({.action = "lake:*"}, 100)->entries.size(), 0u);
-    EXPECT_EQ(log.audit().Read({.status = "ok", .since = start + std::chrono::minutes(10),
-                                .until = start + std::chrono::minutes(15)}, 100)->entries.size(), 5u);
+    EXPECT_EQ(
+        log.audit()
+            .Read(
+                {.status = "ok", .since = start + std::chrono::minutes(10), .until = start + std::chrono::minutes(15)},
+                100)
+            ->entries.size(),
+        5u);
     std::vector<uint64_t> sequences;
     AuditFilter filter{.principal = "user:alice"};
     for (int pages = 0; pages < 10; ++pages) {
@@ -491,8 +498,8 @@ TEST(AuditCrashTest, WhatWasAnsweredSurvivesAnyPowerCutAndKill) {
             power ? env.PowerCut(static_cast<uint64_t>(crash) * 31 + 5) : log.Abandon();
             Status opened = log.Open();
             ASSERT_TRUE(opened.ok()) << "crash " << crash << ": " << opened.error().ToString();
-            EXPECT_TRUE(log.audit().Health().ok()) << "crash " << crash << ": "
-                                                   << log.audit().Health().error().ToString();
+            EXPECT_TRUE(log.audit().Health().ok())
+                << "crash " << crash << ": " << log.audit().Health().error().ToString();
             ExpectPrefix(power ? answered.synced : answered.written, log.Principals(), crash);
             ASSERT_TRUE(log.Append("second").ok());
             EXPECT_EQ(log.Principals().back(), "second");

@@ -24,7 +24,9 @@ void PutNumber(Json& json, const char* key, int64_t number) {
 // What is too long is kept as its start and its hash, so that the record still tells which it was.
 Json CutDetails(const Json& details) {
     std::string text = DumpJson(details);
-    return {{"cut", true}, {"bytes", text.size()}, {"sha256", Sha256Hex(AsBytes(text))},
+    return {{"cut", true},
+            {"bytes", text.size()},
+            {"sha256", Sha256Hex(AsBytes(text))},
             {"start", text.substr(0, kDetailsStartBytes)}};
 }
 
@@ -49,9 +51,12 @@ AuditPhase PhaseOf(std::string_view name) {
 
 std::string_view PhaseName(AuditPhase phase) {
     switch (phase) {
-        case AuditPhase::kBegin: return "begin";
-        case AuditPhase::kEnd: return "end";
-        case AuditPhase::kDenied: return "denied";
+        case AuditPhase::kBegin:
+            return "begin";
+        case AuditPhase::kEnd:
+            return "end";
+        case AuditPhase::kDenied:
+            return "denied";
     }
     return "end";
 }

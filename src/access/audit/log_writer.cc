@@ -44,7 +44,8 @@ Status LogWriter::BeginSegment(const SegmentHeader& header) {
 }
 
 Status LogWriter::Fail(Error error) {
-    stopped_ = Error(ErrorCode::kIo, "the audit log has stopped, nothing is answered until restart: {}", error.message());
+    stopped_ =
+        Error(ErrorCode::kIo, "the audit log has stopped, nothing is answered until restart: {}", error.message());
     metrics_.failures.Add();
     synced_changed_.notify_all();
     return stopped_;

@@ -1,8 +1,8 @@
 // LogWriter: the end of the log: seals, chains and appends records, fsyncs them in groups, begins new segments.
 //
-// Any thread. A record is in its file (write(2)) when Append returns, and durable when SyncThrough of its sequence does.
-// While one thread fsyncs, others append; the next fsync covers all of them: group commit. Fails: a full disk refuses the
-// record; any other failed write, and a failed fsync, stops the writer for good.
+// Any thread. A record is in its file (write(2)) when Append returns, and durable when SyncThrough of its sequence
+// does. While one thread fsyncs, others append; the next fsync covers all of them: group commit. Fails: a full disk
+// refuses the record; any other failed write, and a failed fsync, stops the writer for good.
 #pragma once
 
 #include <condition_variable>

@@ -1,4 +1,6 @@
 // The HTTP operations on the audit log: reading and proving it. Nobody can write to it but the dispatch.
+#include <charconv>
+
 #include "access/audit/audit.h"
 
 #include "access/audit/event_json.h"
@@ -21,9 +23,11 @@ Result<std::optional<Timestamp>> TimeParameter(const HttpRequest& request, std::
 Result<std::optional<int64_t>> NumberParameter(const HttpRequest& request, std::string_view name, int64_t most) {
     auto text = request.Query(name);
     if (!text || text->empty()) return std::optional<int64_t>();
-    bool digits = text->find_first_not_of("0123456789") == std::string::npos && text->size() <= 18;
-    int64_t number = digits ? std::stoll(*text) : -1;
-    if (number >= 1 && number <= most) return std::optional(number);
+    int64_t number = 0;
+    const char* end = text->data() + text->size();
+    auto parsed = std::from_chars(text->data(), end, number);
+    bool whole = parsed.ec == std::errc() && parsed.ptr == end;
+    if (whole && number >= 1 && number <= most) return std::optional(number);
     return Error(ErrorCode::kInvalidArgument, "{} must be a whole number from 1 to {}", name, most);
 }
 
@@ -65,7 +69,8 @@ Result<HttpResponse> ReadRecords(Audit& audit, HttpCall& call) {
     filter.status = request.Query("status").value_or("");
     filter.since = TRY(TimeParameter(request, "since"));
     filter.until = TRY(TimeParameter(request, "until"));
-    if (auto before = TRY(NumberParameter(request, "before", INT64_MAX))) filter.before = static_cast<uint64_t>(*before);
+    if (auto before = TRY(NumberParameter(request, "before", INT64_MAX)))
+        filter.before = static_cast<uint64_t>(*before);
     int64_t limit = TRY(NumberParameter(request, "limit", kLimitMax)).value_or(kLimitDefault);
     AuditPage page = TRY(audit.Read(filter, static_cast<size_t>(limit)));
     Json entries = Json::array();

@@ -100,14 +100,14 @@ Result<AuditPage> Audit::Read(const AuditFilter& filter, size_t limit) const {
 
 const std::vector<std::pair<std::string, std::string>>& Audit::SystemColumns() {
     static const std::vector<std::pair<std::string, std::string>> kColumns{
-        {"sequence", "BIGINT"},      {"time", "TIMESTAMP WITH TIME ZONE"},
-        {"phase", "VARCHAR"},        {"call_id", "VARCHAR"},
-        {"principal", "VARCHAR"},    {"credential", "VARCHAR"},
-        {"remote", "VARCHAR"},       {"protocol", "VARCHAR"},
-        {"operation", "VARCHAR"},    {"action", "VARCHAR"},
-        {"resource", "VARCHAR"},     {"class", "VARCHAR"},
-        {"status", "VARCHAR"},       {"rows", "BIGINT"},
-        {"bytes", "BIGINT"},         {"duration_us", "BIGINT"},
+        {"sequence", "BIGINT"},   {"time", "TIMESTAMP WITH TIME ZONE"},
+        {"phase", "VARCHAR"},     {"call_id", "VARCHAR"},
+        {"principal", "VARCHAR"}, {"credential", "VARCHAR"},
+        {"remote", "VARCHAR"},    {"protocol", "VARCHAR"},
+        {"operation", "VARCHAR"}, {"action", "VARCHAR"},
+        {"resource", "VARCHAR"},  {"class", "VARCHAR"},
+        {"status", "VARCHAR"},    {"rows", "BIGINT"},
+        {"bytes", "BIGINT"},      {"duration_us", "BIGINT"},
         {"details", "VARCHAR"},
     };
     return kColumns;

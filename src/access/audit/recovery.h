@@ -14,7 +14,7 @@ namespace tarn::access {
 
 struct Recovered {
     LogEnd end;
-    std::vector<std::string> notes;     // a torn end was cut: what a crash leaves
+    std::vector<std::string> notes;  // a torn end was cut: what a crash leaves
     std::vector<std::string> findings;  // damage that no crash explains
 };
 

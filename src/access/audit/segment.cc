@@ -1,7 +1,7 @@
 #include "access/audit/segment.h"
 
 #include <algorithm>
-#include <cstring>
+#include <charconv>
 
 namespace tarn::access {
 namespace {
@@ -93,7 +93,8 @@ Result<SegmentHeader> DecodeHeader(ByteSpan bytes) {
 Sha256Digest ChainStart(const SegmentHeader& header) { return Sha256(EncodeHeader(header)); }
 
 Secret SegmentKey(const Secret& audit_key, const SegmentHeader& header) {
-    return DeriveKey(audit_key.bytes(), fmt::format("tarn v1 audit segment {} {}", header.number, HexEncode(header.id)));
+    return DeriveKey(audit_key.bytes(),
+                     fmt::format("tarn v1 audit segment {} {}", header.number, HexEncode(header.id)));
 }
 
 Bytes EncodeRecord(Random& random, const Secret& segment_key, const RecordPlace& place, ByteSpan plain,
@@ -138,8 +139,9 @@ Result<std::vector<uint64_t>> ListSegments(Env& env, const std::string& folder) 
         std::string_view name = entry.name;
         if (!name.ends_with(kSuffix) || name.size() < kNameDigits + kSuffix.size() || name.size() > 20) continue;
         name.remove_suffix(kSuffix.size());
-        if (name.find_first_not_of("0123456789") != std::string_view::npos) continue;
-        numbers.push_back(std::stoull(std::string(name)));
+        uint64_t number = 0;
+        auto parsed = std::from_chars(name.data(), name.data() + name.size(), number);
+        if (parsed.ec == std::errc() && parsed.ptr == name.data() + name.size()) numbers.push_back(number);
     }
     std::sort(numbers.begin(), numbers.end());
     return numbers;

@@ -1,4 +1,5 @@
-// Segments of the audit log as bytes: headers, sealed and chained records. Format: docs/formats/audit.md. No IO but List.
+// Segments of the audit log as bytes: headers, sealed and chained records. Format: docs/formats/audit.md. No IO but
+ // List.
 #pragma once
 
 #include <array>

@@ -19,7 +19,8 @@ class Verifier {
         }
         uint64_t wanted = std::max(written.sequence, known_.sequence);
         if (at_.sequence < wanted) {
-            Report(AuditIssueKind::kCut, fmt::format("the log ends at record {}, {} were written", at_.sequence, wanted));
+            Report(AuditIssueKind::kCut,
+                   fmt::format("the log ends at record {}, {} were written", at_.sequence, wanted));
         }
         report_.head = at_;
         return std::move(report_);
@@ -53,7 +54,8 @@ class Verifier {
         auto header = DecodeHeader(AsBytes(*content));
         if (!header.ok()) return Report(AuditIssueKind::kChanged, "its header is damaged: " + header.error().message());
         if (header->number != number) {
-            return Report(AuditIssueKind::kReordered, fmt::format("it is segment {} under another name", header->number));
+            return Report(AuditIssueKind::kReordered,
+                          fmt::format("it is segment {} under another name", header->number));
         }
         CheckLink(*header);
         at_ = {number, SegmentHeader::kBytes, header->first_sequence - 1, ChainStart(*header)};
@@ -94,7 +96,8 @@ class Verifier {
         if (frame.sequence > expected) {
             Report(AuditIssueKind::kDropped, fmt::format("records {} to {} are missing", expected, frame.sequence - 1));
         } else if (frame.sequence < expected) {
-            Report(AuditIssueKind::kReordered, fmt::format("record {} stands where {} belongs", frame.sequence, expected));
+            Report(AuditIssueKind::kReordered,
+                   fmt::format("record {} stands where {} belongs", frame.sequence, expected));
         } else if (!OpenRecord(key, {at_.segment, expected, at_.chain}, frame).ok()) {
             Report(AuditIssueKind::kChanged, fmt::format("record {} is not what was written", expected));
         }
@@ -117,10 +120,14 @@ class Verifier {
 
 std::string_view AuditIssueKindName(AuditIssueKind kind) {
     switch (kind) {
-        case AuditIssueKind::kChanged: return "changed";
-        case AuditIssueKind::kDropped: return "dropped";
-        case AuditIssueKind::kReordered: return "reordered";
-        case AuditIssueKind::kCut: return "cut";
+        case AuditIssueKind::kChanged:
+            return "changed";
+        case AuditIssueKind::kDropped:
+            return "dropped";
+        case AuditIssueKind::kReordered:
+            return "reordered";
+        case AuditIssueKind::kCut:
+            return "cut";
     }
     return "changed";
 }
@@ -128,8 +135,7 @@ std::string_view AuditIssueKindName(AuditIssueKind kind) {
 Result<AuditReport> Audit::Verify() const {
     AuditHead known = TRY(LoadHead(state_->database)).value_or(AuditHead{});
     AuditHead written = state_->writer.written();
-    AuditReport report =
-        TRY(Verifier(state_->env, state_->audit_key, state_->folder, known).Run(written));
+    AuditReport report = TRY(Verifier(state_->env, state_->audit_key, state_->folder, known).Run(written));
     state_->metrics.findings.Set(static_cast<double>(report.issue_count));
     return report;
 }

@@ -1,16 +1,18 @@
 #include "access/encryption/encryption.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <map>
 #include <mutex>
 
 #include "access/encryption/key_file.h"
+#include "base/text.h"
 
 namespace tarn::access {
 namespace {
 
 constexpr std::string_view kSecretsScope = "secrets";
 constexpr size_t kScopeBytesMax = 256;
+constexpr size_t kEnvironmentBytesMax = 4 << 20;
 
 bool IsSecretName(std::string_view name) {
     auto allowed = [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-' || c == '.'; };
@@ -44,6 +46,20 @@ Status CheckNothingEncrypted(Env& env, const metadata::StateDirectory& state) {
     return Ok();
 }
 
+// The variables this process was started with. The file tells no size, so it is read to its end.
+std::map<std::string, std::string> ReadEnvironment(Env& env) {
+    std::map<std::string, std::string> variables;
+    auto file = env.files().Open("/proc/self/environ");
+    if (!file.ok()) return variables;
+    Bytes content(kEnvironmentBytesMax);
+    content.resize((*file)->ReadAt(0, content).value_or(0));
+    for (const std::string& variable : Split(AsText(content), '\0')) {
+        size_t equals = variable.find('=');
+        if (equals != std::string::npos) variables[variable.substr(0, equals)] = variable.substr(equals + 1);
+    }
+    return variables;
+}
+
 }  // namespace
 
 struct Encryption::State {
@@ -72,14 +88,11 @@ struct Encryption::State {
 Encryption::Encryption(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Encryption::~Encryption() = default;
 
-Result<std::string> DefaultRootKeyFile(std::string_view platform_id) {
-    auto variable = [](const char* name) {
-        const char* value = std::getenv(name);
-        return std::string(value ? value : "");
-    };
-    if (std::string file = variable("TARN_ROOT_KEY_FILE"); !file.empty()) return file;
-    std::string folder = variable("XDG_CONFIG_HOME");
-    if (folder.empty() && !variable("HOME").empty()) folder = variable("HOME") + "/.config";
+Result<std::string> DefaultRootKeyFile(Env& env, std::string_view platform_id) {
+    auto environment = ReadEnvironment(env);
+    if (!environment["TARN_ROOT_KEY_FILE"].empty()) return environment["TARN_ROOT_KEY_FILE"];
+    std::string folder = environment["XDG_CONFIG_HOME"];
+    if (folder.empty() && !environment["HOME"].empty()) folder = environment["HOME"] + "/.config";
     if (!folder.empty()) return fmt::format("{}/tarn/keys/{}.key", folder, platform_id);
     return Error(ErrorCode::kFailedPrecondition, "there is no place for the root key: HOME is not set")
         .WithHint("name a file in TARN_ROOT_KEY_FILE");
@@ -90,7 +103,7 @@ Result<std::unique_ptr<Encryption>> Encryption::Create(const EncryptionConfig& c
     Env& env = dependencies.env;
     const metadata::StateDirectory& state = dependencies.state;
     std::string root_file = config.root_key_file;
-    if (root_file.empty()) root_file = TRY(DefaultRootKeyFile(state.platform_id()));
+    if (root_file.empty()) root_file = TRY(DefaultRootKeyFile(env, state.platform_id()));
     // The root key is made before keys.json: a start that was cut off in between finds the key and goes on.
     bool known = env.files().Exists(state.PathOf("keys.json"));
     if (!known) TRY(CheckNothingEncrypted(env, state));
@@ -102,8 +115,9 @@ Result<std::unique_ptr<Encryption>> Encryption::Create(const EncryptionConfig& c
 }
 
 Status Encryption::Start(metadata::Database& database) {
-    TRY(database.Migrate("encryption", {{1, "CREATE TABLE secrets (name TEXT PRIMARY KEY, sealed BLOB NOT NULL, "
-                                            "updated_at INTEGER NOT NULL)"}}));
+    TRY(database.Migrate("encryption", {{1,
+                                         "CREATE TABLE secrets (name TEXT PRIMARY KEY, sealed BLOB NOT NULL, "
+                                         "updated_at INTEGER NOT NULL)"}}));
     state_->database = &database;
     return Ok();
 }
@@ -158,7 +172,8 @@ Status Encryption::Set(std::string_view name, const Secret& value) {
     Bytes sealed = Seal(state_->env.random(), key.bytes(), AsBytes(SecretAssociated(name)), value.bytes());
     int64_t now = ToMicros(state_->env.clock().Now());
     return database->Write([&](metadata::Transaction& transaction) -> Status {
-        TRY(transaction.Execute("INSERT INTO secrets (name, sealed, updated_at) VALUES ($1, $2, $3) ON CONFLICT (name) "
+        TRY(
+            transaction.Execute("INSERT INTO secrets (name, sealed, updated_at) VALUES ($1, $2, $3) ON CONFLICT (name) "
                                 "DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at",
                                 {name, sealed, now}));
         return Ok();

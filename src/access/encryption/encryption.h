@@ -1,11 +1,11 @@
 // Encryption: the platform's root key, the keys of scopes below it, and the store of named secrets.
 //
-// The root key is a file in the user's configuration directory, made at the platform's first start. Scope keys are random,
-// kept in `keys.json` of the state directory, each sealed with a key derived from the root key (docs/formats/keys.md).
-// Secrets are rows of the metadata, sealed with the scope key "secrets". It never encrypts bulk data, writes no key in
-// the clear anywhere but the root key's own file, and never makes a new root key for state that has one already.
-// Owned by app: opened after the state directory and before the metadata (whose key it gives). Any thread.
-// Fails: kFailedPrecondition when the root key's file or keys.json is missing, kCorruption when they don't fit.
+// The root key is a file in the user's configuration directory, made at the platform's first start. Scope keys are
+// random, kept in `keys.json` of the state directory, each sealed with a key derived from the root key
+// (docs/formats/keys.md). Secrets are rows of the metadata, sealed with the scope key "secrets". It never encrypts bulk
+// data, writes no key in the clear anywhere but the root key's own file, and never makes a new root key for state that
+// has one already. Owned by app: opened after the state directory and before the metadata (whose key it gives). Any
+// thread. Fails: kFailedPrecondition when the root key's file or keys.json is missing, kCorruption when they don't fit.
 //
 //   auto encryption = TRY(Encryption::Create(config, {.env = env, .state = *state, .metrics = metrics}));
 //   auto database = TRY(Database::OpenSqlite(env, path, TRY(encryption->KeyOf("metadata"))));
@@ -73,6 +73,6 @@ class Encryption : public security::KeyProvider, public security::SecretStore {
 };
 
 // Where the root key lies when the configuration does not say: see EncryptionConfig.
-Result<std::string> DefaultRootKeyFile(std::string_view platform_id);
+Result<std::string> DefaultRootKeyFile(Env& env, std::string_view platform_id);
 
 }  // namespace tarn::access

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "access/encryption/key_file.h"
 #include "access/monitoring/http_for_test.h"
 #include "base/fault_env.h"
@@ -22,8 +24,8 @@ class Platform {
         encryption_.reset();
         state_.reset();
         state_ = TRY(StateDirectory::Open(env_, "/state"));
-        encryption_ = TRY(Encryption::Create({.root_key_file = kRootFile},
-                                             {.env = env_, .state = *state_, .metrics = metrics_}));
+        encryption_ =
+            TRY(Encryption::Create({.root_key_file = kRootFile}, {.env = env_, .state = *state_, .metrics = metrics_}));
         return Ok();
     }
     Encryption& encryption() { return *encryption_; }
@@ -126,14 +128,18 @@ TEST(EncryptionTest, EveryCrashOfTheFirstStartIsSurvived) {
 }
 
 TEST(EncryptionTest, TheRootKeysPlaceComesFromTheEnvironment) {
-    setenv("XDG_CONFIG_HOME", "/xdg", 1);
-    EXPECT_EQ(*DefaultRootKeyFile("p1"), "/xdg/tarn/keys/p1.key");
-    unsetenv("XDG_CONFIG_HOME");
-    setenv("HOME", "/home/alice", 1);
-    EXPECT_EQ(*DefaultRootKeyFile("p1"), "/home/alice/.config/tarn/keys/p1.key");
-    setenv("TARN_ROOT_KEY_FILE", "/media/stick/key", 1);
-    EXPECT_EQ(*DefaultRootKeyFile("p1"), "/media/stick/key");
-    unsetenv("TARN_ROOT_KEY_FILE");
+    FaultEnv env;
+    ASSERT_TRUE(env.files().CreateDirectories("/proc/self").ok());
+    auto place = [&](std::string variables) {
+        std::replace(variables.begin(), variables.end(), ' ', '\0');
+        EXPECT_TRUE(WriteFileDurably(env, "/proc/self/environ", variables).ok());
+        return DefaultRootKeyFile(env, "p1").value_or("none");
+    };
+    EXPECT_EQ(place("XDG_CONFIG_HOME=/xdg HOME=/home/alice "), "/xdg/tarn/keys/p1.key");
+    EXPECT_EQ(place("XDG_CONFIG_HOME= HOME=/home/alice "), "/home/alice/.config/tarn/keys/p1.key");
+    EXPECT_EQ(place("HOME=/home/alice TARN_ROOT_KEY_FILE=/media/stick/key "), "/media/stick/key");
+    EXPECT_EQ(place("PATH=/bin "), "none");
+    EXPECT_TRUE(DefaultRootKeyFile(SystemEnv(), "p1").ok());
 }
 
 class SecretsTest : public testing::Test {
@@ -183,7 +189,8 @@ TEST_F(SecretsTest, ASwappedRowIsFound) {
     ASSERT_TRUE(secrets().Set("high", Secret(std::string_view("precious"))).ok());
     ASSERT_TRUE(database_
                     ->Write([](metadata::Transaction& transaction) -> Status {
-                        TRY(transaction.Execute("UPDATE secrets SET sealed = "
+                        TRY(
+                            transaction.Execute("UPDATE secrets SET sealed = "
                                                 "(SELECT sealed FROM secrets WHERE name = 'high') WHERE name = 'low'"));
                         return Ok();
                     })

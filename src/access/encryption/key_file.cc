@@ -13,7 +13,8 @@ constexpr size_t kKeysJsonBytesMax = 64 << 20;
 constexpr std::string_view kRootPrefix = "tarn-root-key-v1:";
 
 Error BadRootKey(const std::string& path) {
-    return Error(ErrorCode::kCorruption, "{} holds no root key of Tarn", path).WithHint("put back your copy of the file");
+    return Error(ErrorCode::kCorruption, "{} holds no root key of Tarn", path)
+        .WithHint("put back your copy of the file");
 }
 
 Result<Secret> ParseRootKey(const std::string& path, std::string_view content) {
@@ -31,10 +32,11 @@ Result<Secret> ParseRootKey(const std::string& path, std::string_view content) {
 
 Result<Secret> MakeRootKey(Env& env, const std::string& path, const std::string& platform_id) {
     Secret key = RandomKey(env.random());
-    Secret content(fmt::format("# The root key of the Tarn platform {}.\n"
-                               "# Without it nothing of the platform's state can be read: keep a copy in a safe place.\n"
-                               "{}{}\n",
-                               platform_id, kRootPrefix, HexEncode(key.bytes())));
+    Secret content(
+        fmt::format("# The root key of the Tarn platform {}.\n"
+                    "# Without it nothing of the platform's state can be read: keep a copy in a safe place.\n"
+                    "{}{}\n",
+                    platform_id, kRootPrefix, HexEncode(key.bytes())));
     TRY(metadata::CreateDirectoriesDurably(env, FolderOf(path)));
     TRY(WriteFileDurably(env, path, content.text(), 0600));
     return key;
@@ -49,8 +51,9 @@ Result<Secret> OpenRootKey(Env& env, const std::string& path, const std::string&
     }
     if (may_create) return MakeRootKey(env, path, platform_id);
     return Error(ErrorCode::kFailedPrecondition, "the root key of platform {} is not at {}", platform_id, path)
-        .WithHint("put back your copy of the file, or name its place in TARN_ROOT_KEY_FILE; "
-                  "without it the state directory cannot be read");
+        .WithHint(
+            "put back your copy of the file, or name its place in TARN_ROOT_KEY_FILE; "
+            "without it the state directory cannot be read");
 }
 
 KeyFile::KeyFile(Env& env, std::string path, std::string platform_id, const Secret& root)
@@ -78,8 +81,8 @@ Status KeyFile::Load() {
     auto root = JsonString(*parsed, "root_key_id");
     if (!root.ok()) return bad(root.error());
     if (*root != root_id_) {
-        return Error(ErrorCode::kFailedPrecondition, "{} belongs to another root key (of id {}, given was {})", path_, *root,
-                     root_id_)
+        return Error(ErrorCode::kFailedPrecondition, "{} belongs to another root key (of id {}, given was {})", path_,
+                     *root, root_id_)
             .WithHint("put back the root key file that this state directory was made with");
     }
     if (!parsed->contains("keys") || !parsed->at("keys").is_array()) {

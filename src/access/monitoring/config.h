@@ -10,7 +10,8 @@ struct MonitoringConfig {
 };
 
 inline void Bind(ConfigBinder& binder, MonitoringConfig& config) {
-    binder.Key("disk_free_min", config.disk_free_min, "Less free space for the state directory than this is unhealthy.");
+    binder.Key("disk_free_min", config.disk_free_min,
+               "Less free space for the state directory than this is unhealthy.");
     binder.Key("metrics_public", config.metrics_public, "/metrics needs no login; otherwise monitoring:Read.");
 }
 

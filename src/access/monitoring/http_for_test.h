@@ -1,6 +1,8 @@
 // For tests: calls a component's routes as the router would, with a principal that may everything.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <optional>
 #include <string>
 

@@ -36,8 +36,7 @@ Monitoring::Monitoring(std::unique_ptr<State> state) : state_(std::move(state)) 
 Monitoring::~Monitoring() = default;
 
 std::unique_ptr<Monitoring> Monitoring::Create(const MonitoringConfig& config, MonitoringDependencies dependencies) {
-    std::unique_ptr<Monitoring> monitoring(
-        new Monitoring(std::make_unique<State>(config, std::move(dependencies))));
+    std::unique_ptr<Monitoring> monitoring(new Monitoring(std::make_unique<State>(config, std::move(dependencies))));
     monitoring->AddCheck("disk", [state = monitoring->state_.get()] { return state->CheckDisk(); });
     return monitoring;
 }

@@ -1,8 +1,9 @@
 // Monitoring: is every component well, and what are its numbers. /metrics, /health and /ready; system.metrics.
 //
-// Components register a check; app tells when all have started. It keeps nothing and starts no thread: what belongs to the
-// process (memory, CPU, files, disk) is looked at when somebody asks, at most once a second. Checks must be quick: they
-// run on the asker's thread. Any thread. The public answers say well or not; which component and why needs a login.
+// Components register a check; app tells when all have started. It keeps nothing and starts no thread: what belongs to
+// the process (memory, CPU, files, disk) is looked at when somebody asks, at most once a second. Checks must be quick:
+// they run on the asker's thread. Any thread. The public answers say well or not; which component and why needs a
+// login.
 //
 //   auto monitoring = Monitoring::Create(config, {env, metrics, state.path(), "0.1.0"});
 //   monitoring->AddCheck("audit", [&audit] { return audit.Health(); });

@@ -26,6 +26,7 @@ TEST_F(MonitoringTest, MetricsAreOpenAndCarryTheProcess) {
         EXPECT_NE(response.body.find(line), std::string::npos) << line << "\n" << response.body;
     }
     EXPECT_GT(metrics_.GetGauge("process_resident_memory_bytes", "").value(), 1e6);
+    EXPECT_GE(metrics_.GetGauge("process_cpu_seconds_total", "").value(), 0);
     EXPECT_GE(metrics_.GetGauge("process_threads", "").value(), 1);
     EXPECT_GT(metrics_.GetGauge("process_open_fds", "").value(), 2);
     EXPECT_GT(metrics_.GetGauge("process_start_time_seconds", "").value(), 1.7e9);

@@ -1,22 +1,30 @@
 #include "access/monitoring/process_metrics.h"
 
-#include <sys/resource.h>
+#include <charconv>
 
-#include <cstdlib>
+#include "base/text.h"
 
 namespace tarn::access {
 namespace {
 
 constexpr Duration kSampleEvery = std::chrono::seconds(1);
 
-double Seconds(const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+// Linux counts CPU time for programs in hundredths of a second on every machine (USER_HZ).
+constexpr double kTicksPerSecond = 100;
+
+double ParseNumber(std::string_view text) {
+    double number = 0;
+    text = Trim(text);
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
 }
 
 // "VmRSS:\t  1234 kB": 1234; 0 when there is no such line.
 double NumberOf(const std::string& status, const char* name) {
     size_t at = status.find(name);
-    return at == std::string::npos ? 0 : std::strtod(status.c_str() + at + std::string_view(name).size(), nullptr);
+    if (at == std::string::npos) return 0;
+    std::string_view line = std::string_view(status).substr(at + std::string_view(name).size());
+    return ParseNumber(line.substr(0, line.find('\n')));
 }
 
 // Files of /proc tell no size, so ReadFile would read nothing.
@@ -44,11 +52,16 @@ ProcessMetrics::ProcessMetrics(Env& env, Metrics& metrics, std::string state_pat
     metrics.GetGauge("tarn_build_info", "Always 1", {{"version", version}}).Set(1);
 }
 
-void ProcessMetrics::SampleStatusFile() {
+void ProcessMetrics::SampleProcFiles() {
     auto status = ReadProcFile(env_, "/proc/self/status");
     if (!status.ok()) return;  // another system, or a test's
     resident_bytes_.Set(NumberOf(*status, "VmRSS:") * 1024);
     threads_.Set(NumberOf(*status, "Threads:"));
+    auto stat = ReadProcFile(env_, "/proc/self/stat");
+    if (!stat.ok()) return;
+    // The fields after the program's name in parentheses; user and system time are the 14th and 15th of all.
+    auto fields = Split(stat->substr(stat->rfind(')') + 1), ' ');
+    if (fields.size() > 13) cpu_seconds_.Set((ParseNumber(fields[12]) + ParseNumber(fields[13])) / kTicksPerSecond);
 }
 
 void ProcessMetrics::Sample() {
@@ -57,9 +70,7 @@ void ProcessMetrics::Sample() {
     if (sampled_.count() >= 0 && now - sampled_ < kSampleEvery) return;
     sampled_ = now;
     uptime_seconds_.Set(std::chrono::duration<double>(now - started_).count());
-    rusage usage;
-    if (getrusage(RUSAGE_SELF, &usage) == 0) cpu_seconds_.Set(Seconds(usage.ru_utime) + Seconds(usage.ru_stime));
-    SampleStatusFile();
+    SampleProcFiles();
     // One of them is the listing's own.
     if (auto fds = env_.files().List("/proc/self/fd"); fds.ok() && !fds->empty()) {
         open_fds_.Set(static_cast<double>(fds->size() - 1));

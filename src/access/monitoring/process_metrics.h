@@ -18,7 +18,7 @@ class ProcessMetrics {
     Result<uint64_t> DiskFree() const { return env_.files().FreeBytes(state_path_); }
 
   private:
-    void SampleStatusFile();
+    void SampleProcFiles();
 
     Env& env_;
     const std::string state_path_;
