@@ -176,20 +176,23 @@ ssize_t FailingWrite(int file, const void* bytes, size_t size, off_t offset) {
 
 class FailingDiskTest : public testing::Test {
   protected:
+    // Of the two names SQLite was built with one, and calls only that.
     void SetUp() override {
-        sqlite3_vfs* files = sqlite3_vfs_find("unix");
-        real_write = reinterpret_cast<WriteCall>(files->xGetSystemCall(files, "pwrite64"));
-        if (!real_write) real_write = reinterpret_cast<WriteCall>(files->xGetSystemCall(files, "pwrite"));
-        Replace(reinterpret_cast<sqlite3_syscall_ptr>(&FailingWrite));
+        for (const char* name : {"pwrite", "pwrite64"}) {
+            sqlite3_syscall_ptr real = files_->xGetSystemCall(files_, name);
+            if (!real) continue;
+            name_ = name;
+            real_write = reinterpret_cast<WriteCall>(real);
+        }
+        files_->xSetSystemCall(files_, name_, reinterpret_cast<sqlite3_syscall_ptr>(&FailingWrite));
     }
     void TearDown() override {
         failing_errno = 0;
-        Replace(nullptr);
+        files_->xSetSystemCall(files_, name_, nullptr);
     }
-    static void Replace(sqlite3_syscall_ptr call) {
-        sqlite3_vfs* files = sqlite3_vfs_find("unix");
-        for (const char* name : {"pwrite", "pwrite64"}) files->xSetSystemCall(files, name, call);
-    }
+
+    sqlite3_vfs* files_ = sqlite3_vfs_find("unix");
+    const char* name_ = nullptr;
 };
 
 TEST_F(FailingDiskTest, AFullDiskRefusesUntilThereIsRoom) {
