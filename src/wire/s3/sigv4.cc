@@ -148,6 +148,11 @@ Result<std::optional<Signature>> ReadSignature(const HttpRequest& request) {
     Signature signature;
     std::string_view header = request.headers.Get("authorization");
     bool in_query = request.Query("X-Amz-Signature").has_value() || request.Query("X-Amz-Algorithm").has_value();
+    if (header.empty() && !in_query && request.Query("AWSAccessKeyId")) {
+        return Error(ErrorCode::kInvalidArgument,
+                     "links of signature version 2 are not taken; make them with AWS4-HMAC-SHA256 (s3v4)")
+            .WithDetailCode("InvalidRequest");
+    }
     if (header.empty() && !in_query) return std::optional<Signature>();
     signature.presigned = header.empty();
     if (!header.empty() && in_query) {
