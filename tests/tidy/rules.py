@@ -38,7 +38,7 @@ LIBRARIES = {
     "test": (r"gtest/|gmock/|rapidcheck", None),
     "benchmark": (r"benchmark/", None),
     "posix": (r"(sys|netinet|arpa|linux)/"
-              r"|(unistd|fcntl|poll|signal|spawn|dirent|netdb|pthread|dlfcn|termios|syslog)\.h$", 16),
+              r"|(unistd|fcntl|poll|signal|spawn|dirent|netdb|pthread|dlfcn|termios|syslog|grp|pwd)\.h$", 16),
     "boost": (r"boost/", 8),
     "duckdb": (r"duckdb", 12),
     "sqlite": (r"sqlite3", 3),

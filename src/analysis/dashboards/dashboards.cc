@@ -5,6 +5,7 @@
 #include <set>
 
 #include "analysis/dashboards/dashboard_file.h"
+#include "base/number.h"
 #include "base/text.h"
 
 namespace tarn::dashboards {
@@ -201,8 +202,9 @@ Status WorkspaceDashboards::ReadTile(HttpCall& call, const std::string& sql, Jso
 
 Result<HttpResponse> WorkspaceDashboards::TileData(HttpCall& call) {
     DashboardDefinition dashboard = TRY(Find(call));
-    size_t index = static_cast<size_t>(std::atoi(call.parameters["index"].c_str()));
-    if (index >= dashboard.tiles.size()) {
+    int64_t wanted = ParseInteger(call.parameters["index"]).value_or(-1);
+    size_t index = static_cast<size_t>(wanted);
+    if (wanted < 0 || index >= dashboard.tiles.size()) {
         return Error(ErrorCode::kNotFound, "{}.{} has {} tiles", dashboard.use_case, dashboard.name,
                      dashboard.tiles.size());
     }

@@ -99,14 +99,17 @@ Status ReadRows(engine::ResultStream& stream, int64_t limit, Answer& answer) {
     answer.rows = Json::array();
     answer.row_count = 0;
     int64_t bytes = 0;
-    for (const auto& column : stream.columns()) answer.columns.push_back({{"name", column.name}, {"type", column.type}});
+    for (const auto& column : stream.columns()) {
+        answer.columns.push_back({{"name", column.name}, {"type", column.type}});
+    }
     while (const engine::Chunk* chunk = TRY(stream.Next())) {
         for (size_t row = 0; row < chunk->rows(); ++row) {
             if (answer.row_count == limit || bytes > kAnswerBytesMax) return answer.truncated = true, Ok();
             Json cells = Json::array();
             for (size_t column = 0; column < stream.columns().size(); ++column) {
                 cells.push_back(chunk->IsNull(row, column) ? Json() : ShortCell(chunk->Value(row, column)));
-                bytes += cells.back().is_string() ? static_cast<int64_t>(cells.back().get_ref<const std::string&>().size()) : 8;
+                const Json& cell = cells.back();
+                bytes += cell.is_string() ? static_cast<int64_t>(cell.get_ref<const std::string&>().size()) : 8;
             }
             answer.rows.push_back(std::move(cells));
             ++answer.row_count;

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "base/number.h"
+
 namespace tarn::query {
 namespace {
 
@@ -25,7 +27,7 @@ Status WriteNumeric(wire::PgFrameWriter& writer, std::string_view text) {
     std::vector<int16_t> digits;
     std::string all = whole + fraction;
     for (size_t at = 0; at < all.size(); at += kGroup) {
-        digits.push_back(static_cast<int16_t>(std::stoi(all.substr(at, kGroup))));
+        digits.push_back(static_cast<int16_t>(IntegerOrZero(all.substr(at, kGroup))));
     }
     int16_t weight = static_cast<int16_t>(static_cast<int>(whole.size() / kGroup) - 1);
     size_t leading = 0;

@@ -25,7 +25,8 @@ constexpr Operation kCommand = {"sql", "Session command", "self", "session", Aud
 Json TablesOf(const engine::StatementInfo& info) {
     Json tables = Json::array();
     for (const engine::TableRead& read : info.reads) {
-        tables.push_back(fmt::format("{}.{}{}", read.schema, read.name, read.version.empty() ? "" : "@" + read.version));
+        std::string version = read.version.empty() ? "" : "@" + read.version;
+        tables.push_back(fmt::format("{}.{}{}", read.schema, read.name, version));
     }
     return tables;
 }

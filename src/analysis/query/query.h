@@ -1,9 +1,10 @@
 // Query: SQL for people and their tools: the PostgreSQL wire (version 3) and POST /api/v1/sql.
 //
-// Does: log in (SCRAM-SHA-256 for passwords, clear-text request for tokens on loopback or TLS only), simple and extended
-// protocol, prepared statements, text and binary formats, cancel, SQLSTATE with position, TLS. Each statement is an
-// operation (sql:Query) through the dispatcher, so it is in the audit log, with the tables it read, before its first
-// row leaves. Never: decides what may be seen (the catalog does). Threads: one a connection, at most connections_max.
+// Does: log in (SCRAM-SHA-256 for passwords, clear-text request for tokens on loopback or TLS only), simple and
+// extended protocol, prepared statements, text and binary forms, cancel, SQLSTATE with position, TLS. Each statement
+// is an operation (sql:Query) through the dispatcher, so it is in the audit log, with the tables it read, before its
+// first row leaves. Never: decides what may be seen (the catalog does). Threads: one a connection, at most
+// connections_max.
 #pragma once
 
 #include <memory>

@@ -119,7 +119,8 @@ Status SessionSettings::Assign(const std::string& name, const std::string& value
         return Error(ErrorCode::kInvalidArgument, "the value of {} is longer than {} bytes", name, kValueBytesMax);
     }
     std::string lower = ToLower(value);
-    if (name == "client_encoding" && lower != "utf8" && lower != "utf-8" && lower != "unicode" && lower != "sql_ascii") {
+    bool utf8 = lower == "utf8" || lower == "utf-8" || lower == "unicode" || lower == "sql_ascii";
+    if (name == "client_encoding" && !utf8) {
         return Error(ErrorCode::kNotSupported, "client_encoding {} is not supported; use UTF8", value);
     }
     if (name == "datestyle" && lower.find("iso") == std::string::npos) {
@@ -206,7 +207,7 @@ Result<std::optional<CommandOutcome>> SessionSettings::Run(std::string_view sql)
         outcome.tag = "DISCARD ALL";
     } else {
         outcome.tag = first;
-        std::transform(outcome.tag.begin(), outcome.tag.end(), outcome.tag.begin(), [](char c) { return std::toupper(c); });
+        for (char& character : outcome.tag) character = static_cast<char>(std::toupper(character));
     }
     return std::optional(outcome);
 }

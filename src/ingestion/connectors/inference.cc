@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 
+#include "base/number.h"
 #include "base/text.h"
 #include "ingestion/connectors/raw_sql.h"
 
@@ -40,7 +41,7 @@ Result<int64_t> CountRows(engine::Session& session, const LoadObject& object, co
     std::string sql = fmt::format("SELECT count(*) FROM ({})", ReadObjectsSql({&object}, manifest, object.columns));
     auto stream = TRY(session.Query(sql));
     const engine::Chunk* chunk = TRY(stream->Next());
-    return chunk && chunk->rows() == 1 ? std::stoll(chunk->Text(0, 0)) : -1;
+    return chunk && chunk->rows() == 1 ? IntegerOrZero(chunk->Text(0, 0)) : -1;
 }
 
 const engine::Column* FindColumn(const std::vector<engine::Column>& columns, const std::string& name) {

@@ -1,4 +1,4 @@
-// Loads: the raw zone's commits. A load's objects count once its manifest is there; manifests are numbered without gaps.
+// Loads: the raw zone's commits. A load's objects count once its manifest is there; numbers have no gaps.
 //
 // raw/<source>/<stream>/<20 digits>/...          objects of load n
 // raw/<source>/<stream>/_loads/<20 digits>.json  manifest of load n, put if absent: the commit point

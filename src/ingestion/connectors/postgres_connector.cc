@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/number.h"
 #include "base/text.h"
 #include "ingestion/connectors/connector.h"
 
@@ -203,8 +204,8 @@ Result<Connection> PostgresConnector::Connect(const SourceDefinition& source) {
     if (PQstatus(connection.get()) != CONNECTION_OK) {
         std::string message = Line(PQerrorMessage(connection.get()));
         bool login = message.find("authentication") != std::string::npos || message.find("role") != std::string::npos;
-        return Error(login ? ErrorCode::kPermissionDenied : ErrorCode::kUnavailable, "can't reach the database of {}: {}",
-                     source.name, message)
+        return Error(login ? ErrorCode::kPermissionDenied : ErrorCode::kUnavailable,
+                     "can't reach the database of {}: {}", source.name, message)
             .WithHint(login ? "set the password again with `tarn secret set NAME`"
                             : "is it running, and are host and port right?");
     }
@@ -224,9 +225,10 @@ Result<std::vector<TableColumn>> PostgresConnector::Columns(PGconn* connection, 
     for (int row = 0; row < PQntuples(result.get()); ++row) {
         TableColumn column;
         column.name = Cell(result, row, 0);
-        column.oid = static_cast<uint32_t>(std::stoul(Cell(result, row, 1)));
+        column.oid = static_cast<uint32_t>(IntegerOrZero(Cell(result, row, 1)));
         column.source_type = Cell(result, row, 3);
-        column.column = {column.name, EngineType(column.oid, std::stoi(Cell(result, row, 2))), true, ""};
+        int modifier = static_cast<int>(IntegerOrZero(Cell(result, row, 2)));
+        column.column = {column.name, EngineType(column.oid, modifier), true, ""};
         column.select = QuoteIdentifier(column.name);
         bool as_text = column.column.type == "VARCHAR" && !IsTextOid(column.oid);
         if (as_text) column.select += "::text", column.oid = 25;
@@ -249,7 +251,7 @@ Result<std::vector<DiscoveredStream>> PostgresConnector::Discover(const SourceDe
     for (int row = 0; row < PQntuples(tables.get()); ++row) {
         DiscoveredStream stream;
         stream.name = Cell(tables, row, 0);
-        stream.rows_estimate = std::stoll(Cell(tables, row, 1));
+        stream.rows_estimate = IntegerOrZero(Cell(tables, row, 1));
         StreamDefinition definition;
         definition.name = stream.name;
         definition.settings = Json::object();

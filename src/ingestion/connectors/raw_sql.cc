@@ -170,7 +170,8 @@ std::string ReadObjectsSql(const std::vector<const LoadObject*>& objects, const 
                            const std::vector<engine::Column>& columns) {
     const LoadObject& first = *objects[0];
     if (first.format == "parquet") {
-        return fmt::format("SELECT * FROM read_parquet({}, filename = true, union_by_name = true)", ObjectList(objects));
+        return fmt::format("SELECT * FROM read_parquet({}, filename = true, union_by_name = true)",
+                           ObjectList(objects));
     }
     if (first.format == "csv") {
         return fmt::format("SELECT * FROM read_csv({}, filename = true, auto_detect = true, columns = {}{})",

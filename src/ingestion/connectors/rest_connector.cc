@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/number.h"
 #include "base/text.h"
 #include "ingestion/connectors/connector.h"
 #include "ingestion/connectors/inference.h"
@@ -160,8 +161,8 @@ Result<HttpClientResponse> PageWalk::GetOnce(const std::string& url) {
 Duration PageWalk::DelayFor(const HttpClientResponse* response, int attempt) {
     if (response) {
         std::string_view after = response->headers.Get("Retry-After");
-        bool seconds = !after.empty() && after.size() < 7 && after.find_first_not_of("0123456789") == after.npos;
-        if (seconds) return std::chrono::seconds(std::stoi(std::string(after)));
+        std::optional<int64_t> seconds = ParseInteger(after);
+        if (seconds && *seconds >= 0 && after.size() < 7) return std::chrono::seconds(*seconds);
     }
     Duration delay = std::min<Duration>(kDelayFirst * (1 << attempt), kDelayMax);
     return delay / 2 + Duration(static_cast<int64_t>(dependencies_.env.random().Next() %

@@ -22,7 +22,8 @@ using Prepared = std::unique_ptr<sqlite3_stmt, Closer>;
 Error Failure(sqlite3* database, const std::string& what) {
     int code = sqlite3_errcode(database);
     bool busy = code == SQLITE_BUSY || code == SQLITE_LOCKED;
-    return Error(busy ? ErrorCode::kUnavailable : ErrorCode::kInvalidArgument, "{}: {}", what, sqlite3_errmsg(database));
+    ErrorCode kind = busy ? ErrorCode::kUnavailable : ErrorCode::kInvalidArgument;
+    return Error(kind, "{}: {}", what, sqlite3_errmsg(database));
 }
 
 Result<Prepared> Prepare(sqlite3* database, const std::string& sql) {
@@ -109,7 +110,8 @@ Status SqliteConnector::FindTypes(sqlite3* database, const std::string& table, s
         TRY(Prepare(database, fmt::format("SELECT {} FROM {}", Join(items, ", "), QuoteIdentifier(table))));
     if (sqlite3_step(statement.get()) != SQLITE_ROW) return Failure(database, table);
     for (size_t index = 0; index < columns.size(); ++index) {
-        auto has = [&](int kind) { return sqlite3_column_int(statement.get(), static_cast<int>(index) * 4 + kind) > 0; };
+        int first = static_cast<int>(index) * 4;
+        auto has = [&](int kind) { return sqlite3_column_int(statement.get(), first + kind) > 0; };
         std::string declared = ToLower(columns[index].declared);
         bool text = has(0), blob = has(1), real = has(2), integer = has(3);
         bool nothing = !text && !blob && !real && !integer;

@@ -1,6 +1,7 @@
 // The scheduler's questions and wishes: trigger, cancel, list, why. Each asks the gate.
 #include <algorithm>
 
+#include "base/number.h"
 #include "base/text.h"
 #include "ingestion/orchestrator/scheduler.h"
 
@@ -87,7 +88,7 @@ Status Scheduler::Cancel(const Principal& principal, const std::string& run_id) 
     }
     Event event;
     event.kind = EventKind::kCancelled;
-    event.run = std::stoll(run_id);
+    event.run = IntegerOrZero(run_id);
     event.task = run.task;
     event.at = env_.clock().Now();
     event.error = "cancelled by " + principal.Id();

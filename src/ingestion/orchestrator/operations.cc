@@ -1,4 +1,5 @@
 // The orchestrator's HTTP operations: GET/POST /api/v1/runs, /tasks, /why.
+#include "base/number.h"
 #include "base/text.h"
 #include "ingestion/orchestrator/scheduler.h"
 
@@ -25,8 +26,8 @@ Json TaskToJson(const TaskStatus& status) {
 }
 
 int LimitOf(const HttpCall& call) {
-    std::string text = call.request.Query("limit").value_or("100");
-    return std::clamp(std::atoi(text.c_str()), 1, 1000);
+    int64_t limit = ParseInteger(call.request.Query("limit").value_or("100")).value_or(100);
+    return static_cast<int>(std::clamp<int64_t>(limit, 1, 1000));
 }
 
 Result<HttpResponse> ListRuns(Orchestrator& orchestrator, HttpCall& call) {

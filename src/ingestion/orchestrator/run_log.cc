@@ -1,8 +1,8 @@
 #include "ingestion/orchestrator/run_log.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "base/number.h"
 #include "base/text.h"
 
 namespace tarn::orchestrator {
@@ -52,19 +52,15 @@ Status PutRun(metadata::Transaction& transaction, const Run& run) {
         "ON CONFLICT (run) DO UPDATE SET state = excluded.state, attempt = excluded.attempt, "
         "started_at = excluded.started_at, ended_at = excluded.ended_at, error = excluded.error, "
         "rows = excluded.rows, version = excluded.version, warnings = excluded.warnings",
-        {static_cast<int64_t>(std::stoll(run.id)), run.task, run.trigger, RunStateName(run.state), run.attempt,
+        {IntegerOrZero(run.id), run.task, run.trigger, RunStateName(run.state), run.attempt,
          ToMicros(run.queued_at), TimeValue(run.started_at), TimeValue(run.ended_at), run.error, run.rows, run.version,
          warnings}));
     return Ok();
 }
 
 Result<int64_t> RunNumber(const std::string& run_id) {
-    int64_t number = 0;
-    auto [end, failure] = std::from_chars(run_id.data(), run_id.data() + run_id.size(), number);
-    if (failure != std::errc() || end != run_id.data() + run_id.size()) {
-        return Error(ErrorCode::kNotFound, "there is no run {}", run_id);
-    }
-    return number;
+    if (std::optional<int64_t> number = ParseInteger(run_id)) return *number;
+    return Error(ErrorCode::kNotFound, "there is no run {}", run_id);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/number.h"
 #include "base/text.h"
 
 namespace tarn::orchestrator {
@@ -60,7 +61,7 @@ Status Scheduler::SetTasks(std::vector<TaskSpec> tasks) {
             }
             Event event;
             event.kind = EventKind::kCancelled;
-            event.run = std::stoll(memory.current->id);
+            event.run = IntegerOrZero(memory.current->id);
             event.task = task;
             event.at = env_.clock().Now();
             event.error = "the task is no longer in the workspace";
@@ -81,7 +82,7 @@ Status Scheduler::RecoverInterrupted() {
             if (!memory.current || memory.current->state != RunState::kRunning) continue;
             Event event;
             event.kind = EventKind::kRetry;
-            event.run = std::stoll(memory.current->id);
+            event.run = IntegerOrZero(memory.current->id);
             event.task = task;
             event.at = env_.clock().Now();
             event.retry_at = event.at;

@@ -2,10 +2,23 @@
 
 #include <gtest/gtest.h>
 
-#include <random>
+#include "base/number.h"
 
 namespace tarn::orchestrator {
 namespace {
+
+// The same numbers for the same seed, everywhere: a failing seed can be replayed.
+class SeededNumbers {
+  public:
+    explicit SeededNumbers(unsigned seed) : state_(seed) {}
+    unsigned operator()() {
+        state_ = state_ * 6364136223846793005ULL + 1442695040888963407ULL;
+        return static_cast<unsigned>(state_ >> 33);
+    }
+
+  private:
+    uint64_t state_;
+};
 
 Timestamp At(int64_t seconds) { return FromMicros(seconds * 1000000); }
 
@@ -42,7 +55,7 @@ class Machine {
     Event Make(EventKind kind, const std::string& task, Timestamp now) {
         Event event;
         event.kind = kind;
-        event.run = std::stoll(state.memory.at(task).current->id);
+        event.run = IntegerOrZero(state.memory.at(task).current->id);
         event.task = task;
         event.at = now;
         return event;
@@ -131,12 +144,12 @@ TEST(StateMachine, ASchedulePassesOnlyChangesOn) {
 // Whatever fails and whenever: replaying the log gives the same state, and in the end everything is fresh.
 TEST(StateMachine, SimulatedRunsConvergeAndReplay) {
     for (unsigned seed = 1; seed <= 50; ++seed) {
-        std::mt19937 random(seed);
+        SeededNumbers next(seed);
         std::vector<TaskSpec> specs;
         for (int index = 0; index < 12; ++index) {
             std::vector<std::string> inputs;
             for (int input = 0; input < index; ++input) {
-                if (random() % 4 == 0) inputs.push_back("t" + std::to_string(input));
+                if (next() % 4 == 0) inputs.push_back("t" + std::to_string(input));
             }
             specs.push_back(Spec("t" + std::to_string(index), inputs));
         }
@@ -146,12 +159,12 @@ TEST(StateMachine, SimulatedRunsConvergeAndReplay) {
         for (int64_t second = 0; second < 400; ++second) {
             for (std::string& task : machine.QueueAndStart(At(second))) running.push_back(task);
             if (running.empty()) continue;
-            size_t pick = random() % running.size();
+            size_t pick = next() % running.size();
             std::string task = running[pick];
             running.erase(running.begin() + static_cast<long>(pick));
-            if (random() % 5 == 0 && second < 200) {
+            if (next() % 5 == 0 && second < 200) {
                 Event retry = machine.Make(EventKind::kRetry, task, At(second));
-                retry.retry_at = At(second + random() % 5);
+                retry.retry_at = At(second + next() % 5);
                 machine.Emit(retry);
             } else {
                 machine.Succeed(task, At(second), std::to_string(++versions[task]));

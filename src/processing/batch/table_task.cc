@@ -1,7 +1,6 @@
 #include "processing/batch/table_task.h"
 
-#include <charconv>
-
+#include "base/number.h"
 #include "base/text.h"
 #include "processing/batch/checks.h"
 
@@ -91,9 +90,7 @@ Result<lakehouse::WriteRequest> TableTask::RequestOf(const Principal& principal,
     request.default_schema = table.schema;
     request.commit_info = {{"run", run.run_id()}, {"inputs", inputs}};
     for (const auto& [name, version] : inputs) {
-        int64_t number = 0;
-        auto [end, failure] = std::from_chars(version.data(), version.data() + version.size(), number);
-        if (failure == std::errc() && end == version.data() + version.size()) request.pinned[name] = number;
+        if (std::optional<int64_t> number = ParseInteger(version)) request.pinned[name] = *number;
     }
     return request;
 }
@@ -138,7 +135,8 @@ Result<TaskOutcome> TableTask::Run(TaskRun& run) {
     }
     request.cancel = run.cancel();
     run.Progress("computing", -1);
-    lakehouse::WriteResult result = TRY(dependencies_.lakehouse.Write(principal, {table->schema, table->name}, request));
+    lakehouse::WriteResult result =
+        TRY(dependencies_.lakehouse.Write(principal, {table->schema, table->name}, request));
     if (!result.skipped) RecordLineage(principal, *table, run, inputs, result);
     outcome.changed = !result.skipped;
     outcome.version = std::to_string(result.version);
