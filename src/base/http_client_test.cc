@@ -233,18 +233,18 @@ TEST_F(HttpClientTest, TimesOut) {
 TEST_F(HttpClientTest, SlowStreamsAreNotTimeouts) {
     Serve([](HttpRequest&, HttpResponder& responder) -> Status {
         ByteWriter* writer = TRY(responder.Start(200, {}, std::nullopt));
-        for (int i = 0; i < 10; i++) {
+        for (int i = 0; i < 40; i++) {
             TRY(writer->Write(AsBytes("x")));
             SystemEnv().clock().Sleep(20ms);
         }
         return Ok();
     });
     HttpClientRequest request = To("/");
-    request.timeout = 150ms;
+    request.timeout = 500ms;
     TextSink sink;
     auto response = client_->Stream(request, sink);
     ASSERT_TRUE(response.ok()) << response.error().ToString();
-    EXPECT_EQ(sink.text, "xxxxxxxxxx");
+    EXPECT_EQ(sink.text, std::string(40, 'x'));
 }
 
 TEST_F(HttpClientTest, RecoversFromServersThatCloseKeptConnections) {
