@@ -36,7 +36,9 @@ struct StatementContext : public duckdb::ClientContextState {
     EngineDependencies deps;
     security::Principal principal;
     bool trusted = false;
+    std::map<std::string, int64_t> pinned;  // SessionOptions::pinned
     std::string default_schema = "main";
+    bool describe_only = false;  // relations are bare tables of their columns: binding for lineage, never executing
     std::string sql;    // as given, for positions
     std::string token;  // random, unguessable: names of relations below their policy's view
     std::shared_ptr<const std::map<std::string, std::shared_ptr<const Relation>>> provided;
@@ -45,12 +47,15 @@ struct StatementContext : public duckdb::ClientContextState {
     std::mutex mutex;
     std::map<std::string, std::shared_ptr<const Relation>> resolved;  // by ResolveKey
     std::unordered_set<std::string> readable;                         // "bucket/key"
+    std::map<std::string, std::weak_ptr<StoredFile>> open_files;
     std::string writable_prefix;                                      // "bucket/prefix", empty: none
     std::vector<std::unique_ptr<duckdb::CatalogEntry>> entries;       // live as long as the statement
     std::optional<Error> failure;  // the first error of ours that went through DuckDB as an exception
 
     // The same name means the same version for the whole statement. Throws what the source answers but kNotFound.
     std::shared_ptr<const Relation> Resolve(const std::string& schema, const std::string& name, const AtClause& at);
+    // A file that is open already is not opened again: DuckDB opens each one twice.
+    Result<std::shared_ptr<StoredFile>> OpenOnce(const security::Principal& reader, const std::string& path);
     bool MayRead(const std::string& path);
     bool MayWrite(const std::string& path);
     // Remembers `error` and throws it as an exception that DuckDB passes on.
@@ -133,6 +138,8 @@ Result<std::vector<WrittenFile>> CopyToParquet(Run& run, duckdb::SQLStatement& s
 Result<std::unique_ptr<RowWriter>> NewRowWriter(Run run, const RowWriterOptions& options);
 // analysis.cc
 Result<QueryAnalysis> AnalyzeSql(const std::string& sql);
+// Fills in the columns of `reads` from the statement's bound plan.
+Status CollectColumnReads(Run& run, const duckdb::SQLStatement& statement, std::vector<TableRead>& reads);
 Result<std::vector<ColumnLineage>> LineageOf(Run& run, const std::string& sql, const std::string& default_schema);
 
 }  // namespace tarn::engine

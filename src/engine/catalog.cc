@@ -11,6 +11,7 @@
 #include "duckdb/catalog/catalog_entry/table_catalog_entry.hpp"
 #include "duckdb/catalog/catalog_entry/view_catalog_entry.hpp"
 #include "duckdb/catalog/entry_lookup_info.hpp"
+#include "duckdb/common/multi_file/multi_file_reader.hpp"
 #include "duckdb/main/attached_database.hpp"
 #include "duckdb/parser/parsed_data/create_schema_info.hpp"
 #include "duckdb/parser/parsed_data/create_table_info.hpp"
@@ -95,8 +96,21 @@ class RelationEntry : public TableCatalogEntry {
 
     duckdb::unique_ptr<BaseStatistics> GetStatistics(ClientContext&, column_t) override { return nullptr; }
     TableStorageInfo GetStorageInfo(ClientContext&) override { return {}; }
-    TableFunction GetScanFunction(ClientContext& context, duckdb::unique_ptr<FunctionData>& bind_data) override {
+    // Row positions are for our own statements about rows; there is no "rowid".
+    virtual_column_map_t GetVirtualColumns() const override {
+        virtual_column_map_t result;
+        result.insert({COLUMN_IDENTIFIER_EMPTY, TableColumn("", LogicalType::BOOLEAN)});
         if (std::holds_alternative<FileScan>(relation_->source)) {
+            result.insert({MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX,
+                           TableColumn("file_index", LogicalType::UBIGINT)});
+            result.insert({MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER,
+                           TableColumn("file_row_number", LogicalType::BIGINT)});
+        }
+        return result;
+    }
+    duckdb::vector<column_t> GetRowIdColumns() const override { return {}; }
+    TableFunction GetScanFunction(ClientContext& context, duckdb::unique_ptr<FunctionData>& bind_data) override {
+        if (std::holds_alternative<FileScan>(relation_->source) && !ContextOf(context).describe_only) {
             return ScanFunction(context, relation_, *this, bind_data);
         }
         auto bind = make_uniq<RowsBind>();
@@ -128,7 +142,7 @@ AtClause ToAtClause(StatementContext& statement, ClientContext& context, optiona
                             .WithDetailCode("22023"));
     }
     if (at->GetValue().TryCastAs(context, LogicalType::TIMESTAMP_TZ, converted, &failure) && !converted.IsNull()) {
-        result.timestamp = FromMicros(converted.GetValue<timestamp_t>().value);
+        result.timestamp = FromMicros(converted.GetValueUnsafe<int64_t>());
         return result;
     }
     statement.Throw(Error(ErrorCode::kInvalidArgument, "AT takes VERSION => number or TIMESTAMP => time")
@@ -152,6 +166,7 @@ class RelationSchema : public SchemaCatalogEntry {
         AtClause at = ToAtClause(statement, context, lookup.GetAtClause());
         auto relation = statement.Resolve(name, table, at);
         if (!relation) NotFound(statement, lookup);
+        if (statement.describe_only) return Keep(statement, Table(context, relation));
         if (!bare && !relation->obligations.empty()) return Keep(statement, Masked(statement, *relation, table, at));
         if (std::holds_alternative<TrustedView>(relation->source)) return Keep(statement, View(*relation));
         return Keep(statement, Table(context, relation));

@@ -53,6 +53,7 @@ class DuckEngine : public EngineCore {
         run.context = duckdb::make_shared_ptr<StatementContext>(deps_, options.principal);
         run.context->trusted = options.trusted;
         run.context->default_schema = options.default_schema;
+        run.context->pinned = options.pinned;
         run.context->token = deps_.env.random().Hex(16);
         auto& client = *run.connection->context;
         client.registered_state->Insert(kContextKey, run.context);

@@ -144,6 +144,47 @@ TEST_F(EngineTest, AnEmptyResultWritesNoFile) {
     EXPECT_TRUE(trusted->WriteQuery("SELECT 1 AS a WHERE false", {.prefix = "lake/x/"}).value().empty());
 }
 
+TEST_F(EngineTest, AnalyzesText) {
+    auto analysis = engine->Analyze("WITH x AS (SELECT * FROM a.b) SELECT 'ä', (SELECT max(i) FROM c) FROM x JOIN \"D\".\"e f\" USING (i), x y");
+    ASSERT_TRUE(analysis.ok()) << analysis.error().ToString();
+    std::string text;
+    for (size_t i = 0; i < analysis->tables.size(); i++) {
+        text += fmt::format("{}.{}@{} ", analysis->tables[i].schema, analysis->tables[i].name, analysis->table_positions[i]);
+    }
+    EXPECT_EQ(text, "a.b@26 D.e f@82 .c@64 ");
+    EXPECT_EQ(engine->Analyze("CREATE TABLE t (i INT)").error().code(), ErrorCode::kNotSupported);
+    // A name in its own definition is the table, not the CTE.
+    EXPECT_EQ(engine->Analyze("WITH t AS (SELECT * FROM t) SELECT * FROM t")->tables.size(), 1u);
+    EXPECT_EQ(engine->Analyze("WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT * FROM t")->tables.size(), 0u);
+}
+
+TEST_F(EngineTest, LineageOfColumns) {
+    MakeTable("d", "flights", "SELECT 1 AS id, 'a' AS carrier, 2 AS delay");
+    MakeTable("d", "airlines", "SELECT 'a' AS carrier, 'Name' AS name");
+    auto lineage = [&](const std::string& sql) {
+        auto columns = engine->Lineage(User("alice"), sql);
+        if (!columns.ok()) return columns.error().ToString();
+        std::string text;
+        for (const auto& column : *columns) {
+            text += column.column + "=";
+            for (const auto& source : column.sources) text += source.table + "." + source.column + ",";
+            text += " ";
+        }
+        return text;
+    };
+    EXPECT_EQ(lineage("SELECT f.id + f.delay AS x, a.name, 1 AS one FROM d.flights f JOIN d.airlines a USING (carrier)"),
+              "x=flights.delay,flights.id, name=airlines.name, one= ");
+    EXPECT_EQ(lineage("WITH c AS (SELECT carrier, avg(delay) AS m FROM d.flights GROUP BY 1) SELECT m, c2.carrier FROM c JOIN c c2 USING (carrier)"),
+              "m=flights.delay, carrier=flights.carrier, ");
+    EXPECT_EQ(lineage("SELECT (SELECT max(name) || f.id FROM d.airlines a WHERE a.carrier = f.carrier) AS s FROM d.flights f"),
+              "s=airlines.name,flights.id, ");
+    EXPECT_EQ(lineage("SELECT id FROM d.flights UNION ALL SELECT delay FROM d.flights"), "id=flights.delay,flights.id, ");
+    EXPECT_EQ(lineage("SELECT *, row_number() OVER (PARTITION BY carrier ORDER BY delay) AS r FROM d.flights WHERE id > 0"),
+              "id=flights.id, carrier=flights.carrier, delay=flights.delay, r=flights.carrier,flights.delay, ");
+    EXPECT_EQ(lineage("SELECT unnest([id, delay]) AS u FROM d.flights"), "u=flights.delay,flights.id, ");
+    EXPECT_EQ(lineage("WITH c AS MATERIALIZED (SELECT id FROM d.flights) SELECT a.id FROM c a, c b"), "id=flights.id, ");
+}
+
 TEST_F(EngineTest, SettingsOfASession) {
     EXPECT_EQ(Ask("SET TimeZone = 'Europe/Berlin'"), "");
     EXPECT_EQ(Ask("SELECT TIMESTAMPTZ '2013-01-01 00:00:00+00'"), "2013-01-01 01:00:00+01\n");

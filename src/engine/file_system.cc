@@ -39,7 +39,7 @@ StatementContext& ContextOfOpener(optional_ptr<FileOpener> opener, const string&
 
 class ReadHandle : public FileHandle {
   public:
-    ReadHandle(duckdb::FileSystem& system, const string& path, FileOpenFlags flags, std::unique_ptr<StoredFile> file)
+    ReadHandle(duckdb::FileSystem& system, const string& path, FileOpenFlags flags, std::shared_ptr<StoredFile> file)
         : FileHandle(system, path, flags), file_(std::move(file)) {}
     void Close() override {}
     StoredFile& file() { return *file_; }
@@ -47,7 +47,7 @@ class ReadHandle : public FileHandle {
     idx_t position = 0;
 
   private:
-    std::unique_ptr<StoredFile> file_;
+    std::shared_ptr<StoredFile> file_;  // shared by the handles of one statement
 };
 
 // Finished by Close only: a failed COPY destroys it, and nothing becomes visible.
@@ -106,7 +106,7 @@ class TarnFileSystem : public duckdb::FileSystem {
             reader = security::Principal::System("engine");
             reader.on_behalf_of = statement.principal.Id();
         }
-        auto file = statement.deps.files.Open(reader, name);
+        auto file = statement.OpenOnce(reader, name);
         if (!file) {
             if (flags.ReturnNullIfNotExists() && file.error().code() == ErrorCode::kNotFound) return nullptr;
             statement.Throw(std::move(file).error().Context("reading " + path));

@@ -304,15 +304,10 @@ duckdb::BindInfo ScanBindInfo(const optional_ptr<duckdb::FunctionData> bind) {
 }
 
 // Without "filename": where a table's files lie is nothing for users' SQL.
-duckdb::virtual_column_map_t ScanVirtualColumns(ClientContext&, optional_ptr<duckdb::FunctionData> bind) {
-    duckdb::virtual_column_map_t result;
-    result.insert({MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX,
-                   duckdb::TableColumn("file_index", LogicalType::UBIGINT)});
-    result.insert({MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER,
-                   duckdb::TableColumn("file_row_number", LogicalType::BIGINT)});
-    result.insert({duckdb::COLUMN_IDENTIFIER_EMPTY, duckdb::TableColumn("", LogicalType::BOOLEAN)});
-    bind->Cast<ScanBindData>().virtual_columns = result;
-    return result;
+duckdb::virtual_column_map_t ScanVirtualColumns(ClientContext&, optional_ptr<duckdb::FunctionData> given) {
+    auto& bind = given->Cast<ScanBindData>();
+    bind.virtual_columns = bind.entry->GetVirtualColumns();
+    return bind.virtual_columns;
 }
 
 duckdb::InsertionOrderPreservingMap<string> ScanToString(duckdb::TableFunctionToStringInput& input) {

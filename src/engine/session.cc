@@ -295,8 +295,15 @@ class SqlStatement : public Statement {
         for (const auto& [key, relation] : fresh_.run.context->resolved) {
             info_.reads.push_back({relation->schema, relation->name, relation->version, {}});
         }
+        if (info_.reads.empty()) return;
         const auto& plan = fresh_.prepared->data->physical_plan;
-        if (plan) CollectColumns(plan->Root(), info_.reads);
+        if (plan) {
+            CollectColumns(plan->Root(), info_.reads);
+            return;
+        }
+        // With parameters DuckDB plans at execution only: bind once more, for the columns. A mistake was told already.
+        auto run = core_->NewRun(sql_);
+        if (run) (void)CollectColumnReads(*run, *parsed_, info_.reads);
     }
 
     std::shared_ptr<SessionCore> core_;

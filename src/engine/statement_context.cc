@@ -29,7 +29,10 @@ std::shared_ptr<const Relation> StatementContext::Resolve(const std::string& sch
         if (given != provided->end()) relation = given->second;
     }
     if (!relation) {
-        auto answer = deps.relations.Find(principal, schema, name, at);
+        AtClause wanted = at;
+        auto pin = at.version || at.timestamp ? pinned.end() : pinned.find(schema + "." + name);
+        if (pin != pinned.end()) wanted.version = pin->second;
+        auto answer = deps.relations.Find(principal, schema, name, wanted);
         if (!answer) {
             if (answer.error().code() == ErrorCode::kNotFound) return nullptr;
             Throw(std::move(answer).error());
@@ -45,6 +48,21 @@ std::shared_ptr<const Relation> StatementContext::Resolve(const std::string& sch
         readable.insert(view->files.begin(), view->files.end());
     }
     return relation;
+}
+
+Result<std::shared_ptr<StoredFile>> StatementContext::OpenOnce(const security::Principal& reader,
+                                                               const std::string& path) {
+    {
+        std::lock_guard lock(mutex);
+        auto found = open_files.find(path);
+        if (found != open_files.end()) {
+            if (auto open = found->second.lock()) return open;
+        }
+    }
+    std::shared_ptr<StoredFile> opened = TRY(deps.files.Open(reader, path));
+    std::lock_guard lock(mutex);
+    open_files[path] = opened;
+    return opened;
 }
 
 bool StatementContext::MayRead(const std::string& path) {
