@@ -1,0 +1,98 @@
+"""PostgreSQL -> raw against COPY TO of the same table to a file. Goal: >= 0.7 x its rate."""
+
+import datetime
+import os
+import pathlib
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+from _tarn import report, tarn
+
+ROWS = 5_000_000
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Postgres:
+    """A PostgreSQL of its own, not run as root, ended by its own process."""
+
+    def __init__(self, folder):
+        self.folder, self.port = folder, free_port()
+        self.bin = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+        self.prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        if self.prefix:
+            account = pwd.getpwnam("postgres")
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        self.call(self.bin / "initdb", "-D", folder / "data", "-A", "trust", "-U", "bench")
+        self.process = subprocess.Popen(
+            self.prefix + [str(self.bin / "postgres"), "-D", str(folder / "data"), "-p", str(self.port), "-k",
+                           str(folder), "-c", "listen_addresses=127.0.0.1"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def call(self, *command):
+        subprocess.run(self.prefix + [str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
+
+    def connect(self):
+        import psycopg
+
+        for _ in range(200):
+            try:
+                return psycopg.connect(host="127.0.0.1", port=self.port, user="bench", dbname="postgres",
+                                       autocommit=True)
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+        raise RuntimeError("PostgreSQL did not start")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def main():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="tarn-bench-pg-"))
+    server = Postgres(folder)
+    try:
+        with server.connect() as connection:
+            connection.execute(f"""CREATE TABLE rows AS SELECT i AS id, i % 1000 AS k, i * 0.5::float8 AS x,
+                'text of row ' || i AS s, timestamp '2020-01-01' + i * interval '1 second' AS at,
+                date '2020-01-01' + i % 365 AS day FROM generate_series(1, {ROWS}) AS t(i)""")
+            connection.execute("VACUUM ANALYZE rows")
+            rates = []
+            for _ in range(3):
+                begin = time.monotonic()
+                connection.execute(f"COPY rows TO '{folder}/rows.bin' (FORMAT binary)")
+                rates.append(ROWS / (time.monotonic() - begin))
+        copy_rate = sorted(rates)[1]
+        source = (f"kind: postgresql\nconnection: {{host: 127.0.0.1, port: {server.port}, database: postgres, "
+                  "user: bench}\nstreams: {rows: {}}\n")
+        with tarn({"sources/pg.yaml": source}) as running:
+            running.wait_fresh(600)
+            rates = []
+            for _ in range(3):
+                run = running.api("POST", "/api/v1/runs", {"target": "source:pg.rows"})["runs"][0]
+                while True:
+                    state = running.api("GET", f"/api/v1/runs/{run}")
+                    if state["state"] not in ("queued", "running"):
+                        break
+                    time.sleep(0.02)
+                assert state["state"] == "succeeded", state
+                begin, end = (datetime.datetime.fromisoformat(state[name].replace("Z", "+00:00"))
+                              for name in ("started_at", "ended_at"))
+                rates.append(ROWS / (end - begin).total_seconds())
+        report("COPY TO", copy_rate / 1e6, "million rows/s", "")
+        report("PostgreSQL -> raw", sorted(rates)[1] / 1e6, "million rows/s", "")
+        report("ratio", sorted(rates)[1] / copy_rate, "x", ">= 0.7")
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+main()
