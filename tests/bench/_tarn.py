@@ -50,7 +50,8 @@ class Tarn:
             if tasks and all(task["fresh"] for task in tasks):
                 return
             time.sleep(0.02)
-        raise RuntimeError("not fresh in time: " + ", ".join(t["id"] + ": " + t["why"] for t in tasks if not t["fresh"]))
+        late = ", ".join(f"{task['id']}: {task['why']}" for task in tasks if not task["fresh"])
+        raise RuntimeError("not fresh in time: " + late)
 
     def memory_mb(self):
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
