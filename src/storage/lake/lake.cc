@@ -62,6 +62,8 @@ Status LakeStore::Start() {
     lock_ = TRY(files.Lock(config_.directory + "/lock"));
     TRY(room_.Prepare());
     TRY(files.SyncDirectory(config_.directory));
+    size_t slash = config_.directory.find_last_of('/');
+    if (slash != std::string::npos && slash > 0) TRY(files.SyncDirectory(config_.directory.substr(0, slash)));
     Secret key = TRY(dependencies_.keys.KeyOf("lake-index"));
     index_ = TRY(LakeIndex::Open(dependencies_.env, config_.directory + "/index.db", key));
     return RemoveOrphans();

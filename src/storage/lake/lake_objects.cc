@@ -98,7 +98,7 @@ Result<ObjectInfo> LakeStore::CommitPut(StoredObject object, WrittenContent cont
     auto freed = index_->Put(object, FileOwnership::kNew, options);
     if (freed.ok() || MayBeCommitted(freed.error())) content.Keep();
     pins_.Discard(TRY(std::move(freed)));
-    metrics_.puts.Add();
+    metrics_.objects_put.Add();
     metrics_.put_bytes.Add(static_cast<int64_t>(object.info.bytes));
     Duration took = dependencies_.env.clock().Monotonic() - started;
     metrics_.put_seconds.Observe(std::chrono::duration<double>(took).count());
@@ -202,7 +202,7 @@ Result<std::optional<ObjectInfo>> LakeStore::ShareContent(const StoredObject& so
     auto freed = index_->Put(target, FileOwnership::kShared, options);
     if (!freed.ok() && freed.error().code() == ErrorCode::kConflict) return std::optional<ObjectInfo>();
     pins_.Discard(TRY(std::move(freed)));
-    metrics_.puts.Add();
+    metrics_.objects_put.Add();
     return std::optional<ObjectInfo>(std::move(target.info));
 }
 

@@ -5,7 +5,7 @@
 #include "storage/lake/checksums.h"
 #include "storage/lake/lake.h"
 #include "storage/lake/names.h"
-#include "storage/lake/test_lake.h"
+#include "storage/lake/lake_for_test.h"
 
 namespace tarn::lake {
 namespace {

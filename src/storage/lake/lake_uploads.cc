@@ -140,7 +140,7 @@ Result<PartInfo> LakeStore::PutPart(const Principal& principal, const ObjectName
     auto freed = index_->PutPart(upload_id, part);
     if (freed.ok() || MayBeCommitted(freed.error())) written.Keep();
     pins_.Discard(TRY(std::move(freed)));
-    metrics_.puts.Add();
+    metrics_.objects_put.Add();
     metrics_.put_bytes.Add(static_cast<int64_t>(part.info.bytes));
     return std::move(part.info);
 }
@@ -163,7 +163,7 @@ Result<ObjectInfo> LakeStore::CompleteUpload(const Principal& principal, const O
     }
     TRY(CompareChecksums(options.expected, object.info.checksums));
     pins_.Discard(TRY(index_->CompleteUpload(upload_id, chosen, object, options)));
-    metrics_.puts.Add();
+    metrics_.objects_put.Add();
     return std::move(object.info);
 }
 

@@ -7,7 +7,7 @@ namespace tarn::lake {
 
 struct LakeMetrics {
     explicit LakeMetrics(Metrics& metrics)
-        : puts(metrics.GetCounter("tarn_lake_puts_total", "Objects and parts written and committed.")),
+        : objects_put(metrics.GetCounter("tarn_lake_puts_total", "Objects and parts written and committed.")),
           put_bytes(metrics.GetCounter("tarn_lake_put_bytes_total", "Bytes of content written and committed.")),
           opens(metrics.GetCounter("tarn_lake_opens_total", "Objects opened for reading.")),
           read_bytes(metrics.GetCounter("tarn_lake_read_bytes_total", "Bytes of content decrypted and handed out.")),
@@ -17,7 +17,7 @@ struct LakeMetrics {
           orphans(metrics.GetCounter("tarn_lake_orphans_removed_total", "Files without a row removed at start.")),
           put_seconds(metrics.GetHistogram("tarn_lake_put_seconds", "From the content's end to the durable commit.")) {}
 
-    Counter& puts;
+    Counter& objects_put;
     Counter& put_bytes;
     Counter& opens;
     Counter& read_bytes;

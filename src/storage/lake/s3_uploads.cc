@@ -1,5 +1,7 @@
 // S3 calls of multipart uploads.
 #include <algorithm>
+#include <charconv>
+#include <cstdio>
 
 #include "base/text.h"
 #include "storage/lake/operations.h"
@@ -154,7 +156,10 @@ Status CompleteMultipartUpload(S3Call& call) {
     PutOptions options = TRY(PutOptionsOf(call));
     options.expected_bytes.reset();  // of the XML
     if (call.http.headers.Has("x-amz-mp-object-size")) {
-        options.expected_bytes = std::strtoull(call.Header("x-amz-mp-object-size").c_str(), nullptr, 10);
+        std::string text = call.Header("x-amz-mp-object-size");
+        uint64_t bytes = 0;
+        (void)std::from_chars(text.data(), text.data() + text.size(), bytes);
+        options.expected_bytes = bytes;
     }
     ObjectInfo info =
         TRY(call.lake.CompleteUpload(call.principal(), call.name, call.Query("uploadId"), parts, options));

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <memory>
@@ -32,14 +31,23 @@ class TestKeys : public security::KeyProvider {
 class TestLake {
   public:
     explicit TestLake(Env& env = SystemEnv()) : env_(env) {
-        path_ = fmt::format("{}/tarn-lake-{}-{}", std::filesystem::temp_directory_path().string(), getpid(),
-                            SystemEnv().random().Hex(4));
-        std::filesystem::create_directories(path_);
+        path_ = fmt::format("{}/tarn-lake-{}", std::filesystem::temp_directory_path().string(),
+                            SystemEnv().random().Hex(8));
+        std::filesystem::create_directories(path_);  // the index lies on the real disk, whatever the Env
+        MakeDurable();
         Open();
     }
     ~TestLake() {
         lake_.reset();
         std::filesystem::remove_all(path_);
+    }
+    // Its folder, as whoever starts a lake has made it.
+    void MakeDurable() {
+        ASSERT_TRUE(env_.files().CreateDirectories(path_).ok());
+        for (size_t slash = path_.rfind('/'); slash != 0; slash = path_.rfind('/', slash - 1)) {
+            ASSERT_TRUE(env_.files().SyncDirectory(path_.substr(0, slash)).ok());
+        }
+        ASSERT_TRUE(env_.files().SyncDirectory("/").ok());
     }
     void Open() {
         auto lake = TryOpen();
