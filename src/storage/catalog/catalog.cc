@@ -18,7 +18,8 @@ constexpr int kDepthMax = 20;
 constexpr size_t kNodesMax = 500;
 
 Error NoTable(const std::string& schema, const std::string& name) {
-    return Error(ErrorCode::kNotFound, "there is no table {}.{} that you may read", schema, name).WithDetailCode("42P01");
+    return Error(ErrorCode::kNotFound, "there is no table {}.{} that you may read", schema, name)
+        .WithDetailCode("42P01");
 }
 
 class CatalogImpl : public Catalog {
@@ -170,7 +171,8 @@ Result<std::vector<Dataset>> CatalogImpl::Search(const Principal& principal, con
         int score = SearchScore(words, dataset, columns);
         if (score > 0 || words.empty()) found.emplace_back(score, std::move(dataset));
     }
-    std::stable_sort(found.begin(), found.end(), [](const auto& left, const auto& right) { return left.first > right.first; });
+    std::stable_sort(found.begin(), found.end(),
+                     [](const auto& left, const auto& right) { return left.first > right.first; });
     std::vector<Dataset> datasets;
     for (auto& [score, dataset] : found) {
         if (static_cast<int>(datasets.size()) < limit) datasets.push_back(std::move(dataset));
@@ -183,8 +185,8 @@ std::string CatalogImpl::KindOf(const std::string& id) const {
     return schema.starts_with("raw_") ? "raw" : schema == "system" ? "system" : schema == "topic" ? "topic" : "table";
 }
 
-Result<LineageGraph> CatalogImpl::Lineage(const Principal& principal, const std::string& schema, const std::string& name,
-                                          int depth) {
+Result<LineageGraph> CatalogImpl::Lineage(const Principal& principal, const std::string& schema,
+                                          const std::string& name, int depth) {
     std::string start = schema + "." + name;
     if (!MaySee(principal, start)) return NoTable(schema, name);
     auto dataset = TRY(Describe(principal, schema, name));
@@ -202,7 +204,8 @@ Result<LineageGraph> CatalogImpl::Lineage(const Principal& principal, const std:
                     if (!MaySee(principal, neighbour.id) || graph.nodes.size() >= kNodesMax) continue;
                     auto edge = upstream ? std::pair(neighbour.id, id) : std::pair(id, neighbour.id);
                     if (edges.insert(edge).second) {
-                        graph.edges.push_back({edge.first, edge.second, TRY(lineage_.ColumnsBetween(edge.first, edge.second))});
+                        graph.edges.push_back(
+                            {edge.first, edge.second, TRY(lineage_.ColumnsBetween(edge.first, edge.second))});
                     }
                     if (!known.insert(neighbour.id).second) continue;
                     graph.nodes.push_back({neighbour.id, KindOf(neighbour.id), neighbour.version});
@@ -224,7 +227,8 @@ Result<std::optional<LineageRecord>> CatalogImpl::LineageOf(const Principal& pri
         return !MaySee(principal, input_schema + "." + input_name);
     };
     std::erase_if(record->inputs, [&](const LineageInput& input) { return is_hidden(input.schema, input.name); });
-    std::erase_if(record->columns, [&](const LineageColumn& column) { return is_hidden(column.input_schema, column.input_name); });
+    std::erase_if(record->columns,
+                  [&](const LineageColumn& column) { return is_hidden(column.input_schema, column.input_name); });
     return record;
 }
 

@@ -1,10 +1,10 @@
 // Catalog: every asset by name; resolves names to versions under the gate; keeps versions' lineage; answers search.
 //
 // Does: asks providers (lakehouse, raw zone, system tables) what a schema holds; implements engine::RelationSource, so
-// each SQL name passes the gate here (table:Read on "schema.table"; what may not be seen is not found); records for each
-// written version its inputs (tables with versions, raw objects) and column lineage. Never: stores data, keeps a second
-// truth: lineage rows are projections of commits, written after them and repaired by their owners.
-// Who: constructed by app, providers are registered before Start. Threads: any. State: tables `lineage_*` in metadata.
+// each SQL name passes the gate here (table:Read on "schema.table"; what may not be seen is not found); records for
+// each written version its inputs (tables with versions, raw objects) and column lineage. Never: stores data, keeps a
+// second truth: lineage rows are projections of commits, written after them and repaired by their owners. Who:
+// constructed by app, providers are registered before Start. Threads: any. State: tables `lineage_*` in metadata.
 //
 //   catalog.AddProvider(lakehouse_provider);
 //   auto relation = TRY(catalog.Find(principal, "delays", "flights", {}));
@@ -19,7 +19,6 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "engine/engine.h"
-#include "engine/relation.h"
 #include "metadata/metadata.h"
 #include "security/gate.h"
 #include "security/router.h"
@@ -124,8 +123,8 @@ class Catalog : public engine::RelationSource {
 
     virtual Status RecordLineage(const LineageRecord& record) = 0;  // idempotent per schema, name, version
     // Both ways from one dataset, `depth` steps; without what the principal may not see.
-    virtual Result<LineageGraph> Lineage(const Principal& principal, const std::string& schema,
-                                         const std::string& name, int depth) = 0;
+    virtual Result<LineageGraph> Lineage(const Principal& principal, const std::string& schema, const std::string& name,
+                                         int depth) = 0;
     virtual Result<std::optional<LineageRecord>> LineageOf(const Principal& principal, const std::string& schema,
                                                            const std::string& name, const std::string& version) = 0;
 };

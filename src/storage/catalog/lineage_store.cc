@@ -42,14 +42,15 @@ Status Forget(metadata::Transaction& transaction, const std::string& id, const s
 
 Status InsertParts(metadata::Transaction& transaction, const std::string& id, const LineageRecord& record) {
     for (const LineageInput& input : record.inputs) {
-        TRY(transaction.Execute("INSERT INTO lineage_inputs VALUES ($1, $2, $3, $4) ON CONFLICT (id, version, input_id) "
-                                "DO UPDATE SET input_version = $4",
-                                {id, record.version, IdOf(input.schema, input.name), input.version}));
+        TRY(transaction.Execute(
+            "INSERT INTO lineage_inputs VALUES ($1, $2, $3, $4) ON CONFLICT (id, version, input_id) "
+            "DO UPDATE SET input_version = $4",
+            {id, record.version, IdOf(input.schema, input.name), input.version}));
     }
     for (const LineageColumn& column : record.columns) {
-        TRY(transaction.Execute("INSERT INTO lineage_columns VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-                                {id, record.version, column.column, IdOf(column.input_schema, column.input_name),
-                                 column.input_column}));
+        TRY(transaction.Execute(
+            "INSERT INTO lineage_columns VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+            {id, record.version, column.column, IdOf(column.input_schema, column.input_name), column.input_column}));
     }
     for (const std::string& object : record.objects) {
         TRY(transaction.Execute("INSERT INTO lineage_objects VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
@@ -59,9 +60,10 @@ Status InsertParts(metadata::Transaction& transaction, const std::string& id, co
 }
 
 Status ForgetOldest(metadata::Transaction& transaction, const std::string& id) {
-    auto old = TRY(transaction.Query("SELECT version FROM lineage_versions WHERE id = $1 ORDER BY number DESC "
-                                     "LIMIT 1000 OFFSET $2",
-                                     {id, LineageStore::kVersionsKept}));
+    auto old =
+        TRY(transaction.Query("SELECT version FROM lineage_versions WHERE id = $1 ORDER BY number DESC "
+                              "LIMIT 1000 OFFSET $2",
+                              {id, LineageStore::kVersionsKept}));
     for (const metadata::Row& row : old) TRY(Forget(transaction, id, row[0].text()));
     return Ok();
 }
@@ -77,8 +79,8 @@ Status LineageStore::Record(const LineageRecord& record) {
     std::string id = IdOf(record.schema, record.name);
     int64_t now_us = ToMicros(clock_->Now());
     return database_->Write([&](metadata::Transaction& transaction) -> Status {
-        auto known = TRY(transaction.Query("SELECT number, is_newest FROM lineage_versions WHERE id = $1 AND version = $2",
-                                           {id, record.version}));
+        auto known = TRY(transaction.Query(
+            "SELECT number, is_newest FROM lineage_versions WHERE id = $1 AND version = $2", {id, record.version}));
         int64_t number = 0;
         bool is_newest = true;
         if (!known.empty()) {
@@ -86,7 +88,8 @@ Status LineageStore::Record(const LineageRecord& record) {
             number = known[0][0].integer();
             is_newest = known[0][1].integer() != 0;
         } else {
-            auto highest = TRY(transaction.Query("SELECT COALESCE(MAX(number), 0) FROM lineage_versions WHERE id = $1", {id}));
+            auto highest =
+                TRY(transaction.Query("SELECT COALESCE(MAX(number), 0) FROM lineage_versions WHERE id = $1", {id}));
             number = highest[0][0].integer() + 1;
         }
         TRY(Forget(transaction, id, record.version));
@@ -101,7 +104,8 @@ Status LineageStore::Record(const LineageRecord& record) {
 Result<std::optional<LineageRecord>> LineageStore::Of(const std::string& schema, const std::string& name,
                                                       const std::string& version) {
     std::string id = IdOf(schema, name);
-    auto found = TRY(database_->Query("SELECT run_id FROM lineage_versions WHERE id = $1 AND version = $2", {id, version}));
+    auto found =
+        TRY(database_->Query("SELECT run_id FROM lineage_versions WHERE id = $1 AND version = $2", {id, version}));
     if (found.empty()) return std::optional<LineageRecord>();
     LineageRecord record{.schema = schema, .name = name, .version = version, .run_id = found[0][0].text()};
     auto inputs = TRY(database_->Query(
@@ -110,9 +114,10 @@ Result<std::optional<LineageRecord>> LineageStore::Of(const std::string& schema,
         auto [input_schema, input_name] = SplitId(row[0].text());
         record.inputs.push_back({input_schema, input_name, row[1].text()});
     }
-    auto columns = TRY(database_->Query("SELECT column_name, input_id, input_column FROM lineage_columns "
-                                        "WHERE id = $1 AND version = $2 ORDER BY 1, 2, 3",
-                                        {id, version}));
+    auto columns =
+        TRY(database_->Query("SELECT column_name, input_id, input_column FROM lineage_columns "
+                             "WHERE id = $1 AND version = $2 ORDER BY 1, 2, 3",
+                             {id, version}));
     for (const metadata::Row& row : columns) {
         auto [input_schema, input_name] = SplitId(row[1].text());
         record.columns.push_back({row[0].text(), input_schema, input_name, row[2].text()});
@@ -124,30 +129,33 @@ Result<std::optional<LineageRecord>> LineageStore::Of(const std::string& schema,
 }
 
 Result<std::vector<LineageStore::Neighbour>> LineageStore::Inputs(const std::string& id) {
-    auto rows = TRY(database_->Query("SELECT i.input_id, i.input_version FROM lineage_versions v "
-                                     "JOIN lineage_inputs i ON i.id = v.id AND i.version = v.version "
-                                     "WHERE v.id = $1 AND v.is_newest = 1 ORDER BY 1",
-                                     {id}));
+    auto rows =
+        TRY(database_->Query("SELECT i.input_id, i.input_version FROM lineage_versions v "
+                             "JOIN lineage_inputs i ON i.id = v.id AND i.version = v.version "
+                             "WHERE v.id = $1 AND v.is_newest = 1 ORDER BY 1",
+                             {id}));
     std::vector<Neighbour> neighbours;
     for (const metadata::Row& row : rows) neighbours.push_back({row[0].text(), row[1].text()});
     return neighbours;
 }
 
 Result<std::vector<LineageStore::Neighbour>> LineageStore::Outputs(const std::string& id) {
-    auto rows = TRY(database_->Query("SELECT v.id, v.version FROM lineage_inputs i "
-                                     "JOIN lineage_versions v ON v.id = i.id AND v.version = i.version "
-                                     "WHERE i.input_id = $1 AND v.is_newest = 1 ORDER BY 1",
-                                     {id}));
+    auto rows =
+        TRY(database_->Query("SELECT v.id, v.version FROM lineage_inputs i "
+                             "JOIN lineage_versions v ON v.id = i.id AND v.version = i.version "
+                             "WHERE i.input_id = $1 AND v.is_newest = 1 ORDER BY 1",
+                             {id}));
     std::vector<Neighbour> neighbours;
     for (const metadata::Row& row : rows) neighbours.push_back({row[0].text(), row[1].text()});
     return neighbours;
 }
 
 Result<std::vector<LineageColumn>> LineageStore::ColumnsBetween(const std::string& from, const std::string& to) {
-    auto rows = TRY(database_->Query("SELECT c.column_name, c.input_column FROM lineage_versions v "
-                                     "JOIN lineage_columns c ON c.id = v.id AND c.version = v.version "
-                                     "WHERE v.id = $1 AND v.is_newest = 1 AND c.input_id = $2 ORDER BY 1, 2",
-                                     {to, from}));
+    auto rows =
+        TRY(database_->Query("SELECT c.column_name, c.input_column FROM lineage_versions v "
+                             "JOIN lineage_columns c ON c.id = v.id AND c.version = v.version "
+                             "WHERE v.id = $1 AND v.is_newest = 1 AND c.input_id = $2 ORDER BY 1, 2",
+                             {to, from}));
     auto [schema, name] = SplitId(from);
     std::vector<LineageColumn> columns;
     for (const metadata::Row& row : rows) columns.push_back({row[0].text(), schema, name, row[1].text()});

@@ -1,4 +1,5 @@
-// Lineage of written versions in the metadata: tables lineage_versions, lineage_inputs, lineage_columns, lineage_objects.
+// Lineage of written versions in the metadata: tables lineage_versions, lineage_inputs, lineage_columns,
+ // lineage_objects.
 #pragma once
 
 #include <optional>

@@ -52,7 +52,8 @@ Json VersionJson(const DatasetVersion& version) {
 
 Json GraphJson(const LineageGraph& graph) {
     Json nodes = Json::array();
-    for (const auto& node : graph.nodes) nodes.push_back({{"id", node.id}, {"kind", node.kind}, {"version", node.version}});
+    for (const auto& node : graph.nodes)
+        nodes.push_back({{"id", node.id}, {"kind", node.kind}, {"version", node.version}});
     Json edges = Json::array();
     for (const auto& edge : graph.edges) {
         Json columns = Json::array();
@@ -94,7 +95,8 @@ class CatalogOperations {
         auto question = call.request.Query("q");
         int limit = TRY(NumberOr(call, "limit", kListMax, kListMax));
         bool searches = question && !Trim(*question).empty();
-        auto datasets = TRY(searches ? catalog_.Search(call.principal, *question, limit) : catalog_.List(call.principal));
+        auto datasets =
+            TRY(searches ? catalog_.Search(call.principal, *question, limit) : catalog_.List(call.principal));
         Json list = Json::array();
         for (const Dataset& dataset : datasets) {
             if (static_cast<int>(list.size()) < limit) list.push_back(DatasetJson(dataset));
@@ -177,19 +179,32 @@ std::vector<Route> CatalogRoutes(Catalog& catalog, engine::Engine& engine) {
     // The list needs only a login: it holds what its reader may see.
     return {
         {{.protocol = "http", .name = "GET /api/v1/catalog", .action = security::kSelfAction, .resource = "platform"},
-         "*", bind(&CatalogOperations::List)},
-        {{.protocol = "http", .name = "GET /api/v1/catalog/{schema}/{name}", .action = security::kSelfAction,
+         "*",
+         bind(&CatalogOperations::List)},
+        {{.protocol = "http",
+          .name = "GET /api/v1/catalog/{schema}/{name}",
+          .action = security::kSelfAction,
           .resource = "schema.table"},
-         "{schema}.{name}", bind(&CatalogOperations::Describe)},
-        {{.protocol = "http", .name = "GET /api/v1/catalog/{schema}/{name}/versions", .action = security::kSelfAction,
+         "{schema}.{name}",
+         bind(&CatalogOperations::Describe)},
+        {{.protocol = "http",
+          .name = "GET /api/v1/catalog/{schema}/{name}/versions",
+          .action = security::kSelfAction,
           .resource = "schema.table"},
-         "{schema}.{name}", bind(&CatalogOperations::Versions)},
-        {{.protocol = "http", .name = "GET /api/v1/catalog/{schema}/{name}/lineage", .action = security::kSelfAction,
+         "{schema}.{name}",
+         bind(&CatalogOperations::Versions)},
+        {{.protocol = "http",
+          .name = "GET /api/v1/catalog/{schema}/{name}/lineage",
+          .action = security::kSelfAction,
           .resource = "schema.table"},
-         "{schema}.{name}", bind(&CatalogOperations::Lineage)},
-        {{.protocol = "http", .name = "GET /api/v1/catalog/{schema}/{name}/preview", .action = "table:Read",
+         "{schema}.{name}",
+         bind(&CatalogOperations::Lineage)},
+        {{.protocol = "http",
+          .name = "GET /api/v1/catalog/{schema}/{name}/preview",
+          .action = "table:Read",
           .resource = "schema.table"},
-         "{schema}.{name}", bind(&CatalogOperations::Preview)},
+         "{schema}.{name}",
+         bind(&CatalogOperations::Preview)},
     };
 }
 

@@ -16,7 +16,9 @@ constexpr int kColumnName = 12;
 constexpr int kInDescription = 6;
 constexpr int kInColumnDescription = 3;
 
-bool Contains(const std::string& text, const std::string& word) { return ToLower(text).find(word) != std::string::npos; }
+bool Contains(const std::string& text, const std::string& word) {
+    return ToLower(text).find(word) != std::string::npos;
+}
 
 int ScoreOf(const std::string& word, const Dataset& dataset, const std::vector<engine::Column>& columns) {
     int score = 0;

@@ -54,7 +54,8 @@ class Fields {
     Result<bool> BoolOr(const char* key, bool fallback) const {
         auto found = Find(key);
         bool value = fallback;
-        if (found && found->get(value) != simdjson::SUCCESS) return Malformed(action_, std::string(key) + " is not a bool");
+        if (found && found->get(value) != simdjson::SUCCESS)
+            return Malformed(action_, std::string(key) + " is not a bool");
         return value;
     }
     Result<std::optional<object>> Object(const char* key) const {
@@ -72,7 +73,8 @@ class Fields {
         if (found->get(list) != simdjson::SUCCESS) return Malformed(action_, std::string(key) + " is not a list");
         for (element entry : list) {
             std::string_view text;
-            if (entry.get(text) != simdjson::SUCCESS) return Malformed(action_, std::string(key) + " is not a list of text");
+            if (entry.get(text) != simdjson::SUCCESS)
+                return Malformed(action_, std::string(key) + " is not a list of text");
             texts.emplace_back(text);
         }
         return texts;
@@ -214,14 +216,10 @@ struct Reader {
     Result<Action> (*read)(const Fields& fields);
 };
 constexpr Reader kReaders[] = {
-    {"add", ReadAdd},
-    {"remove", ReadRemove},
-    {"metaData", ReadMetadata},
-    {"protocol", ReadProtocol},
-    {"txn", ReadTransaction},
-    {"domainMetadata", ReadDomain},
-    {"sidecar", ReadSidecar},
-    {"checkpointMetadata", ReadCheckpointMetadata},
+    {"add", ReadAdd},           {"remove", ReadRemove},
+    {"metaData", ReadMetadata}, {"protocol", ReadProtocol},
+    {"txn", ReadTransaction},   {"domainMetadata", ReadDomain},
+    {"sidecar", ReadSidecar},   {"checkpointMetadata", ReadCheckpointMetadata},
 };
 
 Action ReadCommitInfo(element value, object fields) {
@@ -255,8 +253,8 @@ Result<std::optional<Action>> ActionParser::Parse(std::string_view line) {
     for (auto [key, value] : members) {
         if (value.is_null()) continue;
         object fields;
-        bool known = key == "commitInfo" ||
-                     std::any_of(std::begin(kReaders), std::end(kReaders), [&](const Reader& r) { return r.name == key; });
+        bool known = key == "commitInfo" || std::any_of(std::begin(kReaders), std::end(kReaders),
+                                                        [&](const Reader& r) { return r.name == key; });
         if (!known) continue;
         if (value.get(fields) != simdjson::SUCCESS) return Malformed(key, "not an object");
         if (key == "commitInfo") return std::optional<Action>(ReadCommitInfo(value, fields));

@@ -10,10 +10,11 @@ class EngineCheckpointRows : public CheckpointRows {
     explicit EngineCheckpointRows(engine::Engine& engine) : engine_(engine) {}
 
     Status Read(const std::string& path, const std::function<Status(std::string_view)>& row) override {
-        auto session = TRY(engine_.OpenSession({.principal = security::Principal::System("lakehouse"), .trusted = true}));
+        auto session =
+            TRY(engine_.OpenSession({.principal = security::Principal::System("lakehouse"), .trusted = true}));
         // Every column of a checkpoint is a struct that is null but for the row's action: as JSON, a line of a commit.
-        auto result = TRY(session->Query("SELECT to_json(actions) FROM read_parquet(" +
-                                         QuoteLiteral("tarn://" + path) + ") AS actions"));
+        auto result = TRY(session->Query("SELECT to_json(actions) FROM read_parquet(" + QuoteLiteral("tarn://" + path) +
+                                         ") AS actions"));
         while (const engine::Chunk* chunk = TRY(result->Next())) {
             for (size_t i = 0; i < chunk->rows(); ++i) {
                 if (!chunk->IsNull(i, 0)) TRY(row(chunk->View(i, 0)));

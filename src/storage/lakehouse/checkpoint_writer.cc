@@ -112,7 +112,8 @@ Status WriteCheckpoint(const LakehouseDependencies& dependencies, const TableLoc
     if (files.size() != 1) return Error(ErrorCode::kInternal, "a checkpoint became {} files", files.size());
     size_t slash = files[0].path.find('/');
     lake::ObjectName draft{files[0].path.substr(0, slash), files[0].path.substr(slash + 1)};
-    auto copied = dependencies.lake.Copy(self, draft, location.LogName(CheckpointFileName(state.version)), {.if_absent = true});
+    auto copied =
+        dependencies.lake.Copy(self, draft, location.LogName(CheckpointFileName(state.version)), {.if_absent = true});
     TRY(dependencies.lake.Delete(self, draft));
     if (!copied.ok() && copied.error().code() != ErrorCode::kAlreadyExists) return std::move(copied).error();
 

@@ -7,7 +7,8 @@
 
 namespace tarn::lakehouse {
 
-// Writes a classic checkpoint (one file) of the state's version, and then _last_checkpoint. Fine if it is there already.
+// Writes a classic checkpoint (one file) of the state's version, and then _last_checkpoint. Fine if it is there
+// already.
 Status WriteCheckpoint(const LakehouseDependencies& dependencies, const TableLocation& location,
                        const TableState& state);
 

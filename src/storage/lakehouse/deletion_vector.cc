@@ -50,7 +50,8 @@ Result<Bytes> ReadFromFile(lake::Lake& lake, const security::Principal& principa
     auto framed_bytes = static_cast<uint64_t>(vector.size_bytes) + 8;
     Bytes framed = TRY(object->Read(static_cast<uint64_t>(offset), framed_bytes));
     if (framed.size() != framed_bytes) return Damaged("ends behind its file");
-    if (BigEndian32(framed.data()) != static_cast<uint64_t>(vector.size_bytes)) return Damaged("has another size in its file");
+    if (BigEndian32(framed.data()) != static_cast<uint64_t>(vector.size_bytes))
+        return Damaged("has another size in its file");
     ByteSpan content(framed.data() + 4, static_cast<size_t>(vector.size_bytes));
     auto hasher = Hasher::Create(HashKind::kCrc32);
     hasher->Update(content);
@@ -106,7 +107,8 @@ Result<std::string> LoadDeletionVector(lake::Lake& lake, const security::Princip
     ByteSpan bitmap = ByteSpan(content).subspan(4);
     uint64_t count = TRY(CountBitmap(bitmap));
     if (count != static_cast<uint64_t>(vector.cardinality)) {
-        return Error(ErrorCode::kCorruption, "a deletion vector holds {} rows, the log says {}", count, vector.cardinality);
+        return Error(ErrorCode::kCorruption, "a deletion vector holds {} rows, the log says {}", count,
+                     vector.cardinality);
     }
     return std::string(AsText(bitmap));
 }

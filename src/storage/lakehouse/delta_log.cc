@@ -95,7 +95,8 @@ Result<DeltaLog::Listing> DeltaLog::List(const std::string& start_after) {
                 listing.commits.emplace(file->version, std::move(object));
                 continue;
             }
-            std::string group = file->kind == LogFileName::Kind::kCheckpointPart ? fmt::format("{}", file->parts) : file->name;
+            std::string group =
+                file->kind == LogFileName::Kind::kCheckpointPart ? fmt::format("{}", file->parts) : file->name;
             Checkpoint& checkpoint = found[{file->version, group}];
             checkpoint.version = file->version;
             checkpoint.files.push_back(std::move(*file));
@@ -158,8 +159,8 @@ Result<std::shared_ptr<TableState>> DeltaLog::Replay(const Listing& listing, std
     state->checkpoint_version = state->version;
     for (int64_t version = state->version + 1; version <= target; ++version) {
         if (!listing.commits.contains(version)) {
-            return Error(ErrorCode::kCorruption, "the log of {} has no version {}, but later ones", location_.ToString(),
-                         version);
+            return Error(ErrorCode::kCorruption, "the log of {} has no version {}, but later ones",
+                         location_.ToString(), version);
         }
         TRY(ApplyCommit(version, *state));
     }

@@ -18,8 +18,9 @@ const std::string kMetadata =
     R"("configuration":{}}})";
 
 std::string Add(const std::string& path, const std::string& more = "") {
-    return fmt::format(R"({{"add":{{"path":"{}","partitionValues":{{}},"size":1,"modificationTime":1,"dataChange":true{}}}}})",
-                       path, more);
+    return fmt::format(
+        R"({{"add":{{"path":"{}","partitionValues":{{}},"size":1,"modificationTime":1,"dataChange":true{}}}}})", path,
+        more);
 }
 std::string Remove(const std::string& path) {
     return fmt::format(R"({{"remove":{{"path":"{}","deletionTimestamp":5,"dataChange":true}}}})", path);
@@ -62,7 +63,8 @@ TEST_F(DeltaLogTest, SeesNewCommitsAndATableMadeAnew) {
     Commit(1, {Add("b")});
     EXPECT_EQ(Open()->version, 1);
     EXPECT_EQ(Open()->files.size(), 2u);
-    for (const std::string& key : house_.Keys("bkt/t/")) ASSERT_TRUE(house_.lake().Delete(house_.alice, {"bkt", key}).ok());
+    for (const std::string& key : house_.Keys("bkt/t/"))
+        ASSERT_TRUE(house_.lake().Delete(house_.alice, {"bkt", key}).ok());
     EXPECT_EQ(OpenError(), ErrorCode::kNotFound);
     Commit(0, {kProtocol, kMetadata, Add("x")});
     Commit(1, {Add("y")});
@@ -92,8 +94,11 @@ TEST_F(DeltaLogTest, RefusesAMissingFirstVersion) {
 }
 
 TEST_F(DeltaLogTest, NamesTheFeatureItLacks) {
-    Commit(0, {R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["variantType"],"writerFeatures":["variantType"]}})",
-               kMetadata});
+    Commit(
+        0,
+        {R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["variantType"],)"
+                  R"("writerFeatures":["variantType"]}})",
+         kMetadata});
     auto refused = Open();
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.error().code(), ErrorCode::kNotSupported);
@@ -139,10 +144,12 @@ TEST_F(DeltaLogTest, ChecksDeletionVectors) {
     };
     auto hasher = Hasher::Create(HashKind::kCrc32);
     hasher->Update(AsBytes(content));
-    std::string file = "\x01" + be32(static_cast<uint32_t>(content.size())) + content + std::string(AsText(hasher->Finish()));
+    std::string file =
+        "\x01" + be32(static_cast<uint32_t>(content.size())) + content + std::string(AsText(hasher->Finish()));
     auto vector = [&](const char* name, int64_t cardinality) {
         return fmt::format(
-            R"(,"stats":"{{\"numRecords\":80000}}","deletionVector":{{"storageType":"p","pathOrInlineDv":"s3://bkt/t/{}.bin","offset":1,"sizeInBytes":{},"cardinality":{}}})",
+            R"(,"stats":"{{\"numRecords\":80000}}","deletionVector":{{"storageType":"p","pathOrInlineDv":)"
+            R"("s3://bkt/t/{}.bin","offset":1,"sizeInBytes":{},"cardinality":{}}})",
             name, content.size(), cardinality);
     };
     const std::string protocol =

@@ -165,8 +165,10 @@ OrderedJson FieldsToJson(const std::vector<DeltaField>& fields) {
 OrderedJson TypeToJson(const DeltaType& type) {
     OrderedJson result;
     switch (type.kind) {
-        case DeltaType::Kind::kPrimitive: return type.primitive;
-        case DeltaType::Kind::kStruct: return FieldsToJson(type.fields);
+        case DeltaType::Kind::kPrimitive:
+            return type.primitive;
+        case DeltaType::Kind::kStruct:
+            return FieldsToJson(type.fields);
         case DeltaType::Kind::kArray:
             result["type"] = "array";
             result["elementType"] = TypeToJson(type.children[0]);
@@ -212,7 +214,8 @@ std::optional<DeltaType> CommonPrimitive(const std::string& left, const std::str
     auto right_decimal = AsDecimal(right);
     if (!left_decimal || !right_decimal) return std::nullopt;
     int scale = std::max(left_decimal->scale, right_decimal->scale);
-    int whole = std::max(left_decimal->precision - left_decimal->scale, right_decimal->precision - right_decimal->scale);
+    int whole =
+        std::max(left_decimal->precision - left_decimal->scale, right_decimal->precision - right_decimal->scale);
     if (whole + scale > kDecimalDigitsMax) return std::nullopt;
     return DecimalType(whole + scale, scale);
 }
@@ -278,8 +281,10 @@ std::string SchemaToJson(const std::vector<DeltaField>& fields) {
 
 Result<std::string> ToEngineType(const DeltaType& type, FieldNames names) {
     switch (type.kind) {
-        case DeltaType::Kind::kPrimitive: break;
-        case DeltaType::Kind::kArray: return TRY(ToEngineType(type.children[0], names)) + "[]";
+        case DeltaType::Kind::kPrimitive:
+            break;
+        case DeltaType::Kind::kArray:
+            return TRY(ToEngineType(type.children[0], names)) + "[]";
         case DeltaType::Kind::kMap:
             return fmt::format("MAP({}, {})", TRY(ToEngineType(type.children[0], names)),
                                TRY(ToEngineType(type.children[1], names)));
@@ -334,11 +339,12 @@ bool HasMappedNestedFields(const DeltaType& type) {
 
 Status CheckColumnName(const std::string& name) {
     constexpr std::string_view kForbidden = " ,;{}()\n\t=";
-    if (name.empty()) return Error(ErrorCode::kInvalidArgument, "a column of the result has no name; give it one with AS");
+    if (name.empty())
+        return Error(ErrorCode::kInvalidArgument, "a column of the result has no name; give it one with AS");
     size_t position = name.find_first_of(kForbidden);
     if (position == std::string::npos) return Ok();
-    return Error(ErrorCode::kInvalidArgument, "column name \"{}\" can't be stored: Delta tables take none of ' ,;{{}}()='",
-                 name)
+    return Error(ErrorCode::kInvalidArgument,
+                 "column name \"{}\" can't be stored: Delta tables take none of ' ,;{{}}()='", name)
         .WithHint("rename it with AS");
 }
 

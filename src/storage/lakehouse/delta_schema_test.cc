@@ -73,7 +73,8 @@ TEST(SchemaPlan, RefusesNamesThatCannotBeStored) {
     auto plan = PlanSchema(WriteMode::kOverwrite, nullptr, {{.name = "count(*)", .type = "BIGINT"}}, {});
     ASSERT_FALSE(plan.ok());
     EXPECT_EQ(plan.error().hint(), "rename it with AS");
-    plan = PlanSchema(WriteMode::kOverwrite, nullptr, {{.name = "a", .type = "BIGINT"}, {.name = "A", .type = "DATE"}}, {});
+    plan = PlanSchema(WriteMode::kOverwrite, nullptr, {{.name = "a", .type = "BIGINT"}, {.name = "A", .type = "DATE"}},
+                      {});
     EXPECT_FALSE(plan.ok());
 }
 
@@ -87,7 +88,8 @@ TEST(SchemaPlan, ExtendsByNewColumnsAndWiderTypes) {
     EXPECT_TRUE(plan->changed);
     EXPECT_TRUE(plan->rewrites);
     EXPECT_EQ(plan->SelectResult("r"), R"(SELECT "A" AS "a", CAST(NULL AS VARCHAR) AS "b", "c" AS "c" FROM r)");
-    EXPECT_EQ(plan->SelectTable("t"), R"(SELECT CAST("a" AS BIGINT) AS "a", "b" AS "b", CAST(NULL AS DATE) AS "c" FROM t)");
+    EXPECT_EQ(plan->SelectTable("t"),
+              R"(SELECT CAST("a" AS BIGINT) AS "a", "b" AS "b", CAST(NULL AS DATE) AS "c" FROM t)");
     auto refused = PlanSchema(WriteMode::kAppend, &existing->schema, {{.name = "b", .type = "BIGINT"}}, {});
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.error().hint(), "write CAST(b AS VARCHAR) AS b");

@@ -15,16 +15,45 @@ constexpr std::string_view kDelimiters = "(),[]\"";
 
 // DuckDB's types that are not spelled as Delta's own: the Delta type that all their values fit in.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 39> kNames = {{
-    {"BOOLEAN", "boolean"}, {"BOOL", "boolean"}, {"TINYINT", "byte"}, {"SMALLINT", "short"},
-    {"INTEGER", "integer"}, {"INT", "integer"}, {"BIGINT", "long"}, {"HUGEINT", "decimal(38,0)"},
-    {"UTINYINT", "short"}, {"USMALLINT", "integer"}, {"UINTEGER", "long"}, {"UBIGINT", "decimal(20,0)"},
-    {"UHUGEINT", "decimal(38,0)"}, {"BIGNUM", "decimal(38,0)"}, {"FLOAT", "float"}, {"REAL", "float"},
-    {"DOUBLE", "double"}, {"VARCHAR", "string"}, {"TEXT", "string"}, {"STRING", "string"}, {"CHAR", "string"},
-    {"BLOB", "binary"}, {"BYTEA", "binary"}, {"DATE", "date"}, {"TIMESTAMP", "timestamp_ntz"},
-    {"TIMESTAMP_S", "timestamp_ntz"}, {"TIMESTAMP_MS", "timestamp_ntz"}, {"TIMESTAMP_NS", "timestamp_ntz"},
-    {"TIMESTAMP WITH TIME ZONE", "timestamp"}, {"TIMESTAMPTZ", "timestamp"}, {"TIME", "string"},
-    {"TIME_NS", "string"}, {"TIME WITH TIME ZONE", "string"}, {"INTERVAL", "string"}, {"UUID", "string"},
-    {"BIT", "string"}, {"JSON", "string"}, {"NULL", "integer"}, {"DATETIME", "timestamp_ntz"},
+    {"BOOLEAN", "boolean"},
+    {"BOOL", "boolean"},
+    {"TINYINT", "byte"},
+    {"SMALLINT", "short"},
+    {"INTEGER", "integer"},
+    {"INT", "integer"},
+    {"BIGINT", "long"},
+    {"HUGEINT", "decimal(38,0)"},
+    {"UTINYINT", "short"},
+    {"USMALLINT", "integer"},
+    {"UINTEGER", "long"},
+    {"UBIGINT", "decimal(20,0)"},
+    {"UHUGEINT", "decimal(38,0)"},
+    {"BIGNUM", "decimal(38,0)"},
+    {"FLOAT", "float"},
+    {"REAL", "float"},
+    {"DOUBLE", "double"},
+    {"VARCHAR", "string"},
+    {"TEXT", "string"},
+    {"STRING", "string"},
+    {"CHAR", "string"},
+    {"BLOB", "binary"},
+    {"BYTEA", "binary"},
+    {"DATE", "date"},
+    {"TIMESTAMP", "timestamp_ntz"},
+    {"TIMESTAMP_S", "timestamp_ntz"},
+    {"TIMESTAMP_MS", "timestamp_ntz"},
+    {"TIMESTAMP_NS", "timestamp_ntz"},
+    {"TIMESTAMP WITH TIME ZONE", "timestamp"},
+    {"TIMESTAMPTZ", "timestamp"},
+    {"TIME", "string"},
+    {"TIME_NS", "string"},
+    {"TIME WITH TIME ZONE", "string"},
+    {"INTERVAL", "string"},
+    {"UUID", "string"},
+    {"BIT", "string"},
+    {"JSON", "string"},
+    {"NULL", "integer"},
+    {"DATETIME", "timestamp_ntz"},
 }};
 
 class TypeParser {
@@ -122,7 +151,8 @@ class TypeParser {
             if (name == "ENUM" || name == "VARCHAR") return DeltaType::Primitive("string");
             if (name != "DECIMAL" && name != "NUMERIC") return Malformed();
             std::erase(arguments, ' ');
-            return DeltaType::Primitive("decimal(" + arguments + (arguments.find(',') == std::string::npos ? ",0" : "") + ")");
+            return DeltaType::Primitive("decimal(" + arguments +
+                                        (arguments.find(',') == std::string::npos ? ",0" : "") + ")");
         }
         for (const auto& [engine, delta] : kNames) {
             if (engine == name) return DeltaType::Primitive(std::string(delta));

@@ -17,8 +17,8 @@ constexpr std::array<std::string_view, 8> kReadable = {
 
 // Writer features that are safe in a table we write: those we honour, and those that are refused below where used.
 constexpr std::array<std::string_view, 13> kWritable = {
-    "appendOnly",      "invariants",   "checkConstraints", "changeDataFeed", "generatedColumns",
-    "identityColumns", "timestampNtz", "deletionVectors",  "v2Checkpoint",   "vacuumProtocolCheck",
+    "appendOnly",      "invariants",    "checkConstraints",         "changeDataFeed", "generatedColumns",
+    "identityColumns", "timestampNtz",  "deletionVectors",          "v2Checkpoint",   "vacuumProtocolCheck",
     "domainMetadata",  "columnMapping", "timestampWithoutTimezone",
 };
 
@@ -35,8 +35,8 @@ Status CheckFieldsWritable(const std::vector<DeltaField>& fields) {
     for (const DeltaField& field : fields) {
         for (std::string_view key : kRefused) {
             if (!field.metadata.contains(std::string(key))) continue;
-            return Error(ErrorCode::kNotSupported, "column \"{}\" has {}, which Tarn can't keep when it writes", field.name,
-                         key);
+            return Error(ErrorCode::kNotSupported, "column \"{}\" has {}, which Tarn can't keep when it writes",
+                         field.name, key);
         }
         TRY(CheckFieldsWritable(field.type.fields));
     }
@@ -78,8 +78,8 @@ Status CheckReadable(const Protocol& protocol) {
     if (protocol.reader_version < 3) return Ok();
     for (const std::string& feature : protocol.reader_features) {
         if (Contains(kReadable, feature)) continue;
-        return Error(ErrorCode::kNotSupported, "the table needs the Delta reader feature \"{}\", which Tarn doesn't have",
-                     feature);
+        return Error(ErrorCode::kNotSupported,
+                     "the table needs the Delta reader feature \"{}\", which Tarn doesn't have", feature);
     }
     return Ok();
 }
@@ -98,11 +98,13 @@ Status CheckWritable(const Protocol& protocol, const Metadata& metadata, const s
         }
     }
     if (TRY(ColumnMappingOf(metadata)) != ColumnMapping::kNone) {
-        return Error(ErrorCode::kNotSupported, "the table uses the Delta feature \"columnMapping\"; Tarn only reads it");
+        return Error(ErrorCode::kNotSupported,
+                     "the table uses the Delta feature \"columnMapping\"; Tarn only reads it");
     }
     for (const auto& [key, value] : metadata.configuration) {
         if (!key.starts_with("delta.constraints.")) continue;
-        return Error(ErrorCode::kNotSupported, "the table has the check constraint \"{}\", which Tarn can't keep when it writes",
+        return Error(ErrorCode::kNotSupported,
+                     "the table has the check constraint \"{}\", which Tarn can't keep when it writes",
                      key.substr(std::string_view("delta.constraints.").size()));
     }
     TRY(CheckFieldsWritable(schema));

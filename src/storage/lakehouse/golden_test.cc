@@ -27,8 +27,9 @@ class Golden {
         auto snapshot = house_.house().OpenAt(house_.alice, place);
         if (!snapshot.ok()) return "refused\t" + snapshot.error().ToString();
         std::string summary = fmt::format("version {}, {} files", snapshot->version, snapshot->files.size());
-        bool any_file = std::any_of(snapshot->files.begin(), snapshot->files.end(),
-                                    [&](const auto& file) { return fs::exists(source / file.path.substr(place.size() + 1)); });
+        bool any_file = std::any_of(snapshot->files.begin(), snapshot->files.end(), [&](const auto& file) {
+            return fs::exists(source / file.path.substr(place.size() + 1));
+        });
         if (!any_file && !snapshot->files.empty()) return "pass\t" + summary + " (a log alone)";
         auto rows = Read(ToRelation({"golden", "table"}, *snapshot));
         if (!rows.ok()) return "fail\t" + rows.error().ToString();
@@ -95,7 +96,8 @@ TEST(DeltaGolden, ReadsTablesOfOthers) {
     for (const auto& entry : fs::directory_iterator(root)) {
         // hive/delta holds several tables.
         std::string name = entry.path().filename();
-        if (!fs::exists(entry.path() / "delta") || fs::exists(entry.path() / "delta" / "_delta_log") || name != "hive") {
+        if (!fs::exists(entry.path() / "delta") || fs::exists(entry.path() / "delta" / "_delta_log") ||
+            name != "hive") {
             names.push_back(name);
             continue;
         }
@@ -113,14 +115,16 @@ TEST(DeltaInterop, WritesTablesForOthers) {
     const char* folder = std::getenv("TARN_DELTA_EXPORT");
     if (!folder) GTEST_SKIP() << "TARN_DELTA_EXPORT is not set";
     TestLakehouse house;
-    auto write = [&](const std::string& table, WriteMode mode, const std::string& sql, std::vector<std::string> key = {}) {
+    auto write = [&](const std::string& table, WriteMode mode, const std::string& sql,
+                     std::vector<std::string> key = {}) {
         auto result = house.Write(table, mode, sql, std::move(key));
         ASSERT_TRUE(result.ok()) << result.error().ToString();
     };
     write("s.plain", WriteMode::kOverwrite,
           "SELECT range AS id, 'name ' || range AS name, (range / 3)::DECIMAL(12,2) AS price, "
           "DATE '2013-01-01' + range::INTEGER AS day, TIMESTAMPTZ '2013-01-01 00:00:00.123456+00' AS seen, "
-          "CASE WHEN range % 2 = 0 THEN [range, NULL] END AS list, {'x': range, 'y': 'é'} AS nested, MAP {'k': range} AS m, "
+          "CASE WHEN range % 2 = 0 THEN [range, NULL] END AS list, {'x': range, 'y': 'é'} AS nested, MAP {'k': range} "
+          "AS m, "
           "'\\xAA'::BLOB AS bin, range::TINYINT AS tiny, range::HUGEINT AS huge FROM range(100)");
     write("s.ntz", WriteMode::kOverwrite, "SELECT TIMESTAMP '2013-01-01 01:02:03.123456' AS t, 1 AS a");
     for (int i = 0; i < 23; ++i) write("s.many", WriteMode::kAppend, fmt::format("SELECT {} AS a, 'x' AS b", i));
@@ -133,13 +137,14 @@ TEST(DeltaInterop, WritesTablesForOthers) {
     }
 }
 
-// TARN_DELTA_IMPORT names the folder of a table that deltalake wrote; its rows go to TARN_DELTA_REPORT, one a line, read
-// once as it is and once after a merge and an append of ours; TARN_DELTA_EXPORT gets the table back.
+// TARN_DELTA_IMPORT names the folder of a table that deltalake wrote; its rows go to TARN_DELTA_REPORT, one a line,
+// read once as it is and once after a merge and an append of ours; TARN_DELTA_EXPORT gets the table back.
 TEST(DeltaInterop, ReadsAndContinuesTablesOfOthers) {
     const char* folder = std::getenv("TARN_DELTA_IMPORT");
     const char* report = std::getenv("TARN_DELTA_REPORT");
     const char* back = std::getenv("TARN_DELTA_BACK");
-    if (!folder || !report || !back) GTEST_SKIP() << "TARN_DELTA_IMPORT, TARN_DELTA_REPORT or TARN_DELTA_BACK is not set";
+    if (!folder || !report || !back)
+        GTEST_SKIP() << "TARN_DELTA_IMPORT, TARN_DELTA_REPORT or TARN_DELTA_BACK is not set";
     TestLakehouse house;
     Status imported = house.Import(folder, "lakehouse/s/t");
     ASSERT_TRUE(imported.ok()) << imported.error().ToString();
@@ -171,7 +176,8 @@ TEST(DeltaInterop, OpensLargeLogsQuickly) {
         EXPECT_LT(took.count(), 20'000);
     }
     Duration start = clock.Monotonic();
-    for (int i = 0; i < 40; ++i) ASSERT_TRUE(house.Write("s.t", WriteMode::kAppend, fmt::format("SELECT {} AS a", i)).ok());
+    for (int i = 0; i < 40; ++i)
+        ASSERT_TRUE(house.Write("s.t", WriteMode::kAppend, fmt::format("SELECT {} AS a", i)).ok());
     auto took = std::chrono::duration_cast<std::chrono::milliseconds>(clock.Monotonic() - start);
     RecordProperty("forty_commits_ms", static_cast<int>(took.count()));
 }

@@ -57,7 +57,8 @@ catalog::DatasetVersion ToDatasetVersion(const CommitHeader& header) {
     version.rows = Number(tarn, "rows");
     version.bytes = Number(tarn, "bytes");
     version.rows_added = RowsAdded(tarn, metrics);
-    version.details = {{"operation", Text(*info, "operation")}, {"metrics", metrics}, {"engine", Text(*info, "engineInfo")}};
+    version.details = {
+        {"operation", Text(*info, "operation")}, {"metrics", metrics}, {"engine", Text(*info, "engineInfo")}};
     for (const char* key : {"inputs", "rows_updated", "rows_deleted", "schema_changes"}) {
         if (tarn.is_object() && tarn.contains(key)) version.details[key] = tarn[key];
     }

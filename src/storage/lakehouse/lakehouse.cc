@@ -47,7 +47,8 @@ class LakehouseImpl : public Lakehouse, private catalog::DatasetProvider {
         TRY(Require("table:Read", principal, table));
         return *TRY(Snap(table, at));
     }
-    Result<Snapshot> OpenAt(const Principal& principal, const std::string& location, const engine::AtClause& at) override;
+    Result<Snapshot> OpenAt(const Principal& principal, const std::string& location,
+                            const engine::AtClause& at) override;
     Result<WriteResult> Write(const Principal& principal, const TableName& table, const WriteRequest& request) override;
     Status Drop(const Principal& principal, const TableName& table) override;
     Result<std::vector<catalog::DatasetVersion>> History(const Principal& principal, const TableName& table,
@@ -130,17 +131,20 @@ Result<Snapshot> LakehouseImpl::OpenAt(const Principal& principal, const std::st
                                        const engine::AtClause& at) {
     size_t slash = location.find('/');
     if (slash == std::string::npos || slash == 0 || slash + 1 == location.size()) {
-        return Error(ErrorCode::kInvalidArgument, "\"{}\" is no location of a table: bucket/prefix is wanted", location);
+        return Error(ErrorCode::kInvalidArgument, "\"{}\" is no location of a table: bucket/prefix is wanted",
+                     location);
     }
     TableLocation place{location.substr(0, slash), location.substr(slash + 1)};
     while (place.prefix.ends_with('/')) place.prefix.pop_back();
-    TRY(security::Require(dependencies_.gate, principal, "lake:GetObject", {"lake", place.ToString() + "/_delta_log/"}));
+    TRY(security::Require(dependencies_.gate, principal, "lake:GetObject",
+                          {"lake", place.ToString() + "/_delta_log/"}));
     auto table = AtLocation(place);
     auto snapshot = at.version || at.timestamp ? table->SnapshotAt(at) : table->NewestSnapshot();
     return *TRY_CONTEXT(std::move(snapshot), place.ToString());
 }
 
-Result<WriteResult> LakehouseImpl::Write(const Principal& principal, const TableName& name, const WriteRequest& request) {
+Result<WriteResult> LakehouseImpl::Write(const Principal& principal, const TableName& name,
+                                         const WriteRequest& request) {
     TRY(Require("table:Write", principal, name));
     auto table = TRY(Find(name));
     Duration started = dependencies_.env.clock().Monotonic();
@@ -221,8 +225,8 @@ Result<std::vector<catalog::Dataset>> LakehouseImpl::Datasets(const std::string&
             dataset.updated_at = (*snapshot)->committed_at;
         } else {
             // One broken table must not hide the others; opening it says what is wrong.
-            dependencies_.log.Warning("a table can't be opened", {{"table", schema + "." + name},
-                                                                  {"error", snapshot.error().message()}});
+            dependencies_.log.Warning("a table can't be opened",
+                                      {{"table", schema + "." + name}, {"error", snapshot.error().message()}});
         }
         datasets.push_back(std::move(dataset));
     }

@@ -1,9 +1,9 @@
 // Lakehouse: native Delta Lake tables over the lake. A table <schema>.<name> lies at lakehouse/<schema>/<name>/.
 //
-// Does: replays logs (JSON commits, checkpoints V1, multi-part and V2 with sidecars), reads tables of reader version <= 3
-// (column mapping, deletion vectors, timestampNtz, v2Checkpoint, vacuumProtocolCheck, typeWidening where the engine can
-// cast), writes create, append, overwrite and merge by key (copy-on-write) with stats, checkpoints each 10 commits, and
-// `txn` so that a replayed write is skipped. Conflicts are detected by put-if-absent of the next log entry and the
+// Does: replays logs (JSON commits, checkpoints V1, multi-part and V2 with sidecars), reads tables of reader version <=
+// 3 (column mapping, deletion vectors, timestampNtz, v2Checkpoint, vacuumProtocolCheck, typeWidening where the engine
+// can cast), writes create, append, overwrite and merge by key (copy-on-write) with stats, checkpoints each 10 commits,
+// and `txn` so that a replayed write is skipped. Conflicts are detected by put-if-absent of the next log entry and the
 // rules of the Delta protocol. Never: writes a table whose writer features it does not know, guesses a log's gaps.
 // By default tables are (reader 1, writer 2): every Delta reader opens them.
 // Who: constructed by app; is a catalog::DatasetProvider for the schemas of use cases. Threads: any; calls block.
@@ -58,31 +58,31 @@ struct Snapshot {
     std::vector<engine::ScanColumn> columns;
     std::vector<engine::ScanFile> files;
     std::map<std::string, int64_t> transactions;  // appId -> version (`txn` actions)
-    int64_t rows = -1;   // if every file says
+    int64_t rows = -1;  // if every file says
     int64_t bytes = 0;
 };
 
 enum class WriteMode : uint8_t {
     kOverwrite,  // the table becomes the result; its schema may change
-    kAppend,     // columns by name; new ones are added as nullable (recorded), missing ones are NULL
-    kMerge,      // upsert by key; with delete_missing rows whose key is not in the result go
+    kAppend,  // columns by name; new ones are added as nullable (recorded), missing ones are NULL
+    kMerge,  // upsert by key; with delete_missing rows whose key is not in the result go
 };
 
 struct WriteRequest {
     WriteMode mode = WriteMode::kOverwrite;
-    std::string sql;                // one SELECT, run as the principal through the engine
-    std::vector<std::string> key;   // kMerge: not null, unique in the result, else kInvalidArgument with examples
+    std::string sql;  // one SELECT, run as the principal through the engine
+    std::vector<std::string> key;  // kMerge: not null, unique in the result, else kInvalidArgument with examples
     bool delete_missing = false;
     std::string description;
     std::vector<engine::Column> column_docs;  // descriptions by name
     // Exactly once: skipped (with `skipped`) if the table's txn of this application is already >= version.
     std::string transaction_application;
     int64_t transaction_version = -1;
-    Json commit_info;               // goes into commitInfo: run, input versions ("inputs": else what the SQL read)
+    Json commit_info;  // goes into commitInfo: run, input versions ("inputs": else what the SQL read)
     std::string run_id;
     std::map<std::string, int64_t> pinned;  // as engine::SessionOptions: versions of the inputs
-    std::string default_schema = "main";    // what an unqualified name in `sql` means
-    std::optional<CancelToken> cancel;      // ends the query with kCancelled
+    std::string default_schema = "main";  // what an unqualified name in `sql` means
+    std::optional<CancelToken> cancel;  // ends the query with kCancelled
     // Called with the result as a relation named `result` in schema temp_input before the commit (checks); an error
     // means that nothing is published.
     std::function<Status(engine::Session& session, const engine::Relation& result)> before_commit;
@@ -90,8 +90,8 @@ struct WriteRequest {
 
 struct WriteResult {
     int64_t version = -1;
-    bool skipped = false;    // the txn was there already, or nothing changed
-    int64_t rows = 0;        // in the table after the commit
+    bool skipped = false;  // the txn was there already, or nothing changed
+    int64_t rows = 0;  // in the table after the commit
     int64_t rows_inserted = 0;
     int64_t rows_updated = 0;
     int64_t rows_deleted = 0;

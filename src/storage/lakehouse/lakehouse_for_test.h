@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -52,8 +51,8 @@ class TestRelations : public engine::RelationSource {
 class TestLakehouse {
   public:
     explicit TestLakehouse(Env& env = SystemEnv()) : env_(env) {
-        path_ = fmt::format("{}/tarn-lakehouse-{}-{}", std::filesystem::temp_directory_path().string(), getpid(),
-                            SystemEnv().random().Hex(4));
+        path_ = fmt::format("{}/tarn-lakehouse-{}", std::filesystem::temp_directory_path().string(),
+                            SystemEnv().random().Hex(8));
         std::filesystem::create_directories(path_ + "/spill");
         Status opened = Open();
         EXPECT_TRUE(opened.ok()) << opened.error().ToString();

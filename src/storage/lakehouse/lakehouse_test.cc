@@ -98,7 +98,8 @@ TEST_F(LakehouseTest, SkipsWhatWasDoneAlready) {
 }
 
 TEST_F(LakehouseTest, MergesByKey) {
-    auto result = Must(house_.Write("s.t", WriteMode::kMerge, "SELECT range AS k, 'v' || range AS v FROM range(10)", {"k"}));
+    auto result =
+        Must(house_.Write("s.t", WriteMode::kMerge, "SELECT range AS k, 'v' || range AS v FROM range(10)", {"k"}));
     EXPECT_EQ(result.rows_inserted, 10);
     result = Must(house_.Write("s.t", WriteMode::kMerge,
                                "SELECT * FROM (VALUES (3, 'new'), (4, 'v4'), (10, 'v10')) AS t(k, v)", {"k"}));
@@ -106,7 +107,8 @@ TEST_F(LakehouseTest, MergesByKey) {
     EXPECT_EQ(result.rows_updated, 1);
     EXPECT_EQ(result.rows_deleted, 0);
     EXPECT_EQ(result.rows, 11);
-    EXPECT_EQ(house_.Query("SELECT k, v FROM s.t WHERE k IN (3, 4, 10) ORDER BY k"), (Texts{"3|new", "4|v4", "10|v10"}));
+    EXPECT_EQ(house_.Query("SELECT k, v FROM s.t WHERE k IN (3, 4, 10) ORDER BY k"),
+              (Texts{"3|new", "4|v4", "10|v10"}));
     EXPECT_EQ(house_.Query("SELECT count(*), count(DISTINCT k) FROM s.t"), (Texts{"11|11"}));
 }
 
@@ -198,7 +200,8 @@ TEST_F(LakehouseTest, RefusesNamesAndStatementsItCannotStore) {
     EXPECT_FALSE(house_.Write("s.t", WriteMode::kOverwrite, "SELECT 1 AS a; SELECT 2 AS a").ok());
     EXPECT_FALSE(house_.Write("s.t", WriteMode::kOverwrite, "SELECT 1) UNION (SELECT 2 AS a").ok());
     EXPECT_FALSE(house_.Write("s.a/b", WriteMode::kOverwrite, "SELECT 1 AS a").ok());
-    EXPECT_EQ(house_.Write("s.t", WriteMode::kOverwrite, "SELECT * FROM s.nothing").error().code(), ErrorCode::kNotFound);
+    EXPECT_EQ(house_.Write("s.t", WriteMode::kOverwrite, "SELECT * FROM s.nothing").error().code(),
+              ErrorCode::kNotFound);
 }
 
 TEST_F(LakehouseTest, AsksTheGate) {
@@ -211,13 +214,16 @@ TEST_F(LakehouseTest, AsksTheGate) {
 }
 
 TEST_F(LakehouseTest, WritesCheckpointsThatItReads) {
-    for (int i = 0; i < 25; ++i) Must(house_.Write("s.t", WriteMode::kAppend, fmt::format("SELECT {} AS a, 'it''s' AS b", i)));
+    for (int i = 0; i < 25; ++i)
+        Must(house_.Write("s.t", WriteMode::kAppend, fmt::format("SELECT {} AS a, 'it''s' AS b", i)));
     auto keys = house_.Keys("lakehouse/s/t/_delta_log/");
-    EXPECT_NE(std::find(keys.begin(), keys.end(), "s/t/_delta_log/00000000000000000020.checkpoint.parquet"), keys.end());
+    EXPECT_NE(std::find(keys.begin(), keys.end(), "s/t/_delta_log/00000000000000000020.checkpoint.parquet"),
+              keys.end());
     EXPECT_NE(house_.GetText("lakehouse/s/t/_delta_log/_last_checkpoint")->find("\"version\":20"), std::string::npos);
     // Without the commits before it, the checkpoint must carry everything.
     for (int i = 0; i <= 20; ++i) {
-        ASSERT_TRUE(house_.lake().Delete(house_.alice, {"lakehouse", fmt::format("s/t/_delta_log/{:020}.json", i)}).ok());
+        ASSERT_TRUE(
+            house_.lake().Delete(house_.alice, {"lakehouse", fmt::format("s/t/_delta_log/{:020}.json", i)}).ok());
     }
     ASSERT_TRUE(house_.Open().ok());
     EXPECT_EQ(house_.Query("SELECT count(*), sum(a) FROM s.t"), (Texts{"25|300"}));

@@ -24,7 +24,8 @@ bool ComparesByStatistics(const DeltaType& type) {
 
 bool IsBelow(const Json& left, const Json& right) {
     if (left.is_number_integer() && right.is_number_integer()) return left.get<int64_t>() < right.get<int64_t>();
-    if (left.is_string() && right.is_string()) return left.get_ref<const std::string&>() < right.get_ref<const std::string&>();
+    if (left.is_string() && right.is_string())
+        return left.get_ref<const std::string&>() < right.get_ref<const std::string&>();
     return false;
 }
 
@@ -172,7 +173,8 @@ Status MergeStep::ProvideTarget(const std::string& name, const std::vector<size_
         files.back().partition_values[kFileColumn] = std::to_string(place);
     }
     std::vector<engine::ScanColumn> columns = operation_.base_snapshot_->columns;
-    columns.push_back({.column = {.name = kFileColumn, .type = "BIGINT"}, .physical_name = kFileColumn, .partition = true});
+    columns.push_back(
+        {.column = {.name = kFileColumn, .type = "BIGINT"}, .physical_name = kFileColumn, .partition = true});
     return operation_.session_->Provide(name, operation_.MakeRelation(name, columns, std::move(files)));
 }
 
@@ -260,8 +262,8 @@ Result<std::vector<engine::WrittenFile>> MergeStep::WriteChanges() {
             "(SELECT 1 FROM (SELECT {} FROM temp_input.source) s WHERE {})",
             list, NumberedTarget(), NumberedSource(), KeysEqual("s", "t"));
     }
-    bool some_are_there = std::any_of(unaffected_.begin(), unaffected_.end(),
-                                      [&](size_t place) { return effects_[place].matched > 0; });
+    bool some_are_there =
+        std::any_of(unaffected_.begin(), unaffected_.end(), [&](size_t place) { return effects_[place].matched > 0; });
     if (!some_are_there) {
         // All of the result is new or replaces: its files are the table's as they are.
         std::vector<engine::WrittenFile> added = source_;
@@ -307,7 +309,8 @@ Result<WriteResult> MergeStep::Finish(std::vector<engine::WrittenFile> added) {
     for (size_t place : affected_) {
         goes[place] = true;
         removed.push_back(by_path.at(files[place].path));
-        removed_rows += files[place].rows - (removed.back()->deletion_vector ? removed.back()->deletion_vector->cardinality : 0);
+        removed_rows +=
+            files[place].rows - (removed.back()->deletion_vector ? removed.back()->deletion_vector->cardinality : 0);
         result.rows_updated += effects_[place].updated;
         result.rows_deleted += effects_[place].unmatched;
     }

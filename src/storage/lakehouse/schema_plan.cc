@@ -47,7 +47,8 @@ Status AddDocs(std::vector<DeltaField>& schema, const std::vector<engine::Column
 Error TypesDiffer(const std::string& name, const DeltaType& stored, const std::string& given) {
     auto spelled = ToEngineType(stored);
     std::string stored_type = spelled.ok() ? *spelled : stored.primitive;
-    return Error(ErrorCode::kInvalidArgument, "column \"{}\" is {} in the table, the result has {}", name, stored_type, given)
+    return Error(ErrorCode::kInvalidArgument, "column \"{}\" is {} in the table, the result has {}", name, stored_type,
+                 given)
         .WithHint(fmt::format("write CAST({} AS {}) AS {}", name, stored_type, name));
 }
 
@@ -84,8 +85,8 @@ class Planner {
             DeltaField merged = field;
             if (!(*common == field.type)) {
                 plan_.rewrites = plan_.changed = true;
-                plan_.changes.push_back(fmt::format("widened {} from {} to {}", field.name, TRY(ToEngineType(field.type)),
-                                                    TRY(ToEngineType(*common))));
+                plan_.changes.push_back(fmt::format("widened {} from {} to {}", field.name,
+                                                    TRY(ToEngineType(field.type)), TRY(ToEngineType(*common))));
                 merged.type = std::move(*common);
             }
             TRY(AppendColumn(merged, &found->second, &field));

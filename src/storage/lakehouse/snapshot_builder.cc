@@ -152,14 +152,16 @@ Result<std::vector<engine::ScanColumn>> ToScanColumns(const std::vector<DeltaFie
         if (mapping == ColumnMapping::kId) {
             auto id = field.metadata.find("delta.columnMapping.id");
             if (id == field.metadata.end() || !id->is_number_integer()) {
-                return Error(ErrorCode::kCorruption, "column \"{}\" has no id, though the table maps columns by id", field.name);
+                return Error(ErrorCode::kCorruption, "column \"{}\" has no id, though the table maps columns by id",
+                             field.name);
             }
             column.field_id = id->get<int32_t>();
         }
         columns.push_back(std::move(column));
     }
     if (!partitions.empty()) {
-        return Error(ErrorCode::kCorruption, "the table is partitioned by \"{}\", which it hasn't", *partitions.begin());
+        return Error(ErrorCode::kCorruption, "the table is partitioned by \"{}\", which it hasn't",
+                     *partitions.begin());
     }
     return columns;
 }

@@ -112,7 +112,8 @@ Status Table::CheckAgainst(const CommitPlan& plan, const TableState* current) co
     if (current->metadata.id != plan.base->metadata.id) return Conflict(location_, "the table was made anew");
     if (!(current->protocol == plan.base->protocol)) return Conflict(location_, "its protocol changed");
     if (!(current->metadata == plan.base->metadata)) return Conflict(location_, "its schema or properties changed");
-    if (!plan.blind_append) return Conflict(location_, fmt::format("version {} is newer than what was read", current->version));
+    if (!plan.blind_append)
+        return Conflict(location_, fmt::format("version {} is newer than what was read", current->version));
     return Ok();
 }
 

@@ -23,7 +23,8 @@ Status TableState::Add(AddFile file, ActionOrigin origin, int64_t at_version) {
     auto tombstone = tombstones.find(key);
     if (tombstone != tombstones.end()) {
         if (origin == ActionOrigin::kCommit && tombstone->second->removed_in == at_version) {
-            return Error(ErrorCode::kCorruption, "version {} of the log adds and removes \"{}\"", at_version, file.path);
+            return Error(ErrorCode::kCorruption, "version {} of the log adds and removes \"{}\"", at_version,
+                         file.path);
         }
         tombstones.erase(tombstone);
     }
@@ -38,7 +39,8 @@ Status TableState::Remove(RemoveFile file, ActionOrigin origin, int64_t at_versi
     if (present != files.end()) {
         if (present->second->added_in == at_version) {
             if (origin == ActionOrigin::kCheckpoint) return Ok();  // the add is the newer of the two
-            return Error(ErrorCode::kCorruption, "version {} of the log adds and removes \"{}\"", at_version, file.path);
+            return Error(ErrorCode::kCorruption, "version {} of the log adds and removes \"{}\"", at_version,
+                         file.path);
         }
         files.erase(present);
     }
@@ -84,9 +86,11 @@ Status TableState::Apply(Action action, ActionOrigin origin, int64_t at_version)
 }
 
 Status TableState::Finish() {
-    if (!has_protocol_) return Error(ErrorCode::kCorruption, "the log has no protocol: this is no readable Delta table");
+    if (!has_protocol_)
+        return Error(ErrorCode::kCorruption, "the log has no protocol: this is no readable Delta table");
     TRY(CheckReadable(protocol));
-    if (!has_metadata_) return Error(ErrorCode::kCorruption, "the log has no metaData: this is no readable Delta table");
+    if (!has_metadata_)
+        return Error(ErrorCode::kCorruption, "the log has no metaData: this is no readable Delta table");
     if (metadata.format != "parquet") {
         return Error(ErrorCode::kNotSupported, "the table's files are {}, not Parquet", metadata.format);
     }

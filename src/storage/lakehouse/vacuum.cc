@@ -15,7 +15,8 @@ struct Listed {
     Timestamp modified_at;
 };
 
-Result<std::vector<Listed>> ListAll(lake::Lake& lake, const security::Principal& principal, const lake::ObjectName& prefix) {
+Result<std::vector<Listed>> ListAll(lake::Lake& lake, const security::Principal& principal,
+                                    const lake::ObjectName& prefix) {
     std::vector<Listed> objects;
     lake::ListOptions options;
     options.prefix = prefix.key;

@@ -19,9 +19,12 @@ std::string WithoutSemicolon(std::string_view sql) {
 
 const char* ModeName(WriteMode mode) {
     switch (mode) {
-        case WriteMode::kOverwrite: return "overwrite";
-        case WriteMode::kAppend: return "append";
-        case WriteMode::kMerge: return "merge";
+        case WriteMode::kOverwrite:
+            return "overwrite";
+        case WriteMode::kAppend:
+            return "append";
+        case WriteMode::kMerge:
+            return "merge";
     }
     return "";
 }
@@ -132,9 +135,8 @@ Result<WriteResult> WriteOperation::Run() {
     plan_ = TRY(PlanSchema(request_.mode, base_ ? &base_->schema : nullptr, info.columns, request_.column_docs));
     statement.reset();
     Metadata no_mapping;
-    no_mapping.partition_columns = base_ && request_.mode != WriteMode::kOverwrite
-                                       ? base_->metadata.partition_columns
-                                       : std::vector<std::string>();
+    no_mapping.partition_columns = base_ && request_.mode != WriteMode::kOverwrite ? base_->metadata.partition_columns
+                                                                                   : std::vector<std::string>();
     columns_ = TRY(ToScanColumns(plan_.schema, no_mapping));
     if (request_.mode == WriteMode::kMerge) return MergeStep(*this).Run();
     return request_.mode == WriteMode::kAppend ? Append() : Overwrite();
@@ -183,8 +185,7 @@ Status WriteOperation::CheckRequired(const std::vector<engine::WrittenFile>& fil
     return Ok();
 }
 
-Status WriteOperation::Check(const std::vector<engine::ScanFile>& kept,
-                             const std::vector<engine::WrittenFile>& added) {
+Status WriteOperation::Check(const std::vector<engine::ScanFile>& kept, const std::vector<engine::WrittenFile>& added) {
     TRY(CheckRequired(added));
     if (!request_.before_commit) return Ok();
     std::vector<engine::ScanFile> files = kept;
@@ -199,7 +200,8 @@ CommitPlan WriteOperation::NewPlan(const char* operation) {
     plan.base = base_;
     Protocol needed = base_ ? Upgrade(base_->protocol, plan_.schema) : ProtocolFor(plan_.schema);
     if (!base_ || !(needed == base_->protocol)) plan.protocol = needed;
-    bool new_description = base_ && !request_.description.empty() && request_.description != base_->metadata.description;
+    bool new_description =
+        base_ && !request_.description.empty() && request_.description != base_->metadata.description;
     if (!base_ || plan_.changed || plan_.described || new_description) {
         Metadata metadata = base_ ? base_->metadata : Metadata{};
         if (!base_) {
@@ -276,7 +278,8 @@ Result<WriteResult> WriteOperation::Publish(CommitPlan plan, const std::vector<s
         return std::move(outcome).error();
     }
     if (outcome->was_there) {
-        result = WriteResult{.version = outcome->version, .skipped = true, .rows = base_snapshot_ ? base_snapshot_->rows : -1};
+        result = WriteResult{
+            .version = outcome->version, .skipped = true, .rows = base_snapshot_ ? base_snapshot_->rows : -1};
         return result;
     }
     std::erase_if(written_, [&](const engine::WrittenFile& file) {
