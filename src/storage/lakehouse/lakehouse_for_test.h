@@ -53,6 +53,8 @@ class TestLakehouse {
     explicit TestLakehouse(Env& env = SystemEnv()) : env_(env) {
         path_ = fmt::format("{}/tarn-lakehouse-{}", std::filesystem::temp_directory_path().string(),
                             SystemEnv().random().Hex(8));
+        // The index is a file of SQLite, on the real disk even when the lake's objects are not.
+        std::filesystem::create_directories(path_ + "/lake");
         std::filesystem::create_directories(path_ + "/spill");
         Status opened = Open();
         EXPECT_TRUE(opened.ok()) << opened.error().ToString();

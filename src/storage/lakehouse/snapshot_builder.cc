@@ -149,6 +149,13 @@ Result<std::vector<engine::ScanColumn>> ToScanColumns(const std::vector<DeltaFie
         column.column.description = field.Comment();
         column.partition = partitions.erase(field.name) > 0;
         column.physical_name = mapping == ColumnMapping::kNone ? field.name : field.PhysicalName();
+        if (mapping != ColumnMapping::kNone && HasMappedNestedFields(field.type)) {
+            // Read by their logical names these fields would be NULL: rather none than wrong data.
+            return Error(ErrorCode::kNotSupported,
+                         "column \"{}\" has nested fields under other names in the files (Delta's columnMapping), which "
+                         "Tarn can't read yet",
+                         field.name);
+        }
         if (mapping == ColumnMapping::kId) {
             auto id = field.metadata.find("delta.columnMapping.id");
             if (id == field.metadata.end() || !id->is_number_integer()) {
