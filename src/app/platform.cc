@@ -1,11 +1,11 @@
 #include "app/platform.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "app/platform_state.h"
 #include "app/routes.h"
 #include "app/system_tables.h"
+#include "app/terminal.h"
 #include "base/text.h"
 
 namespace tarn::app {
@@ -26,13 +26,6 @@ std::string Absolute(const std::string& base, const std::string& path) {
     return path.starts_with("/") ? path : base + "/" + path;
 }
 
-// Where the engine's extensions lie: beside the program.
-std::string ExtensionDirectory() {
-    std::error_code failure;
-    auto program = std::filesystem::read_symlink("/proc/self/exe", failure);
-    return (program.parent_path() / "extensions").string();
-}
-
 class RunningPlatform : public Platform {
   public:
     RunningPlatform(Env& env, PlatformOptions options) : env_(env), options_(std::move(options)) {}
@@ -45,12 +38,19 @@ class RunningPlatform : public Platform {
     }
     const std::string& state_directory() const override { return parts_.state->path(); }
     const std::string& admin_token_file() const override { return token_file_; }
+    std::string certificate_file() const override {
+        const std::string& path = parts_.config.tls.certificate;
+        return path.empty() ? "" : Absolute(options_.directory, path);
+    }
     Result<std::string> LoginLink() override {
         if (!parts_.identity->NeedsAdminLink()) return std::string();
         return TRY(parts_.identity->AdminLink());
     }
     const std::string& workspace_issues() const override { return issues_; }
     bool Idle() const override { return parts_.orchestrator->Idle(); }
+    Result<std::vector<orchestrator::TaskStatus>> Tasks() const override {
+        return parts_.orchestrator->Tasks(security::Principal::System("app"));
+    }
     std::string Progress() const override;
     Status SetSecret(const std::string& name, const std::string& value) override {
         return parts_.encryption->Set(name, Secret(std::string_view(value)));
@@ -60,6 +60,7 @@ class RunningPlatform : public Platform {
         return dataset.ok() ? dataset->rows : -1;
     }
     Status Apply() override;
+    int64_t MemoryBytes() override { return parts_.monitoring->ResidentBytes(); }
 
   private:
     Status OpenState();
@@ -67,6 +68,7 @@ class RunningPlatform : public Platform {
     Status BuildStorage();
     Status BuildProcessing();
     Status BuildWorkspace();
+    Status BuildOperations();
     Status BuildListeners();
     Status WriteAdminToken();
     Result<std::shared_ptr<TlsContext>> LoadTls();
@@ -108,7 +110,9 @@ Status RunningPlatform::BuildSecurity() {
         {}, {env_, *parts.log, parts.metrics, *parts.database, *parts.encryption, &parts.registry}));
     parts.dispatcher = std::make_unique<security::Dispatcher>(env_, *parts.identity, *parts.audit, parts.metrics);
     parts.router = std::make_unique<security::Router>(*parts.identity, *parts.dispatcher, parts.registry);
-    parts.monitoring = TRY(access::Monitoring::Create({env_, parts.metrics, *parts.log, parts.state->path()}));
+    parts.monitoring = access::Monitoring::Create({}, {env_, parts.metrics, parts.state->path(), kVersion});
+    parts.monitoring->AddCheck("audit", [&parts] { return parts.audit->Health(); });
+    parts.monitoring->AddCheck("identity", [&parts] { return parts.identity->Health(); });
     return Ok();
 }
 
@@ -122,12 +126,12 @@ Status RunningPlatform::BuildStorage() {
     engine.threads = parts.config.engine.threads;
     engine.spill_bytes_max = parts.config.engine.spill.bytes;
     engine.spill_directory = parts.state->PathOf("tmp/engine");
-    engine.extension_directory = ExtensionDirectory();
+    engine.extension_directory = ProgramDirectory() + "/extensions";
     TRY(env_.files().CreateDirectories(engine.spill_directory));
     parts.engine = TRY(engine::Engine::Create(
         engine, {env_, parts.lake->AsFileStore(), *parts.catalog, parts.metrics, *parts.log}));
     parts.lakehouse =
-        TRY(lakehouse::Lakehouse::Create({env_, *parts.lake, *parts.engine, parts.metrics, *parts.log}));
+        TRY(lakehouse::Lakehouse::Create({env_, *parts.lake, *parts.engine, *parts.identity, parts.metrics, *parts.log}));
     parts.catalog->AddProvider(parts.lakehouse->AsProvider());
     return Ok();
 }
@@ -145,6 +149,7 @@ Status RunningPlatform::BuildProcessing() {
     runs.runs_kept = static_cast<int>(parts.config.runs.keep);
     parts.orchestrator = TRY(orchestrator::Orchestrator::Create(
         runs, {env_, *parts.database, *parts.identity, parts.metrics, *parts.log}));
+    parts.monitoring->AddCheck("orchestrator", [&parts] { return parts.orchestrator->Health(); });
     parts.batch = TRY(batch::Batch::Create({env_, *parts.engine, *parts.catalog, *parts.lakehouse, *parts.connectors,
                                             *parts.orchestrator, *parts.log}));
     parts.dashboards = TRY(dashboards::Dashboards::Create({*parts.engine, *parts.catalog, *parts.identity}));
@@ -161,6 +166,15 @@ Status RunningPlatform::BuildWorkspace() {
     parts.workspace->Register(parts.dashboards->WorkspaceKind());
     parts.system_tables = std::make_unique<SystemTables>(parts);
     parts.catalog->AddProvider(*parts.system_tables);
+    return Ok();
+}
+
+// Before the workspace is applied: a policy is checked against all operations that there are.
+Status RunningPlatform::BuildOperations() {
+    Components& parts = parts_;
+    AddRoutes(parts, env_);
+    parts.s3_server = TRY(lake::S3Server::Create(
+        {env_, *parts.lake, *parts.identity, *parts.dispatcher, parts.registry, parts.metrics, *parts.log}));
     return Ok();
 }
 
@@ -194,7 +208,6 @@ Result<Address> RunningPlatform::ListenAddress(const std::string& configured,
 Status RunningPlatform::BuildListeners() {
     Components& parts = parts_;
     parts.tls = TRY(LoadTls());
-    AddRoutes(parts, env_);
     parts.web_executor = Executor::Create({.name = "web", .threads = kWebThreads, .queue_max = 1024});
     parts.s3_executor = Executor::Create({.name = "s3", .threads = kS3Threads, .queue_max = 1024});
     HttpServerConfig web;
@@ -208,8 +221,6 @@ Status RunningPlatform::BuildListeners() {
                                return parts.router->Serve(request, responder);
                            }),
         "the web listener (`--web ADDR` or listen.web)");
-    parts.s3_server = TRY(lake::S3Server::Create(
-        {env_, *parts.lake, *parts.identity, *parts.dispatcher, parts.registry, parts.metrics, *parts.log}));
     HttpServerConfig s3;
     s3.listen = TRY(ListenAddress(parts.config.listen.s3, options_.s3_address));
     s3.tls = parts.tls;
@@ -239,7 +250,8 @@ Status RunningPlatform::Build() {
     TRY(BuildSecurity());
     TRY(BuildStorage());
     TRY(BuildProcessing());
-    return BuildWorkspace();
+    TRY(BuildWorkspace());
+    return BuildOperations();
 }
 
 Status RunningPlatform::Start() {
@@ -254,6 +266,7 @@ Status RunningPlatform::Start() {
     TRY(WriteAdminToken());
     TRY(parts_.orchestrator->Start());
     started_ = true;
+    parts_.monitoring->SetReady(true);
     PlatformAddresses listening = addresses();
     parts_.log->Info("tarn is up", {{"web", listening.web.ToString()},
                                     {"s3", listening.s3.ToString()},
@@ -262,6 +275,7 @@ Status RunningPlatform::Start() {
 }
 
 void RunningPlatform::Stop() {
+    if (parts_.monitoring) parts_.monitoring->SetReady(false);
     // Listeners end first, so that no call reaches a component that is going.
     parts_.sql_server.reset();
     parts_.s3_listener.reset();
@@ -274,7 +288,7 @@ void RunningPlatform::Stop() {
 }
 
 std::string RunningPlatform::Progress() const {
-    auto tasks = parts_.orchestrator->Tasks(security::Principal::System("app"));
+    auto tasks = Tasks();
     if (!tasks.ok()) return tasks.error().message();
     size_t fresh = 0;
     std::vector<std::string> running;

@@ -12,8 +12,11 @@
 #include "base/env.h"
 #include "base/net.h"
 #include "base/result.h"
+#include "ingestion/orchestrator/orchestrator.h"
 
 namespace tarn::app {
+
+inline constexpr const char* kVersion = "0.1.0";
 
 struct PlatformOptions {
     std::string directory;                   // the workspace
@@ -38,17 +41,22 @@ class Platform {
     virtual const std::string& state_directory() const = 0;
     // A file (0600) with a token of the first admin, for the command line and scripts on this machine.
     virtual const std::string& admin_token_file() const = 0;
+    // PEM of the listeners' certificate; empty without TLS.
+    virtual std::string certificate_file() const = 0;
     // Where a browser logs in without a password, once; empty when an admin has a credential already.
     virtual Result<std::string> LoginLink() = 0;
     // Issues of the folder that kept it from being applied; empty when it was.
     virtual const std::string& workspace_issues() const = 0;
     // Everything is loaded and fresh.
     virtual bool Idle() const = 0;
+    // Not a sentence but the thing itself: what runs, what failed.
+    virtual Result<std::vector<orchestrator::TaskStatus>> Tasks() const = 0;
     // For the demo's progress: "12 of 15 fresh, running: raw_weather.weather (page 12)".
     virtual std::string Progress() const = 0;
     virtual Status SetSecret(const std::string& name, const std::string& value) = 0;
     virtual int64_t RowsOf(const std::string& schema, const std::string& name) const = 0;  // -1: unknown
     virtual Status Apply() = 0;
+    virtual int64_t MemoryBytes() = 0;
 };
 
 }  // namespace tarn::app

@@ -23,15 +23,12 @@
 #include "security/operation.h"
 #include "security/router.h"
 #include "storage/catalog/catalog.h"
-#include "storage/catalog/catalog_operations.h"
 #include "storage/lake/lake.h"
 #include "storage/lake/s3_server.h"
 #include "storage/lakehouse/lakehouse.h"
 #include "workspace/workspace.h"
 
 namespace tarn::app {
-
-inline constexpr const char* kVersion = "0.1.0";
 
 class SystemTables;
 
@@ -62,11 +59,11 @@ struct Components {
     std::unique_ptr<dashboards::Dashboards> dashboards;
     std::unique_ptr<SystemTables> system_tables;
     std::shared_ptr<TlsContext> tls;  // shared with every connection
+    std::unique_ptr<lake::S3Server> s3_server;
     std::unique_ptr<Executor> web_executor;
     std::unique_ptr<Executor> s3_executor;
     std::unique_ptr<HttpServer> web_server;
     std::unique_ptr<HttpServer> s3_listener;
-    std::unique_ptr<lake::S3Server> s3_server;
     std::unique_ptr<query::SqlServer> sql_server;
 };
 

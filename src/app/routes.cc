@@ -106,7 +106,7 @@ Result<HttpResponse> Overview(Components& parts, Env& env, Duration started, Htt
     return JsonResponse({{"name", parts.config.name},
                          {"version", kVersion},
                          {"uptime_seconds", uptime},
-                         {"memory_bytes", access::Monitoring::ResidentBytes()},
+                         {"memory_bytes", parts.monitoring->ResidentBytes()},
                          {"nodes", std::move(picture.nodes)},
                          {"edges", std::move(picture.edges)},
                          {"attention", std::move(picture.attention)}});

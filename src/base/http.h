@@ -115,6 +115,9 @@ struct HttpClientRequest {
     std::string url;  // http:// or https://
     HttpHeaders headers;
     std::string body;
+    // A body too large for memory, instead of `body`: read once, so neither redirects nor retries send it again.
+    ByteReader* content = nullptr;
+    uint64_t content_bytes = 0;
     Duration timeout = std::chrono::seconds(60);  // whole request, and silence while streaming
     int redirects_max = 5;
     DialPolicy policy;

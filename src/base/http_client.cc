@@ -126,6 +126,8 @@ struct Call {
     std::string method;
     HttpHeaders headers;
     std::string_view body;
+    ByteReader* content = nullptr;  // instead of `body`, and read only once
+    uint64_t content_bytes = 0;
 };
 
 std::string RequestHead(const Call& call) {
@@ -142,7 +144,8 @@ std::string RequestHead(const Call& call) {
     if (!call.headers.Has("User-Agent")) add("User-Agent", "tarn");
     if (!call.headers.Has("Accept-Encoding")) add("Accept-Encoding", "identity");
     bool wants_body = call.method == "POST" || call.method == "PUT" || call.method == "PATCH";
-    if (!call.body.empty() || wants_body) add("Content-Length", fmt::format("{}", call.body.size()));
+    uint64_t body_bytes = call.content ? call.content_bytes : call.body.size();
+    if (body_bytes > 0 || wants_body) add("Content-Length", fmt::format("{}", body_bytes));
     return head.append("\r\n");
 }
 
@@ -169,6 +172,18 @@ class Transfer {
             ByteSpan piece = body.first(std::min(body.size(), kWriteBytes));
             TRY(Write(piece));
             body = body.subspan(piece.size());
+        }
+        return call.content ? SendContent(*call.content, call.content_bytes) : Ok();
+    }
+
+    Status SendContent(ByteReader& content, uint64_t bytes) {
+        Bytes buffer(kWriteBytes);
+        while (bytes > 0) {
+            size_t wanted = static_cast<size_t>(std::min<uint64_t>(bytes, buffer.size()));
+            size_t count = TRY(content.Read(MutableByteSpan(buffer).first(wanted)));
+            if (count == 0) return Error(ErrorCode::kFailedPrecondition, "the content ends {} bytes early", bytes);
+            TRY(Write(ByteSpan(buffer).first(count)));
+            bytes -= count;
         }
         return Ok();
     }
@@ -285,7 +300,8 @@ class PoolingHttpClient final : public HttpClient {
 
     // Makes the request, and those that redirects lead to.
     Result<HttpClientResponse> Follow(const HttpClientRequest& request, ByteWriter* sink, size_t body_bytes_max) {
-        Call call{TRY(ParseUrl(request.url)), request.method, request.headers, request.body};
+        Call call{TRY(ParseUrl(request.url)), request.method, request.headers, request.body,
+                  request.content, request.content_bytes};
         if (!IsFieldName(call.method)) return Error(ErrorCode::kInvalidArgument, "no HTTP method: {}", call.method);
         TRY(CheckFields(call.headers));
         Deadline deadline = After(request.timeout);
@@ -294,7 +310,7 @@ class PoolingHttpClient final : public HttpClient {
             std::string context = call.method + " " + Shown(call.url);
             Result<Answer> answer = Once(request, call, {deadline, sink, body_bytes_max, may_follow});
             if (!answer.ok()) return std::move(answer).error().Context(context);
-            if (!answer->is_redirect) return std::move(answer->response);
+            if (!answer->is_redirect || call.content) return std::move(answer->response);
             if (!may_follow && request.redirects_max > 0) {
                 return Error(ErrorCode::kUnavailable, "{}: more than {} redirects", context, request.redirects_max);
             }
@@ -341,7 +357,7 @@ class PoolingHttpClient final : public HttpClient {
             Result<ResponseHeadFields> head = transfer.ReadHead();
             if (head.ok()) return Receive(connection, transfer, call, terms, std::move(*head), sent.ok());
             // A kept connection may have been closed by the server at the very moment it was taken.
-            bool closed_meanwhile = connection.reused && !transfer.answered() &&
+            bool closed_meanwhile = !call.content && connection.reused && !transfer.answered() &&
                                     head.error().code() == ErrorCode::kUnavailable;
             if (closed_meanwhile && IsIdempotent(call.method)) {
                 fresh = true;

@@ -66,6 +66,11 @@ void Monitoring::SetReady(bool ready) { state_->ready = ready; }
 bool Monitoring::ready() const { return state_->ready; }
 const MonitoringConfig& Monitoring::config() const { return state_->config; }
 
+int64_t Monitoring::ResidentBytes() {
+    state_->process.Sample();
+    return state_->process.resident_bytes();
+}
+
 std::string Monitoring::RenderMetrics() {
     state_->process.Sample();
     Health();

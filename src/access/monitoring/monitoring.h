@@ -51,6 +51,9 @@ class Monitoring {
     bool ready() const;
     const MonitoringConfig& config() const;
 
+    // Memory held in RAM, of this second.
+    int64_t ResidentBytes();
+
     // Prometheus text, with the process' own numbers brought up to date.
     std::string RenderMetrics();
 

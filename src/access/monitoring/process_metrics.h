@@ -14,6 +14,7 @@ class ProcessMetrics {
     ProcessMetrics(Env& env, Metrics& metrics, std::string state_path, const std::string& version);
     // Brings them up to date, at most once a second.
     void Sample();
+    int64_t resident_bytes() const { return static_cast<int64_t>(resident_bytes_.value()); }
     // Free bytes of the state directory's disk.
     Result<uint64_t> DiskFree() const { return env_.files().FreeBytes(state_path_); }
 
