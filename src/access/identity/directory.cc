@@ -1,0 +1,121 @@
+#include "access/identity/directory.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace tarn::identity {
+
+std::string Policies::FileOf(std::string_view role) const {
+    for (const PolicyFile& file : files) {
+        auto found = file.roles.find(std::string(role));
+        if (found != file.roles.end()) return fmt::format("{}:{}", file.file, found->second.line);
+    }
+    return {};
+}
+
+size_t Policies::statements() const {
+    size_t count = 0;
+    for (const auto& [name, role] : roles) count += role->statements();
+    return count;
+}
+
+std::shared_ptr<const Policies> CompilePolicies(std::vector<PolicyFile> files, std::vector<PolicyFile> api_roles) {
+    auto policies = std::make_shared<Policies>();
+    policies->files = std::move(files);
+    policies->api_roles = std::move(api_roles);
+    for (const auto* list : {&policies->files, &policies->api_roles}) {
+        for (const PolicyFile& file : *list) {
+            for (const auto& [name, role] : file.roles) {
+                policies->roles.emplace(name, std::make_shared<CompiledRole>(file.file, name, role));
+            }
+        }
+    }
+    return policies;
+}
+
+Directory::Directory(std::vector<UserRecord> users, std::shared_ptr<const Policies> policies, uint64_t epoch)
+    : policies_(std::move(policies)), epoch_(epoch) {
+    for (UserRecord& user : users) {
+        std::string name = user.name;
+        accounts_[name].user = std::move(user);
+    }
+    std::map<std::string, std::vector<std::string>> groups;
+    for (const PolicyFile& file : policies_->files) {
+        for (const auto& [group, members] : file.groups) {
+            groups[group] = members;
+            for (const std::string& member : members) {
+                auto found = accounts_.find(member);
+                if (found != accounts_.end()) found->second.groups.push_back(group);
+            }
+        }
+    }
+    for (const PolicyFile& file : policies_->files) AddMembers(file, groups);
+    for (const PolicyFile& file : policies_->api_roles) AddMembers(file, groups);
+    for (auto& [name, account] : accounts_) {
+        std::vector<std::string> granted = account.user.granted;
+        for (const std::string& role : granted) {
+            // What the API granted counts for roles that are the API's own: a file's role has its members in the file.
+            if (policies_->Knows(role) && policies_->FileOf(role).empty()) AddRole(name, role);
+        }
+    }
+}
+
+void Directory::AddMembers(const PolicyFile& file, const std::map<std::string, std::vector<std::string>>& groups) {
+    for (const auto& [role, definition] : file.roles) {
+        for (const std::string& member : definition.members) {
+            std::string name = member.substr(member.find(':') + 1);
+            if (member.starts_with("user:")) AddRole(name, role);
+            auto group = member.starts_with("group:") ? groups.find(name) : groups.end();
+            if (group == groups.end()) continue;
+            for (const std::string& user : group->second) AddRole(user, role);
+        }
+    }
+}
+
+void Directory::AddRole(const std::string& user, const std::string& role) {
+    auto found = accounts_.find(user);
+    if (found == accounts_.end()) return;
+    Account& account = found->second;
+    if (std::find(account.roles.begin(), account.roles.end(), role) != account.roles.end()) return;
+    account.roles.push_back(role);
+    if (role == kAdminRole) account.is_admin = true;
+    auto compiled = policies_->roles.find(role);
+    if (compiled != policies_->roles.end()) account.compiled.push_back(compiled->second.get());
+}
+
+const Account* Directory::Find(std::string_view user) const {
+    auto found = accounts_.find(user);
+    return found == accounts_.end() ? nullptr : &found->second;
+}
+
+security::Decision Directory::Decide(const Account& account, std::string_view action,
+                                     const security::Resource& resource) const {
+    if (account.is_admin) return {.allowed = true, .reason = "allowed: role admin may everything", .epoch = epoch_};
+    for (const CompiledRole* role : account.compiled) {
+        const std::string* why = role->Denies(action, resource.name);
+        if (why) return {.allowed = false, .reason = *why, .epoch = epoch_};
+    }
+    for (const CompiledRole* role : account.compiled) {
+        const std::string* why = role->Allows(action, resource.name);
+        if (why) return {.allowed = true, .reason = *why, .epoch = epoch_};
+    }
+    std::string reason = account.roles.empty() ? fmt::format("{} has no role, so nothing is allowed", account.user.name)
+                                               : fmt::format("no statement of {}'s roles ({}) allows it",
+                                                             account.user.name, Join(account.roles, ", "));
+    return {.allowed = false, .reason = std::move(reason), .epoch = epoch_};
+}
+
+std::vector<UserRecord> Directory::Users() const {
+    std::vector<UserRecord> users;
+    for (const auto& [name, account] : accounts_) users.push_back(account.user);
+    std::sort(users.begin(), users.end(), [](const auto& left, const auto& right) { return left.name < right.name; });
+    return users;
+}
+
+int Directory::admins() const {
+    return static_cast<int>(
+        std::count_if(accounts_.begin(), accounts_.end(), [](const auto& item) { return item.second.is_admin; }));
+}
+
+}  // namespace tarn::identity

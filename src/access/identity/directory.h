@@ -1,0 +1,70 @@
+// Directory: users, groups, roles and policies at one moment, ready to decide. Immutable; a change makes a new one.
+// Internal.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "access/identity/matcher.h"
+#include "access/identity/policy.h"
+#include "access/identity/store.h"
+#include "security/gate.h"
+
+namespace tarn::identity {
+
+// Lets a string_view be looked up in a map of strings without a copy.
+struct TextHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
+template <typename T>
+using TextMap = std::unordered_map<std::string, T, TextHash, std::equal_to<>>;
+
+// All roles of files and API, compiled. Kept while only users change: compiling is what costs.
+struct Policies {
+    std::vector<PolicyFile> files;      // of the workspace
+    std::vector<PolicyFile> api_roles;  // one role each, `file` is "api"
+    std::map<std::string, std::shared_ptr<const CompiledRole>, std::less<>> roles;  // shared by accounts' lists
+    // Where a role of a file stands ("policies/a.yaml:3"); empty for others.
+    std::string FileOf(std::string_view role) const;
+    bool Knows(std::string_view role) const { return role == kAdminRole || roles.contains(role); }
+    size_t statements() const;
+};
+std::shared_ptr<const Policies> CompilePolicies(std::vector<PolicyFile> files, std::vector<PolicyFile> api_roles);
+
+// One user with what follows from the policies.
+struct Account {
+    UserRecord user;
+    std::vector<std::string> roles;
+    std::vector<std::string> groups;
+    bool is_admin = false;
+    std::vector<const CompiledRole*> compiled;
+};
+
+class Directory {
+  public:
+    Directory(std::vector<UserRecord> users, std::shared_ptr<const Policies> policies, uint64_t epoch);
+    const Account* Find(std::string_view user) const;
+    security::Decision Decide(const Account& account, std::string_view action,
+                              const security::Resource& resource) const;
+    const TextMap<Account>& accounts() const { return accounts_; }
+    const Policies& policies() const { return *policies_; }
+    const std::shared_ptr<const Policies>& shared_policies() const { return policies_; }
+    std::vector<UserRecord> Users() const;  // sorted by name
+    uint64_t epoch() const { return epoch_; }
+    int admins() const;
+
+  private:
+    void AddMembers(const PolicyFile& file, const std::map<std::string, std::vector<std::string>>& groups);
+    void AddRole(const std::string& user, const std::string& role);
+
+    TextMap<Account> accounts_;
+    std::shared_ptr<const Policies> policies_;
+    uint64_t epoch_;
+};
+
+}  // namespace tarn::identity

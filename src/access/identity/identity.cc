@@ -1,0 +1,356 @@
+#include "access/identity/identity.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "access/identity/credential.h"
+#include "access/identity/state.h"
+#include "base/text.h"
+
+namespace tarn::identity {
+namespace {
+
+constexpr std::string_view kKeyScope = "identity";
+constexpr int64_t kSaveUseEveryMicros = 60'000'000;
+constexpr std::string_view kApiFile = "api";
+
+Result<PolicyFile> ParseApiRole(const std::string& name, const Json& definition) {
+    std::string text = DumpJson({{"roles", {{name, definition}}}});
+    // JSON is YAML, so one parser and one set of rules serve both.
+    return ParsePolicyFile(text, std::string(kApiFile));
+}
+
+}  // namespace
+
+std::string PasswordCredential(const PasswordRecord& password) {
+    return "password:" + HashOf(password.scram.salt).substr(0, 8);
+}
+
+Identity::State::State(IdentityConfig config_in, IdentityDependencies dependencies_in)
+    : config(config_in),
+      env(dependencies_in.env),
+      log(dependencies_in.log),
+      database(dependencies_in.database),
+      keys(dependencies_in.keys),
+      operations(dependencies_in.operations),
+      metrics(dependencies_in.metrics),
+      attempts(env.clock()),
+      password_slots(static_cast<int>(std::thread::hardware_concurrency()) / 2),
+      decoy_hash(MakeDecoyHash(env.random())) {}
+
+void Identity::State::Publish(std::vector<UserRecord> users, std::shared_ptr<const Policies> policies) {
+    auto before = directory.load();
+    // From the clock at first, so that an epoch does not come again after a restart.
+    uint64_t epoch = before ? before->epoch() + 1 : static_cast<uint64_t>(ToMicros(env.clock().Now()));
+    metrics.users.Set(static_cast<double>(users.size()));
+    metrics.statements.Set(static_cast<double>(policies->statements()));
+    auto made = std::make_shared<const Directory>(std::move(users), std::move(policies), epoch);
+    directory.store(std::move(made), std::memory_order_release);
+}
+
+Status Identity::State::Write(const std::function<Status(metadata::Transaction&)>& work) {
+    TRY(database.Write(work));
+    metrics.changes.Add();
+    return Ok();
+}
+
+Result<security::Principal> Identity::State::PrincipalOf(std::string_view user, std::string credential) const {
+    auto now = Now();
+    const Account* account = now->Find(user);
+    if (!account) return Error(ErrorCode::kUnauthenticated, "the credential is not valid");
+    security::Principal principal;
+    principal.kind = security::PrincipalKind::kUser;
+    principal.name = account->user.name;
+    principal.roles = account->roles;
+    principal.groups = account->groups;
+    principal.credential = std::move(credential);
+    return principal;
+}
+
+Result<UserRecord> Identity::State::UserOf(std::string_view name) const {
+    auto now = Now();
+    const Account* account = now->Find(name);
+    if (!account) return Error(ErrorCode::kNotFound, "there is no user {}", name);
+    return account->user;
+}
+
+void Identity::State::LoadS3Keys(std::vector<S3KeyRecord> records) {
+    for (S3KeyRecord& record : records) {
+        auto secret = Open(sealing_key.bytes(), AsBytes(record.id), record.sealed);
+        if (!secret.ok()) {
+            // Only this key is lost; its owner makes another.
+            log.Error("an S3 key cannot be unsealed and is ignored", {{"access_key_id", record.id}});
+            continue;
+        }
+        std::string id = record.id;
+        Timestamp used_at = record.last_used_at;
+        s3_keys[id] = std::make_unique<UsedS3Key>(std::move(record), used_at, Secret(*std::move(secret)));
+    }
+}
+
+Status Identity::State::LoadAll() {
+    TRY(store::Migrate(database));
+    sealing_key = TRY_CONTEXT(keys.KeyOf(kKeyScope), "the key of identity");
+    decoy_key = DeriveKey(sealing_key.bytes(), "scram-decoy");
+    StoredIdentity stored = TRY(store::Load(database));
+    std::vector<PolicyFile> files;
+    for (const TextRecord& file : stored.policy_files) {
+        // A policy that cannot be read any more must not be left out: it may be the one that denies.
+        files.push_back(TRY_CONTEXT(ParsePolicyFile(file.text, file.name), "stored policies"));
+    }
+    std::vector<PolicyFile> api_roles;
+    for (const TextRecord& role : stored.api_roles) {
+        api_roles.push_back(TRY_CONTEXT(ParsePolicyFile(role.text, std::string(kApiFile)), "stored roles"));
+    }
+    if (stored.users.empty()) {
+        UserRecord first{.name = std::string(kFirstUser), .created_at = env.clock().Now()};
+        first.granted = {std::string(kAdminRole)};
+        TRY(Write([&](metadata::Transaction& transaction) { return store::InsertUser(transaction, first); }));
+        stored.users.push_back(std::move(first));
+    }
+    for (const UserRecord& user : stored.users) last_logins[user.name] = user.last_login_at;
+    for (TokenRecord& token : stored.tokens) {
+        token_names[{token.user, token.name}] = token.hash;
+        std::string hash = token.hash;
+        Timestamp used_at = token.last_used_at;
+        tokens[hash] = std::make_unique<Used<TokenRecord>>(std::move(token), used_at);
+    }
+    for (SessionRecord& session : stored.sessions) {
+        std::string hash = session.hash;
+        Timestamp seen_at = session.seen_at;
+        sessions[hash] = std::make_unique<Used<SessionRecord>>(std::move(session), seen_at);
+    }
+    LoadS3Keys(std::move(stored.s3_keys));
+    Publish(std::move(stored.users), CompilePolicies(std::move(files), std::move(api_roles)));
+    CountCredentials();
+    return Ok();
+}
+
+void Identity::State::CountCredentials() {
+    std::shared_lock lock(mutex);
+    metrics.tokens.Set(static_cast<double>(tokens.size()));
+    metrics.sessions.Set(static_cast<double>(sessions.size()));
+    metrics.s3_keys.Set(static_cast<double>(s3_keys.size()));
+}
+
+void Identity::State::SaveUse(bool at_once) {
+    int64_t now = ToMicros(env.clock().Now());
+    int64_t last = use_saved_at.load(std::memory_order_relaxed);
+    if (!at_once && now - last < kSaveUseEveryMicros) return;
+    // Of many callers that find it due, one does it.
+    if (!use_saved_at.compare_exchange_strong(last, now)) return;
+    std::vector<std::function<Status(metadata::Transaction&)>> touches;
+    auto collect = [&](auto& records, auto touch) {
+        for (auto& [key, record] : records) {
+            int64_t used = record->used.load(std::memory_order_relaxed);
+            if (record->saved.exchange(used) == used) continue;
+            touches.push_back(
+                [touch, id = key, at = FromMicros(used)](auto& transaction) { return touch(transaction, id, at); });
+        }
+    };
+    {
+        std::shared_lock lock(mutex);
+        collect(tokens, store::TouchToken);
+        collect(sessions, store::TouchSession);
+        collect(s3_keys, store::TouchS3Key);
+    }
+    if (touches.empty()) return;
+    Status status = database.Write([&](metadata::Transaction& transaction) -> Status {
+        for (const auto& touch : touches) TRY(touch(transaction));
+        return Ok();
+    });
+    // A time of last use is worth no failed call.
+    if (!status.ok()) log.Warning("times of last use were not written", {{"error", status.error().ToString()}});
+}
+
+Error Identity::State::Refused() {
+    metrics.credentials_refused.Add();
+    return Error(ErrorCode::kUnauthenticated, "the credential is not valid");
+}
+
+Identity::Identity(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Identity::~Identity() = default;
+
+Env& Identity::environment() const { return state_->env; }
+
+Result<std::unique_ptr<Identity>> Identity::Create(IdentityConfig config, IdentityDependencies dependencies) {
+    auto state = std::make_unique<State>(config, dependencies);
+    TRY_CONTEXT(state->LoadAll(), "identity");
+    return std::unique_ptr<Identity>(new Identity(std::move(state)));
+}
+
+void Identity::Stop() { state_->SaveUse(true); }
+Status Identity::Health() const { return Ok(); }
+
+// ---- Gate
+
+security::Decision Identity::Decide(const security::Principal& principal, std::string_view action,
+                                    const security::Resource& resource) const {
+    auto now = state_->Now();
+    switch (principal.kind) {
+        case security::PrincipalKind::kSystem:
+            return {.allowed = true, .reason = "allowed: the program itself", .epoch = now->epoch()};
+        case security::PrincipalKind::kAnonymous:
+            return {.allowed = false, .reason = "nobody is logged in", .epoch = now->epoch()};
+        case security::PrincipalKind::kUser:
+            break;
+    }
+    // By the name, not by the roles that the principal carries: those may be older than a revocation.
+    const Account* account = now->Find(principal.name);
+    if (account) return now->Decide(*account, action, resource);
+    return {.allowed = false, .reason = "there is no such user any more", .epoch = now->epoch()};
+}
+
+uint64_t Identity::epoch() const { return state_->Now()->epoch(); }
+
+Result<security::Decision> Identity::Explain(std::string_view who, std::string_view action,
+                                             const security::Resource& resource) const {
+    if (who.starts_with("system:")) {
+        return Decide(security::Principal::System(std::string(who.substr(7))), action, resource);
+    }
+    if (who == "anonymous") return Decide(security::Principal::Anonymous(), action, resource);
+    if (who.starts_with("user:")) who.remove_prefix(5);
+    UserRecord user = TRY(state_->UserOf(who));
+    return Decide(TRY(state_->PrincipalOf(user.name, "explain")), action, resource);
+}
+
+// ---- policies
+
+std::vector<ConfigIssue> Identity::CheckPolicies(const std::vector<PolicyFile>& files) const {
+    std::set<std::string> services;
+    if (state_->operations) {
+        // Doors below the protocols ask for actions of these, which no row names.
+        services = {"lake", "table", "source", "run", "workspace", "audit", "user", "role", "token", "secret"};
+        for (const security::Operation& operation : state_->operations->operations()) {
+            size_t colon = operation.action.find(':');
+            if (colon != std::string_view::npos) services.emplace(operation.action.substr(0, colon));
+        }
+    }
+    auto now = state_->Now();
+    std::vector<PolicyFile> all = now->policies().api_roles;
+    all.insert(all.end(), files.begin(), files.end());
+    return CheckPolicyFiles(all, services);
+}
+
+Status Identity::SetPolicies(std::vector<PolicyFile> files) {
+    std::lock_guard change(state_->change_mutex);
+    std::sort(files.begin(), files.end(), [](const auto& left, const auto& right) { return left.file < right.file; });
+    auto now = state_->Now();
+    auto same = [](const PolicyFile& left, const PolicyFile& right) {
+        return left.file == right.file && left.text == right.text;
+    };
+    const std::vector<PolicyFile>& current = now->policies().files;
+    if (std::equal(files.begin(), files.end(), current.begin(), current.end(), same)) return Ok();
+    std::vector<ConfigIssue> issues = CheckPolicies(files);
+    if (!issues.empty()) return Error(ErrorCode::kInvalidArgument, "{}", FormatIssues(issues));
+    std::vector<TextRecord> texts;
+    for (const PolicyFile& file : files) texts.push_back({.name = file.file, .text = file.text});
+    TRY(state_->Write(
+        [&](metadata::Transaction& transaction) { return store::ReplacePolicyFiles(transaction, texts); }));
+    state_->Publish(now->Users(), CompilePolicies(std::move(files), now->policies().api_roles));
+    return Ok();
+}
+
+workspace::Kind Identity::PolicyKind() {
+    auto parse = [](workspace::Definition& definition, workspace::Issues& issues) {
+        PolicyFile file = ParsePolicyFile(definition.text, definition.file, issues);
+        definition.description = file.description;
+        definition.owner = file.owner;
+        definition.value = std::move(file);
+    };
+    auto files_of = [](const std::vector<workspace::Definition>& all) {
+        std::vector<PolicyFile> files;
+        for (const workspace::Definition& definition : all) {
+            const auto* file = definition.kind == "policy" ? std::any_cast<PolicyFile>(&definition.value) : nullptr;
+            if (file) files.push_back(*file);
+        }
+        return files;
+    };
+    workspace::Kind kind;
+    kind.name = "policy";
+    kind.folder = "policies";
+    kind.suffix = ".yaml";
+    kind.description = "Roles, groups, and what they may do.";
+    kind.parse = parse;
+    kind.validate = [this, files_of](const std::vector<workspace::Definition>& all, workspace::Issues& issues) {
+        auto found = CheckPolicies(files_of(all));
+        issues.insert(issues.end(), found.begin(), found.end());
+    };
+    kind.activate = [this, files_of](const std::vector<workspace::Definition>& all) {
+        return SetPolicies(files_of(all));
+    };
+    kind.keys = DescribePolicyFile();
+    return kind;
+}
+
+// ---- roles
+
+std::vector<RoleInfo> Identity::Roles() const {
+    auto now = state_->Now();
+    const Policies& policies = now->policies();
+    std::vector<RoleInfo> roles;
+    RoleInfo admin{.name = std::string(kAdminRole), .owner = "built-in"};
+    admin.definition.description = "May everything.";
+    roles.push_back(std::move(admin));
+    for (const PolicyFile& file : policies.files) {
+        for (const auto& [name, definition] : file.roles) {
+            roles.push_back(
+                {.name = name, .owner = "workspace", .file = policies.FileOf(name), .definition = definition});
+        }
+    }
+    for (const PolicyFile& file : policies.api_roles) {
+        for (const auto& [name, definition] : file.roles) {
+            roles.push_back({.name = name, .owner = "api", .file = {}, .definition = definition});
+        }
+    }
+    for (RoleInfo& role : roles) {
+        for (const auto& [name, account] : now->accounts()) {
+            const auto& held = account.roles;
+            if (std::find(held.begin(), held.end(), role.name) != held.end()) role.users.push_back(name);
+        }
+        std::sort(role.users.begin(), role.users.end());
+    }
+    std::sort(roles.begin(), roles.end(), [](const auto& left, const auto& right) { return left.name < right.name; });
+    return roles;
+}
+
+Status Identity::PutApiRole(const std::string& name, const Json& definition) {
+    std::lock_guard change(state_->change_mutex);
+    auto now = state_->Now();
+    std::string file = now->policies().FileOf(name);
+    if (!file.empty()) {
+        return Error(ErrorCode::kFailedPrecondition, "role {} is defined in {}: change it there and apply", name, file);
+    }
+    PolicyFile role = TRY(ParseApiRole(name, definition));
+    std::vector<PolicyFile> roles = now->policies().api_roles;
+    std::erase_if(roles, [&](const PolicyFile& other) { return other.roles.contains(name); });
+    TextRecord text{.name = name, .text = role.text};
+    roles.push_back(std::move(role));
+    std::vector<PolicyFile> all = now->policies().files;
+    all.insert(all.end(), roles.begin(), roles.end());
+    std::vector<ConfigIssue> issues = CheckPolicyFiles(all);
+    if (!issues.empty()) return Error(ErrorCode::kInvalidArgument, "{}", FormatIssues(issues));
+    TRY(state_->Write([&](metadata::Transaction& transaction) { return store::PutApiRole(transaction, text); }));
+    state_->Publish(now->Users(), CompilePolicies(now->policies().files, std::move(roles)));
+    return Ok();
+}
+
+Status Identity::DeleteApiRole(const std::string& name) {
+    std::lock_guard change(state_->change_mutex);
+    auto now = state_->Now();
+    std::string file = now->policies().FileOf(name);
+    if (!file.empty()) {
+        return Error(ErrorCode::kFailedPrecondition, "role {} is defined in {}: remove it there and apply", name, file);
+    }
+    if (name == kAdminRole) return Error(ErrorCode::kFailedPrecondition, "role admin is built in");
+    std::vector<PolicyFile> roles = now->policies().api_roles;
+    size_t removed = std::erase_if(roles, [&](const PolicyFile& other) { return other.roles.contains(name); });
+    if (removed == 0) return Error(ErrorCode::kNotFound, "there is no role {}", name);
+    TRY(state_->Write([&](metadata::Transaction& transaction) { return store::DeleteApiRole(transaction, name); }));
+    std::vector<UserRecord> users = now->Users();
+    for (UserRecord& user : users) std::erase(user.granted, name);
+    state_->Publish(std::move(users), CompilePolicies(now->policies().files, std::move(roles)));
+    return Ok();
+}
+
+}  // namespace tarn::identity
