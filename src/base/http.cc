@@ -163,7 +163,7 @@ Result<Url> ParseUrl(std::string_view text) {
     }
     Url url{scheme, TRY(ParseAddress(authority, scheme == "https" ? 443 : 80)), std::string(rest.substr(end))};
     if (url.address.port == 0) return Error(ErrorCode::kInvalidArgument, "\"{}\" has port 0", authority);
-    if (!url.target.starts_with('/')) url.target.insert(0, "/");
+    if (!url.target.starts_with('/')) url.target = fmt::format("/{}", url.target);
     return url;
 }
 
