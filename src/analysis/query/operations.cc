@@ -141,8 +141,9 @@ Result<HttpResponse> RunSql(const QueryDependencies& dependencies, RunningStatem
         Status done = run();
         if (done.ok()) continue;
         Error error = std::move(done).error();
-        if (error.position()) error = std::move(error).WithPosition(*error.position() + part.position - 1);
-        return error;
+        if (!error.position()) return error;
+        int64_t position = *error.position() + part.position - 1;
+        return std::move(error).WithPosition(position);
     }
     double seconds = std::chrono::duration<double>(dependencies.env.clock().Monotonic() - started).count();
     call.call.rows = answer.row_count;

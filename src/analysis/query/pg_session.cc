@@ -220,8 +220,9 @@ Status PgSession::SimpleQuery(const std::string& script) {
         Status done = SimplePart(part.sql, part.position);
         if (done.ok()) continue;
         Error error = std::move(done).error();
-        if (error.position()) error = std::move(error).WithPosition(*error.position() + part.position - 1);
-        return error;
+        if (!error.position()) return error;
+        int64_t position = *error.position() + part.position - 1;
+        return std::move(error).WithPosition(position);
     }
     return Ok();
 }
