@@ -30,7 +30,6 @@ constexpr CodeStatus kCodes[] = {
     {"InvalidBucketName", 400},
     {"InvalidDigest", 400},
     {"InvalidPart", 400},
-    {"InvalidPartNumber", 416},
     {"InvalidPartOrder", 400},
     {"InvalidRange", 416},
     {"InvalidRequest", 400},

@@ -131,13 +131,13 @@ Status ListObjectsV2(S3Call& call) {
     std::string after = listing.start_after;
     if (auto token = call.http.Query("continuation-token")) {
         auto decoded = Base64UrlDecode(*token);
-        if (token->empty() || !decoded.ok()) {
+        if (!decoded.ok()) {
             return Error(ErrorCode::kInvalidArgument, "the continuation token is not one of ours")
                 .WithDetailCode("InvalidArgument");
         }
         listing.continuation_token = *token;
         listing.has_continuation_token = true;
-        after = AsText(*decoded);
+        if (!token->empty()) after = AsText(*decoded);
     }
     return ListPageOf(call, std::move(listing), std::move(after));
 }

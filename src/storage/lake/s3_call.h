@@ -67,6 +67,8 @@ struct S3Call {
 
 // ---- what several handlers read from headers
 
+// A PUT without any length may be one that was cut off.
+Status RequireLength(const S3Call& call);
 // Content type, metadata, conditions, checksums, length: all that a put takes from its headers.
 Result<PutOptions> PutOptionsOf(const S3Call& call);
 // x-amz-checksum-<algorithm> headers.

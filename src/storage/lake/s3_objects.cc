@@ -68,7 +68,7 @@ Result<Range> ParseRange(std::string_view header, uint64_t bytes) {
 Result<Range> RangeOfPart(const std::vector<uint64_t>& parts, int number) {
     if (number < 1 || static_cast<size_t>(number) > parts.size()) {
         return Error(ErrorCode::kOutOfRange, "the object has {} parts", parts.size())
-            .WithDetailCode("InvalidPartNumber");
+            .WithDetailCode("InvalidPart");
     }
     Range range{.partial = true};
     for (int part = 0; part + 1 < number; ++part) range.offset += parts[part];
@@ -131,7 +131,8 @@ Result<ReadAnswer> AnswerRead(const S3Call& call, Object& object) {
     if (call.http.Query("partNumber")) {
         auto parts = object.part_bytes();
         answer.range = TRY(RangeOfPart(parts, TRY(call.Number("partNumber", 0, 10'000))));
-        if (parts.size() > 1) answer.headers.Set("x-amz-mp-parts-count", std::to_string(parts.size()));
+        bool of_parts = info.etag.find('-') != std::string::npos;
+        if (of_parts) answer.headers.Set("x-amz-mp-parts-count", std::to_string(parts.size()));
     } else {
         answer.range = TRY(ParseRange(call.Header("range"), info.bytes));
     }
@@ -198,9 +199,7 @@ Status HeadObject(S3Call& call) {
 }
 
 Status PutObject(S3Call& call) {
-    if (!call.body.bytes()) {
-        return Error(ErrorCode::kInvalidArgument, "a PUT needs Content-Length").WithDetailCode("MissingContentLength");
-    }
+    TRY(RequireLength(call));
     PutOptions options = TRY(PutOptionsOf(call));
     ObjectInfo info = TRY(call.lake.Put(call.principal(), call.name, call.body.reader(), options));
     call.call.bytes = static_cast<int64_t>(info.bytes);

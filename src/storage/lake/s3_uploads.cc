@@ -59,10 +59,13 @@ Result<Stretch> CopyRange(const S3Call& call, uint64_t object_bytes) {
     unsigned long long first = 0, last = 0;
     int used = 0;
     bool read = std::sscanf(text.c_str(), "bytes=%20llu-%20llu%n", &first, &last, &used) == 2;
-    if (!read || static_cast<size_t>(used) != text.size() || first > last || last >= object_bytes) {
-        return Error(ErrorCode::kInvalidArgument, "x-amz-copy-source-range is not within the source's {} bytes",
-                     object_bytes)
+    if (!read || static_cast<size_t>(used) != text.size() || first > last) {
+        return Error(ErrorCode::kInvalidArgument, "x-amz-copy-source-range is not bytes=FIRST-LAST")
             .WithDetailCode("InvalidArgument");
+    }
+    if (last >= object_bytes) {
+        return Error(ErrorCode::kOutOfRange, "the range lies outside of the source's {} bytes", object_bytes)
+            .WithDetailCode("InvalidRange");
     }
     return Stretch{first, last - first + 1};
 }
@@ -115,9 +118,7 @@ Status CreateMultipartUpload(S3Call& call) {
 }
 
 Status UploadPart(S3Call& call) {
-    if (!call.body.bytes()) {
-        return Error(ErrorCode::kInvalidArgument, "a PUT needs Content-Length").WithDetailCode("MissingContentLength");
-    }
+    TRY(RequireLength(call));
     PutOptions options = TRY(PutOptionsOf(call));
     PartInfo part = TRY(call.lake.PutPart(call.principal(), call.name, call.Query("uploadId"), TRY(PartNumber(call)),
                                           call.body.reader(), options));

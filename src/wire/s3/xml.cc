@@ -124,7 +124,8 @@ std::string EncodeObjects(const ObjectListing& listing) {
     pugi::xml_node root = document.root();
     KeyText text{listing.url_encoded};
     Add(root, "Name", listing.bucket);
-    Add(root, "Prefix", text(listing.prefix));
+    // Clients decode this one in answers of version 2 only.
+    Add(root, "Prefix", listing.version == 1 ? listing.prefix : text(listing.prefix));
     if (!listing.delimiter.empty()) Add(root, "Delimiter", text(listing.delimiter));
     Add(root, "MaxKeys", listing.keys_max);
     if (listing.url_encoded) Add(root, "EncodingType", "url");
