@@ -1,0 +1,244 @@
+// The query layer: every read of the server is a hook here, every change a mutation that says what it makes stale.
+import { keepPreviousData, useMutation, useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query';
+import { useSyncExternalStore } from 'react';
+import { get, path, post, put, query, remove } from './client';
+import { events } from './events';
+import type * as Api from './types';
+
+// While the event stream is up it tells what changed; without it, pages ask again by themselves.
+export function useLive(): boolean {
+  return useSyncExternalStore(events.subscribe, () => events.live);
+}
+function usePollMs(pollMs: number): number {
+  return useLive() ? 60_000 : pollMs;
+}
+
+export const useMe = (): UseQueryResult<Api.Me> =>
+  useQuery({ queryKey: ['me'], queryFn: ({ signal }) => get<Api.Me>('/me', signal), staleTime: 60_000, retry: false });
+
+export function useOverview(): UseQueryResult<Api.Overview> {
+  const refetchInterval = usePollMs(3000);
+  return useQuery({
+    queryKey: ['overview'],
+    queryFn: ({ signal }) => get<Api.Overview>('/overview', signal),
+    refetchInterval,
+  });
+}
+
+// ---- catalog
+
+export const useCatalog = (q = ''): UseQueryResult<Api.Dataset[]> =>
+  useQuery({
+    queryKey: ['catalog', 'list', q],
+    queryFn: async ({ signal }) => (await get<{ datasets: Api.Dataset[] }>('/catalog' + query({ q }), signal)).datasets,
+    placeholderData: keepPreviousData,
+  });
+export const useDataset = (schema: string, name: string): UseQueryResult<Api.DatasetDetail> =>
+  useQuery({
+    queryKey: ['catalog', 'one', schema, name],
+    queryFn: ({ signal }) => get<Api.DatasetDetail>(path`/catalog/${schema}/${name}`, signal),
+  });
+export const useVersions = (schema: string, name: string): UseQueryResult<Api.DatasetVersion[]> =>
+  useQuery({
+    queryKey: ['catalog', 'versions', schema, name],
+    queryFn: async ({ signal }) =>
+      (await get<{ versions: Api.DatasetVersion[] }>(path`/catalog/${schema}/${name}/versions?limit=100`, signal))
+        .versions,
+  });
+export const useLineage = (schema: string, name: string, depth: number): UseQueryResult<Api.Lineage> =>
+  useQuery({
+    queryKey: ['catalog', 'lineage', schema, name, depth],
+    queryFn: ({ signal }) => get<Api.Lineage>(path`/catalog/${schema}/${name}/lineage?depth=${depth}`, signal),
+    placeholderData: keepPreviousData,
+  });
+export const usePreview = (schema: string, name: string): UseQueryResult<Api.Rows> =>
+  useQuery({
+    queryKey: ['catalog', 'preview', schema, name],
+    queryFn: ({ signal }) => get<Api.Rows>(path`/catalog/${schema}/${name}/preview?limit=200`, signal),
+  });
+export const useVersionInputs = (schema: string, name: string, version: string): UseQueryResult<Api.VersionInputs> =>
+  useQuery({
+    queryKey: ['catalog', 'inputs', schema, name, version],
+    queryFn: ({ signal }) =>
+      get<Api.VersionInputs>(path`/catalog/${schema}/${name}/versions/${version}/inputs`, signal),
+    enabled: version !== '',
+    retry: false,
+  });
+
+// ---- SQL
+
+export const useSqlWords = (): UseQueryResult<Api.SqlWords> =>
+  useQuery({
+    queryKey: ['sql', 'words'],
+    queryFn: ({ signal }) => get<Api.SqlWords>('/sql/words', signal),
+    staleTime: 60_000,
+  });
+export const runSql = (sql: string, id: string, limit: number): Promise<Api.SqlResult> =>
+  post<Api.SqlResult>('/sql', { sql, id, limit });
+export const cancelSql = (id: string): Promise<unknown> => post(path`/sql/${id}/cancel`);
+
+// ---- runs
+
+export interface RunQuestion {
+  task: string;
+  state: string;
+  before: string;
+  limit: number;
+}
+export function useRuns(question: RunQuestion): UseQueryResult<Api.Run[]> {
+  const refetchInterval = usePollMs(3000);
+  return useQuery({
+    queryKey: ['runs', 'list', question],
+    queryFn: async ({ signal }) => (await get<{ runs: Api.Run[] }>('/runs' + query({ ...question }), signal)).runs,
+    refetchInterval,
+    placeholderData: keepPreviousData,
+  });
+}
+export const isUnderWay = (state: Api.RunState): boolean =>
+  state === 'queued' || state === 'running' || state === 'waiting_retry';
+export const useRun = (id: string): UseQueryResult<Api.RunDetail> =>
+  useQuery({
+    queryKey: ['runs', 'one', id],
+    queryFn: ({ signal }) => get<Api.RunDetail>(path`/runs/${id}`, signal),
+    refetchInterval: ({ state }) => (state.data && isUnderWay(state.data.state) ? 1000 : false),
+  });
+export function useTasks(): UseQueryResult<Api.Task[]> {
+  const refetchInterval = usePollMs(4000);
+  return useQuery({
+    queryKey: ['tasks'],
+    queryFn: async ({ signal }) => (await get<{ tasks: Api.Task[] }>('/tasks', signal)).tasks,
+    refetchInterval,
+  });
+}
+
+// ---- sources, dashboards
+
+export const useSources = (): UseQueryResult<Api.Source[]> =>
+  useQuery({
+    queryKey: ['sources'],
+    queryFn: async ({ signal }) => (await get<{ sources: Api.Source[] }>('/sources', signal)).sources,
+  });
+export const checkSource = (name: string): Promise<Api.SourceCheck> =>
+  post<Api.SourceCheck>(path`/sources/${name}/check`);
+
+export const useDashboards = (): UseQueryResult<Api.DashboardSummary[]> =>
+  useQuery({
+    queryKey: ['dashboards', 'list'],
+    queryFn: async ({ signal }) =>
+      (await get<{ dashboards: Api.DashboardSummary[] }>('/dashboards', signal)).dashboards,
+  });
+export const useDashboard = (useCase: string, name: string): UseQueryResult<Api.Dashboard> =>
+  useQuery({
+    queryKey: ['dashboards', 'one', useCase, name],
+    queryFn: ({ signal }) => get<Api.Dashboard>(path`/dashboards/${useCase}/${name}`, signal),
+  });
+export const useTile = (
+  dashboard: { use_case: string; name: string },
+  index: number,
+  filters: Record<string, string>,
+): UseQueryResult<Api.TileData> =>
+  useQuery({
+    queryKey: ['dashboards', 'tile', dashboard.use_case, dashboard.name, index, filters],
+    queryFn: ({ signal }) =>
+      get<Api.TileData>(
+        path`/dashboards/${dashboard.use_case}/${dashboard.name}/tiles/${index}` + query(filters),
+        signal,
+      ),
+    placeholderData: keepPreviousData,
+  });
+export const useFilterValues = (
+  dashboard: { use_case: string; name: string },
+  filter: string,
+): UseQueryResult<Api.Cell[]> =>
+  useQuery({
+    queryKey: ['dashboards', 'filter', dashboard.use_case, dashboard.name, filter],
+    queryFn: async ({ signal }) =>
+      (
+        await get<{ values: Api.Cell[] }>(
+          path`/dashboards/${dashboard.use_case}/${dashboard.name}/filters/${filter}`,
+          signal,
+        )
+      ).values,
+    staleTime: 60_000,
+  });
+
+// ---- audit, workspace, health
+
+export type AuditQuestion = Record<
+  'principal' | 'action' | 'resource' | 'status' | 'since' | 'until' | 'before',
+  string
+>;
+export const useAudit = (question: AuditQuestion): UseQueryResult<Api.AuditPage> =>
+  useQuery({
+    queryKey: ['audit', question],
+    queryFn: ({ signal }) => get<Api.AuditPage>('/audit' + query({ ...question, limit: 100 }), signal),
+    placeholderData: keepPreviousData,
+  });
+export const verifyAudit = (): Promise<Api.AuditReport> => get<Api.AuditReport>('/audit/verify');
+
+export const useWorkspace = (): UseQueryResult<Api.Workspace> =>
+  useQuery({ queryKey: ['workspace'], queryFn: ({ signal }) => get<Api.Workspace>('/workspace', signal) });
+export const planWorkspace = (): Promise<Api.Plan> => post<Api.Plan>('/workspace/plan');
+export const applyWorkspace = (): Promise<Api.Plan> => post<Api.Plan>('/workspace/apply');
+
+export const useHealth = (): UseQueryResult<Api.Health> =>
+  useQuery({
+    queryKey: ['health'],
+    queryFn: ({ signal }) => get<Api.Health>('/health', signal),
+    refetchInterval: 5000,
+  });
+export const useOperations = (): UseQueryResult<Api.Operation[]> =>
+  useQuery({
+    queryKey: ['operations'],
+    queryFn: async ({ signal }) => (await get<{ operations: Api.Operation[] }>('/operations', signal)).operations,
+    staleTime: Infinity,
+  });
+
+// ---- people and keys
+
+const listOf = <T>(key: string, address: string, member: string) =>
+  function useList(): UseQueryResult<T[]> {
+    return useQuery({
+      queryKey: ['access', key],
+      queryFn: async ({ signal }) => (await get<Record<string, T[]>>(address, signal))[member] ?? [],
+    });
+  };
+export const useUsers = listOf<Api.User>('users', '/users', 'users');
+export const useRoles = listOf<Api.Role>('roles', '/roles', 'roles');
+export const useTokens = listOf<Api.Token>('tokens', '/tokens', 'tokens');
+export const useS3Keys = listOf<Api.S3Key>('s3-keys', '/s3-keys', 's3_keys');
+export const useSecrets = listOf<Api.SecretSummary>('secrets', '/secrets', 'secrets');
+
+export const access = {
+  createUser: (body: { name: string; password?: string; roles: string[] }) => post<Api.User>('/users', body),
+  deleteUser: (name: string) => remove(path`/users/${name}`),
+  setPassword: (name: string, password: string, current: string) =>
+    put(path`/users/${name}/password`, { password, ...(current ? { current_password: current } : {}) }),
+  grantRole: (name: string, role: string) => post(path`/users/${name}/roles`, { role }),
+  revokeRole: (name: string, role: string) => remove(path`/users/${name}/roles/${role}`),
+  createToken: (name: string, ttl: string) => post<Api.NewToken>('/tokens', ttl ? { name, ttl } : { name }),
+  deleteToken: (name: string) => remove(path`/tokens/${name}`),
+  createS3Key: (description: string) => post<Api.NewS3Key>('/s3-keys', { description }),
+  deleteS3Key: (id: string) => remove(path`/s3-keys/${id}`),
+  setSecret: (name: string, value: string) => put(path`/secrets/${name}`, { value }),
+  deleteSecret: (name: string) => remove(path`/secrets/${name}`),
+  explain: (principal: string, action: string, resource: string) =>
+    post<Api.Explanation>('/policy/explain', { principal, action, resource }),
+};
+
+// ---- changes
+
+// A change and the queries it makes stale.
+export function useChange<Input, Answer>(change: (input: Input) => Promise<Answer>, ...stale: string[]) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: change,
+    onSettled: () => Promise.all(stale.map((key) => client.invalidateQueries({ queryKey: [key] }))),
+  });
+}
+export const startRuns = (target: string): Promise<{ runs: string[] }> => post('/runs', { target });
+export const cancelRun = (id: string): Promise<unknown> => post(path`/runs/${id}/cancel`);
+export const retryRun = (id: string): Promise<{ runs: string[] }> => post(path`/runs/${id}/retry`);
+export const login = (user: string, password: string): Promise<Api.Me> => post<Api.Me>('/login', { user, password });
+export const loginByLink = (token: string): Promise<Api.Me> => post<Api.Me>('/login/link', { token });
+export const logout = (): Promise<unknown> => post('/logout');

@@ -1,0 +1,346 @@
+// What the API answers; docs/api.md lists the calls.
+
+export type RunState = 'queued' | 'running' | 'waiting_retry' | 'succeeded' | 'unchanged' | 'failed' | 'cancelled';
+export type NodeState = 'ok' | 'running' | 'waiting' | 'failed' | 'empty';
+export type NodeKind = 'source' | 'raw' | 'table' | 'dashboard' | 'system' | 'topic';
+export type Cell = string | number | boolean | null | Cell[] | { [key: string]: Cell };
+
+export interface Me {
+  name: string;
+  roles: string[];
+  groups: string[];
+  admin: boolean;
+  has_password?: boolean;
+  credential?: string;
+}
+
+export interface OverviewNode {
+  id: string;
+  kind: NodeKind;
+  title: string;
+  schema?: string;
+  state: NodeState;
+  rows?: number;
+  bytes?: number;
+  version?: string;
+  updated_at?: string;
+  note?: string;
+  file?: string;
+  task?: string;
+  link?: string;
+}
+export interface GraphEdge {
+  from: string;
+  to: string;
+}
+export interface Attention {
+  title: string;
+  text: string;
+  link: string;
+}
+export interface Overview {
+  name: string;
+  version: string;
+  uptime_seconds: number;
+  memory_bytes: number;
+  nodes: OverviewNode[];
+  edges: GraphEdge[];
+  attention: Attention[];
+}
+
+export interface Dataset {
+  schema: string;
+  name: string;
+  kind: 'table' | 'raw' | 'system' | string;
+  description: string;
+  owner: string;
+  tags: string[];
+  version: string;
+  rows: number | null;
+  bytes: number | null;
+  updated_at: string | null;
+  defined_in: string;
+}
+export interface DatasetColumn {
+  name: string;
+  type: string;
+  nullable: boolean;
+  description: string;
+}
+export interface DatasetDetail extends Dataset {
+  columns: DatasetColumn[];
+  sql?: string;
+  problem?: string;
+}
+export interface DatasetVersion {
+  version: string;
+  committed_at: string;
+  operation: string;
+  principal: string;
+  run_id: string;
+  rows: number | null;
+  rows_added: number | null;
+  bytes: number | null;
+  details: Cell;
+}
+export interface VersionInputs {
+  inputs: { schema: string; name: string; version: string }[];
+  objects: string[];
+  run_id: string;
+}
+export interface LineageEdge extends GraphEdge {
+  columns: { column: string; input_column: string }[];
+}
+export interface Lineage {
+  nodes: { id: string; kind: NodeKind; version: string }[];
+  edges: LineageEdge[];
+}
+
+export interface ResultColumn {
+  name: string;
+  type: string;
+}
+export interface TableRead {
+  schema: string;
+  name: string;
+  version: string;
+}
+export interface Rows {
+  columns: ResultColumn[];
+  rows: Cell[][];
+}
+export interface SqlResult extends Rows {
+  row_count: number;
+  truncated: boolean;
+  seconds: number;
+  reads: TableRead[];
+  statements: number;
+}
+export interface SqlWords {
+  words: string[];
+  relations: { schema: string; name: string; columns: string[] }[];
+}
+
+export interface Run {
+  id: string;
+  task: string;
+  trigger: string;
+  state: RunState;
+  attempt: number;
+  queued_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  error: string;
+  note: string;
+  rows: number;
+  version: string;
+  warnings: string[];
+}
+export interface RunDetail extends Run {
+  log: string[];
+}
+export interface Task {
+  id: string;
+  kind: string;
+  dataset: string;
+  file: string;
+  inputs: string[];
+  every_seconds: number | null;
+  why: string;
+  fresh: boolean;
+  next_due: string | null;
+  last: Run | null;
+  current: Run | null;
+}
+
+export interface SourceStream {
+  name: string;
+  cursor: string;
+  key: string | string[];
+  every_seconds: number | null;
+  dataset: string;
+}
+export interface Source {
+  name: string;
+  kind: string;
+  description: string;
+  file: string;
+  streams: SourceStream[];
+}
+export interface SourceCheck {
+  ok: boolean;
+  message: string;
+  hint?: string;
+}
+
+export interface DashboardSummary {
+  use_case: string;
+  name: string;
+  title: string;
+  description: string;
+  file: string;
+  tiles?: number;
+}
+export interface DashboardFilter {
+  name: string;
+  table: string;
+  column: string;
+}
+export interface Tile {
+  index: number;
+  kind: 'number' | 'line' | 'bar' | 'table';
+  title: string;
+  sql: string;
+  description: string;
+  reads: string[];
+  filters: string[];
+  line: number;
+}
+export interface Dashboard {
+  use_case: string;
+  name: string;
+  title: string;
+  description: string;
+  file: string;
+  filters: DashboardFilter[];
+  tiles: Tile[];
+}
+export interface TileData extends Rows {
+  seconds?: number;
+  reads: TableRead[];
+  filters_applied: string[];
+  filters_ignored: string[];
+  sql: string;
+  truncated?: boolean;
+}
+
+export interface AuditEntry {
+  sequence: number;
+  time: string;
+  phase: string;
+  class?: string;
+  call_id: string;
+  principal: string;
+  credential: string;
+  remote: string;
+  protocol: string;
+  operation: string;
+  action: string;
+  resource: string;
+  status: string;
+  rows: number;
+  bytes: number;
+  duration_us: number;
+  details: Cell;
+}
+export interface AuditPage {
+  entries: AuditEntry[];
+  damaged?: boolean | number;
+  next_before: number | null;
+}
+export interface AuditReport {
+  segments: number;
+  records: number;
+  issue_count: number;
+  issues: { kind: string; segment: number; offset: number; sequence: number; message: string }[];
+  head: { segment: number; offset: number; sequence: number; chain: string };
+}
+
+export interface Definition {
+  kind: string;
+  name: string;
+  file: string;
+  description: string;
+  hash: string;
+  text?: string;
+}
+export interface Issue {
+  file: string;
+  line: number;
+  column: number;
+  message: string;
+}
+export interface Workspace {
+  name: string;
+  directory: string;
+  definitions: Definition[];
+  issues: Issue[];
+  applied_at?: string;
+}
+export interface Plan {
+  steps: { change: string; kind: string; name: string; file: string }[];
+  issues: Issue[];
+}
+
+export interface Health {
+  healthy: boolean;
+  ready: boolean;
+  components: { component: string; healthy: boolean; message?: string; hint?: string }[];
+}
+export interface Operation {
+  protocol: string;
+  name: string;
+  action: string;
+  resource: string;
+  audit_class: string;
+  body_bytes_max: number;
+}
+
+export interface User {
+  name: string;
+  roles: string[];
+  groups: string[];
+  has_password: boolean;
+  created_at: string;
+  last_login_at: string | null;
+}
+export interface Statement {
+  actions: string[];
+  resources: string[];
+  line: number;
+}
+export interface Role {
+  name: string;
+  description: string;
+  owner: string;
+  file: string | null;
+  members: string[];
+  users: string[];
+  allow: Statement[];
+  deny: Statement[];
+}
+export interface Token {
+  user: string;
+  name: string;
+  created_at: string;
+  expires_at: string;
+  last_used_at: string | null;
+}
+export interface NewToken {
+  user: string;
+  name: string;
+  token: string;
+  expires_at?: string;
+}
+export interface S3Key {
+  user: string;
+  access_key_id: string;
+  description: string;
+  created_at: string;
+  last_used_at: string | null;
+}
+export interface NewS3Key {
+  access_key_id: string;
+  secret_access_key: string;
+}
+export interface SecretSummary {
+  name: string;
+  updated_at: string;
+}
+export interface Explanation {
+  principal: string;
+  action: string;
+  resource: string;
+  allowed: boolean;
+  reason: string;
+}

@@ -1,0 +1,170 @@
+// The frame around every page: the left rail, the finder, the keys.
+import { Menu, Modal, Tooltip, UnstyledButton, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
+import { useLocalStorage } from '@mantine/hooks';
+import { useQueryClient } from '@tanstack/react-query';
+import { useCallback, useState, type ReactNode } from 'react';
+import { Link, useLocation } from 'wouter';
+import { logout, useLive, useMe, useOverview } from '../api/queries';
+import { Icon } from '../design/icons';
+import { Finder } from './Finder';
+import { useKeys } from './keys';
+import { isAt, places, type Place } from './places';
+
+function RailLink({ place, folded, count }: { place: Place; folded: boolean; count: number }) {
+  const [location] = useLocation();
+  const here = isAt(place, location);
+  return (
+    <Tooltip label={`${place.title} · g ${place.key}`} position="right" disabled={!folded}>
+      <Link href={place.href} className="rail-link" aria-current={here ? 'page' : undefined} aria-label={place.title}>
+        <Icon name={place.icon} />
+        <span className="rail-text">{place.title}</span>
+        {count > 0 && <span className="rail-count">{count}</span>}
+        <kbd className="rail-key">g {place.key}</kbd>
+      </Link>
+    </Tooltip>
+  );
+}
+
+export function ThemeSwitch() {
+  const { setColorScheme } = useMantineColorScheme();
+  const scheme = useComputedColorScheme('light');
+  const next = scheme === 'dark' ? 'light' : 'dark';
+  return (
+    <Tooltip label={`Switch to ${next}`}>
+      <UnstyledButton className="rail-button" onClick={() => setColorScheme(next)} aria-label={`Switch to ${next}`}>
+        <Icon name={scheme === 'dark' ? 'sun' : 'moon'} />
+      </UnstyledButton>
+    </Tooltip>
+  );
+}
+
+function Person() {
+  const me = useMe();
+  const client = useQueryClient();
+  const [, navigate] = useLocation();
+  const leave = () =>
+    void logout().finally(() => {
+      client.clear();
+      navigate('/login');
+    });
+  return (
+    <Menu position="right-end" shadow="md" width={220}>
+      <Menu.Target>
+        <UnstyledButton className="rail-button person" aria-label="You">
+          <Icon name="user" />
+          <span className="rail-text">{me.data?.name}</span>
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>
+          {me.data?.name} {me.data?.roles.length ? `· ${me.data.roles.join(', ')}` : ''}
+        </Menu.Label>
+        <Menu.Item onClick={() => navigate('/access?tab=tokens')}>Your tokens</Menu.Item>
+        <Menu.Item onClick={() => navigate('/access?tab=s3')}>Your S3 keys</Menu.Item>
+        <Menu.Divider />
+        <Menu.Item leftSection={<Icon name="out" size={16} />} onClick={leave}>
+          Log out
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function KeysHelp({ opened, onClose }: { opened: boolean; onClose: () => void }) {
+  const general: [string, string][] = [
+    ['Ctrl K  or  /', 'Find anything'],
+    ['?', 'These keys'],
+    ['Ctrl Enter', 'Run the SQL'],
+  ];
+  return (
+    <Modal opened={opened} onClose={onClose} title="Keys">
+      <dl className="keys">
+        {[...general, ...places.map((place): [string, string] => [`g ${place.key}`, place.title])].map(
+          ([key, what]) => (
+            <div key={key}>
+              <dt>
+                <kbd>{key}</kbd>
+              </dt>
+              <dd>{what}</dd>
+            </div>
+          ),
+        )}
+      </dl>
+    </Modal>
+  );
+}
+
+function Rail({ folded, fold, openFinder }: { folded: boolean; fold: () => void; openFinder: () => void }) {
+  const overview = useOverview();
+  const live = useLive();
+  const failing = overview.data?.attention.length ?? 0;
+  let group = '';
+  return (
+    <nav className="rail" aria-label="Places">
+      <div className="rail-top">
+        <Link href="/" className="brand" aria-label="Tarn, home">
+          <img src="/favicon.svg" alt="" width={24} height={24} />
+          <span className="rail-text">
+            Tarn<small>{overview.data?.name}</small>
+          </span>
+        </Link>
+        <UnstyledButton
+          className="rail-button fold"
+          onClick={fold}
+          aria-label={folded ? 'Unfold the rail' : 'Fold the rail'}
+        >
+          <Icon name="panel" />
+        </UnstyledButton>
+      </div>
+      <UnstyledButton className="finder-button" onClick={openFinder} aria-label="Find anything">
+        <Icon name="search" size={16} />
+        <span className="rail-text">Find</span>
+        <kbd>Ctrl K</kbd>
+      </UnstyledButton>
+      <div className="rail-places">
+        {places.map((place) => {
+          const starts = place.group !== group;
+          group = place.group;
+          return (
+            <div key={place.href}>
+              {starts && <div className="rail-group">{place.group}</div>}
+              <RailLink place={place} folded={folded} count={place.href === '/' ? failing : 0} />
+            </div>
+          );
+        })}
+      </div>
+      <div className="rail-bottom">
+        <span className="live rail-text" title={live ? 'Changes arrive as they happen' : 'Asking every few seconds'}>
+          <i className={live ? 'dot on' : 'dot'} />
+          {live ? 'live' : 'polling'}
+        </span>
+        <Person />
+        <ThemeSwitch />
+      </div>
+    </nav>
+  );
+}
+
+export function Shell({ children }: { children: ReactNode }) {
+  const [folded, setFolded] = useLocalStorage({
+    key: 'tarn.rail',
+    defaultValue: false,
+    getInitialValueInEffect: false,
+  });
+  const [finding, setFinding] = useState(false);
+  const [helping, setHelping] = useState(false);
+  const openFinder = useCallback(() => setFinding(true), []);
+  const openHelp = useCallback(() => setHelping(true), []);
+  useKeys(openFinder, openHelp);
+  return (
+    <div className={folded ? 'shell folded' : 'shell'}>
+      <a href="#content" className="skip">
+        Skip to the content
+      </a>
+      <Rail folded={folded} fold={() => setFolded(!folded)} openFinder={openFinder} />
+      {children}
+      {finding && <Finder onClose={() => setFinding(false)} />}
+      <KeysHelp opened={helping} onClose={() => setHelping(false)} />
+    </div>
+  );
+}

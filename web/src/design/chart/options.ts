@@ -1,0 +1,120 @@
+// ECharts' options for a line or bar chart in the look of the UI: direct labels, bars from zero, few lines.
+import type { EChartsCoreOption } from 'echarts/core';
+import { formatNumber, formatShort } from '../format';
+import type { Palette } from './palette';
+import type { ChartData } from './series';
+
+export type ChartKind = 'line' | 'bar';
+
+const kNamesLongest = 18;
+const kSymbolsMax = 40;
+
+function isSideways(kind: ChartKind, data: ChartData): boolean {
+  return kind === 'bar' && data.xKind === 'name' && (data.x.length > 8 || data.x.some((name) => name.length > 10));
+}
+
+function lineSeries(data: ChartData, palette: Palette, index: number) {
+  const series = data.series[index]!;
+  const several = data.series.length > 1;
+  return {
+    type: 'line',
+    name: series.name,
+    data: data.xKind === 'time' ? data.x.map((x, at) => [x, series.values[at]]) : series.values,
+    showSymbol: data.x.length <= kSymbolsMax,
+    symbolSize: 5,
+    lineStyle: { width: 2 },
+    connectNulls: false,
+    sampling: 'lttb',
+    endLabel: several
+      ? {
+          show: true,
+          formatter: '{a}',
+          color: palette.series[index % palette.series.length],
+          fontSize: 12,
+          distance: 6,
+        }
+      : { show: false },
+    labelLayout: { moveOverlap: 'shiftY' },
+    emphasis: { focus: 'series' },
+  };
+}
+
+function barSeries(data: ChartData, palette: Palette, index: number, sideways: boolean) {
+  const series = data.series[index]!;
+  const single = data.series.length === 1;
+  return {
+    type: 'bar',
+    name: series.name,
+    data: series.values,
+    barMaxWidth: 44,
+    barCategoryGap: '28%',
+    itemStyle: { borderRadius: sideways ? [0, 3, 3, 0] : [3, 3, 0, 0] },
+    label: {
+      show: single && data.x.length <= 24,
+      position: sideways ? 'right' : 'top',
+      formatter: (point: { value: unknown }) => (typeof point.value === 'number' ? formatShort(point.value) : ''),
+      color: palette.ink,
+      fontSize: 12,
+    },
+  };
+}
+
+export function chartOptions(kind: ChartKind, data: ChartData, palette: Palette): EChartsCoreOption {
+  const sideways = isSideways(kind, data);
+  const several = data.series.length > 1;
+  const longest = Math.max(0, ...data.series.map((series) => Math.min(series.name.length, kNamesLongest)));
+  const isTime = kind === 'line' && data.xKind === 'time';
+  const names = {
+    type: isTime ? 'time' : 'category',
+    ...(isTime ? {} : { data: data.x }),
+    inverse: sideways,
+    boundaryGap: kind === 'bar' || isTime ? undefined : false,
+    axisLine: { lineStyle: { color: palette.line } },
+    axisTick: { show: false },
+    axisLabel: {
+      color: palette.faint,
+      fontSize: 12,
+      hideOverlap: true,
+      ...(sideways ? { width: 140, overflow: 'truncate' } : {}),
+    },
+    splitLine: { show: false },
+  };
+  const values = {
+    type: 'value',
+    scale: kind === 'line', // a line may start anywhere, a bar starts at zero
+    axisLabel: { color: palette.faint, fontSize: 12, formatter: (value: number) => formatShort(value) },
+    splitLine: { lineStyle: { color: palette.line } },
+    splitNumber: 4,
+  };
+  return {
+    animation: false,
+    color: palette.series,
+    textStyle: { fontFamily: 'system-ui, sans-serif' },
+    grid: {
+      left: 4,
+      right: kind === 'line' && several ? longest * 7 + 16 : sideways ? 56 : 16,
+      top: kind === 'bar' && several ? 32 : 20,
+      bottom: 4,
+      outerBoundsMode: 'same',
+      outerBoundsContain: 'axisLabel',
+    },
+    legend:
+      kind === 'bar' && several
+        ? { top: 0, left: 0, icon: 'roundRect', itemWidth: 10, itemHeight: 10, textStyle: { color: palette.ink } }
+        : undefined,
+    tooltip: {
+      trigger: 'axis',
+      axisPointer: { type: kind === 'bar' ? 'shadow' : 'line' },
+      backgroundColor: palette.surface,
+      borderColor: palette.line,
+      textStyle: { color: palette.ink, fontSize: 12 },
+      valueFormatter: (value: unknown) => (typeof value === 'number' ? formatNumber(value) : '–'),
+      confine: true,
+    },
+    xAxis: sideways ? values : names,
+    yAxis: sideways ? names : values,
+    series: data.series.map((_, index) =>
+      kind === 'line' ? lineSeries(data, palette, index) : barSeries(data, palette, index, sideways),
+    ),
+  };
+}

@@ -1,0 +1,23 @@
+// Colours that people with any colour vision tell apart (after Okabe and Ito), on light and on dark ground.
+export interface Palette {
+  series: string[];
+  ink: string;
+  faint: string;
+  line: string;
+  surface: string;
+}
+
+export const light: Palette = {
+  series: ['#0b6468', '#d0680b', '#3f6fb5', '#a8487f', '#6b7f1a', '#7a5bb0', '#8a6d3b'],
+  ink: '#14211f',
+  faint: '#5f7272',
+  line: '#dbe3e3',
+  surface: '#ffffff',
+};
+export const dark: Palette = {
+  series: ['#5cc2bd', '#f0a04b', '#86b0f0', '#e58dbd', '#b8cc55', '#b9a0ee', '#d1b07a'],
+  ink: '#e4edec',
+  faint: '#8b9d9c',
+  line: '#243236',
+  surface: '#131c1f',
+};

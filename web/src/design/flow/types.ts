@@ -1,0 +1,20 @@
+import type { GraphEdge, NodeKind, NodeState } from '../../api/types';
+
+export interface FlowNode {
+  [key: string]: unknown;
+  id: string;
+  kind: NodeKind;
+  title: string;
+  state?: NodeState;
+  rows?: number;
+  updated_at?: string;
+  note?: string;
+}
+export interface FlowProps {
+  nodes: FlowNode[];
+  edges: GraphEdge[];
+  chosenNode?: string;
+  chosenEdge?: string;
+  onNode?: (node: FlowNode) => void;
+  onEdge?: (id: string) => void;
+}

@@ -1,0 +1,64 @@
+// Mantine's theme, from the tokens of tokens.css.
+import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from '@mantine/core';
+
+const kLake: MantineColorsTuple = [
+  '#e3f3f2',
+  '#c6e6e4',
+  '#9bd3d0',
+  '#6cbfba',
+  '#45aaa6',
+  '#2a9490',
+  '#157e7c',
+  '#0b6468',
+  '#084d50',
+  '#05393b',
+];
+
+export const theme = createTheme({
+  primaryColor: 'lake',
+  primaryShade: { light: 7, dark: 4 },
+  colors: { lake: kLake },
+  autoContrast: true,
+  luminanceThreshold: 0.32,
+  fontFamily: 'var(--font-text)',
+  fontFamilyMonospace: 'var(--font-data)',
+  fontSizes: { xs: '12px', sm: '14px', md: '14px', lg: '20px', xl: '20px' },
+  spacing: { xs: '4px', sm: '8px', md: '16px', lg: '24px', xl: '32px' },
+  radius: { xs: '4px', sm: '6px', md: '6px', lg: '8px', xl: '8px' },
+  defaultRadius: 'sm',
+  focusRing: 'auto',
+  cursorType: 'pointer',
+  components: {
+    Button: { defaultProps: { size: 'xs', fz: 14, fw: 600, h: 32 } },
+    TextInput: { defaultProps: { size: 'xs' } },
+    PasswordInput: { defaultProps: { size: 'xs' } },
+    Select: { defaultProps: { size: 'xs', comboboxProps: { shadow: 'md' } } },
+    SegmentedControl: { defaultProps: { size: 'xs' } },
+    Tabs: { defaultProps: { keepMounted: false } },
+    Tooltip: { defaultProps: { openDelay: 300, withArrow: false, fz: 12 } },
+    Drawer: { defaultProps: { position: 'right', size: 560, overlayProps: { opacity: 0.25 }, padding: 'lg' } },
+    Modal: { defaultProps: { overlayProps: { opacity: 0.35 }, centered: true, padding: 'lg' } },
+  },
+});
+
+const kVariables = {
+  '--mantine-color-body': 'var(--ground)',
+  '--mantine-color-text': 'var(--ink)',
+  '--mantine-color-dimmed': 'var(--ink-soft)',
+  '--mantine-color-placeholder': 'var(--ink-faint)',
+  '--mantine-color-anchor': 'var(--accent)',
+  '--mantine-color-default': 'var(--surface)',
+  '--mantine-color-default-hover': 'var(--surface-sunk)',
+  '--mantine-color-default-color': 'var(--ink)',
+  '--mantine-color-default-border': 'var(--line-strong)',
+  '--mantine-color-error': 'var(--failed)',
+  '--mantine-primary-color-filled': 'var(--accent)',
+  '--mantine-primary-color-filled-hover': 'var(--accent-strong)',
+  '--mantine-primary-color-contrast': 'var(--accent-ink)',
+  '--mantine-color-lake-filled': 'var(--accent)',
+  '--mantine-color-lake-filled-hover': 'var(--accent-strong)',
+  '--mantine-color-lake-light': 'var(--accent-soft)',
+  '--mantine-color-lake-light-color': 'var(--accent)',
+};
+
+export const variables: CSSVariablesResolver = () => ({ variables: {}, light: kVariables, dark: kVariables });

@@ -1,0 +1,143 @@
+// Sources: what is extracted, how often, whether it answers.
+import { Button } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { useMutation } from '@tanstack/react-query';
+import { Link, useSearchParams } from 'wouter';
+import { checkSource, startRuns, useChange, useSources, useTasks } from '../../api/queries';
+import type { Source, SourceStream, Task } from '../../api/types';
+import { formatEvery, plural } from '../../design/format';
+import { Icon } from '../../design/icons';
+import { BehindLink, Page, Section } from '../../design/page';
+import { Empty, ErrorState, Loaded } from '../../design/states';
+import { Status } from '../../design/status';
+import { Table } from '../../design/table';
+import { Ago } from '../../design/time';
+
+const kExample = 'sources/registry.yaml';
+
+const keyOf = (stream: SourceStream): string => (Array.isArray(stream.key) ? stream.key.join(', ') : stream.key) || '–';
+
+function Streams({ source, tasks }: { source: Source; tasks: Task[] }) {
+  const taskOf = (stream: SourceStream) => tasks.find((task) => task.dataset === stream.dataset);
+  return (
+    <Table
+      label={`Streams of ${source.name}`}
+      rows={source.streams}
+      keyOf={(stream) => stream.name}
+      href={(stream) => `/catalog/${stream.dataset.replace('.', '/')}`}
+      columns={[
+        { key: 'name', title: 'Stream', data: true, cell: (stream) => stream.name },
+        {
+          key: 'dataset',
+          title: 'Dataset',
+          data: true,
+          wide: true,
+          narrow: true,
+          cell: (stream) => <span className="soft">{stream.dataset}</span>,
+        },
+        { key: 'key', title: 'Key', data: true, narrow: true, cell: keyOf },
+        { key: 'cursor', title: 'Cursor', data: true, narrow: true, cell: (stream) => stream.cursor || '–' },
+        { key: 'every', title: 'Loaded', cell: (stream) => formatEvery(stream.every_seconds) },
+        { key: 'next', title: 'Next', cell: (stream) => <Ago time={taskOf(stream)?.next_due} />, narrow: true },
+        {
+          key: 'last',
+          title: 'Last run',
+          cell: (stream) => {
+            const run = taskOf(stream)?.current ?? taskOf(stream)?.last;
+            return run ? (
+              <Link href={`/runs/${run.id}`}>
+                <Status name={run.state} />
+              </Link>
+            ) : (
+              <span className="faint">never</span>
+            );
+          },
+        },
+      ]}
+    />
+  );
+}
+
+function SourceSection({ source, tasks }: { source: Source; tasks: Task[] }) {
+  const check = useMutation({ mutationFn: () => checkSource(source.name) });
+  const load = useChange(
+    async () => {
+      const started = await startRuns(`raw_${source.name}.*`);
+      notifications.show({ message: `${plural(started.runs.length, 'run')} of ${source.name} queued.` });
+    },
+    'runs',
+    'tasks',
+    'overview',
+  );
+  const error = check.error ?? load.error;
+  return (
+    <Section
+      title={source.name}
+      note={<span className="tag">{source.kind}</span>}
+      action={
+        <>
+          {check.data && (
+            <Status name={check.data.ok ? 'healthy' : 'failing'} word={check.data.ok ? 'answers' : 'does not answer'} />
+          )}
+          <Button variant="default" loading={check.isPending} onClick={() => check.mutate()}>
+            Check
+          </Button>
+          <Button variant="default" loading={load.isPending} onClick={() => load.mutate(undefined)}>
+            Load now
+          </Button>
+        </>
+      }
+    >
+      <div className="stack">
+        {source.description && <p className="soft">{source.description}</p>}
+        <BehindLink file={source.file} />
+        {check.data && !check.data.ok && (
+          <p className="notice">
+            <Icon name="warning" size={16} />
+            {check.data.message}
+            {check.data.hint && `: ${check.data.hint}`}
+          </p>
+        )}
+        {error && <ErrorState error={error} />}
+      </div>
+      <Streams source={source} tasks={tasks} />
+    </Section>
+  );
+}
+
+export default function SourcesPage() {
+  const sources = useSources();
+  const tasks = useTasks();
+  const [parameters] = useSearchParams();
+  const only = parameters.get('source');
+  return (
+    <Page
+      title={only ? `Source ${only}` : 'Sources'}
+      {...(only ? { above: { text: 'Sources', href: '/sources' } } : {})}
+      subtitle="What comes in. It is kept byte for byte as it was received; nothing is thrown away on the way."
+      behind={{ api: '/sources' }}
+      action={
+        <Button component={Link} href="/runs?view=tasks" leftSection={<Icon name="runs" size={16} />}>
+          See the tasks
+        </Button>
+      }
+    >
+      <Loaded query={sources}>
+        {(list) =>
+          list.length === 0 ? (
+            <Empty
+              title="No sources yet"
+              command={`printf 'kind: files\\npath: ./inbox/*.csv\\nstreams: {flights: {format: csv}}\\n' > ${kExample}`}
+            >
+              A source is one file: what to extract, from where, how often. This one reads files:
+            </Empty>
+          ) : (
+            list
+              .filter((source) => !only || source.name === only)
+              .map((source) => <SourceSection key={source.name} source={source} tasks={tasks.data ?? []} />)
+          )
+        }
+      </Loaded>
+    </Page>
+  );
+}

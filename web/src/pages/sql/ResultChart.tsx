@@ -1,0 +1,72 @@
+// A chart of a result: what is x, what is drawn, as lines or bars.
+import { MultiSelect, SegmentedControl, Select } from '@mantine/core';
+import { useMemo, useState } from 'react';
+import type { Cell, ResultColumn } from '../../api/types';
+import { Chart, chartData, type ChartKind } from '../../design/chart';
+import { isNumeric } from '../../design/format';
+import { Empty } from '../../design/states';
+
+const kPointsMax = 5000;
+
+function useChoice(columns: ResultColumn[]) {
+  const numeric = columns.map((_, index) => index).filter((index) => isNumeric(columns[index]!.type));
+  const firstX = columns.findIndex((column) => !isNumeric(column.type));
+  const x = firstX >= 0 ? firstX : 0;
+  const [chosenX, setX] = useState(x);
+  const [ys, setYs] = useState(() => numeric.filter((index) => index !== x).slice(0, 4));
+  const [kind, setKind] = useState<ChartKind>(() =>
+    columns[x] && /^(DATE|TIME)/.test(columns[x].type) ? 'line' : 'bar',
+  );
+  return { numeric, x: chosenX, setX, ys, setYs, kind, setKind };
+}
+
+export function ResultChart({ columns, rows }: { columns: ResultColumn[]; rows: Cell[][] }) {
+  const { numeric, x, setX, ys, setYs, kind, setKind } = useChoice(columns);
+  const data = useMemo(() => {
+    const order = [x, ...ys.filter((index) => index !== x)];
+    const picked = rows.slice(0, kPointsMax).map((row) => order.map((index) => row[index] ?? null));
+    return chartData(
+      order.map((index) => columns[index]!),
+      picked,
+      order.slice(1).map((_, index) => index + 1),
+    );
+  }, [columns, rows, x, ys]);
+  if (numeric.length === 0 || rows.length === 0) {
+    return <Empty title="Nothing to draw">A chart needs rows with a number in them.</Empty>;
+  }
+  const option = (index: number) => ({ value: String(index), label: columns[index]!.name });
+  return (
+    <div className="chart-pane">
+      <div className="filters">
+        <SegmentedControl
+          aria-label="Kind of chart"
+          value={kind}
+          onChange={(value) => setKind(value as ChartKind)}
+          data={[
+            { value: 'line', label: 'Lines' },
+            { value: 'bar', label: 'Bars' },
+          ]}
+        />
+        <Select
+          label="Along"
+          w={180}
+          data={columns.map((_, index) => option(index))}
+          value={String(x)}
+          allowDeselect={false}
+          onChange={(value) => setX(Number(value))}
+        />
+        <MultiSelect
+          size="xs"
+          label="Values"
+          miw={220}
+          data={numeric.map(option)}
+          value={ys.map(String)}
+          onChange={(values) => setYs(values.map(Number))}
+        />
+      </div>
+      <div className="chart-space">
+        <Chart kind={kind} data={data} label="Chart of the result" />
+      </div>
+    </div>
+  );
+}
