@@ -105,6 +105,7 @@ struct SandboxOptions {
     std::string default_schema;
     std::vector<std::string> parameter_types = {};  // by position; empty: inferred
     std::string user = {};
+    std::function<std::optional<std::string>(const std::string&)> setting = {};  // current_setting(name)
 };
 // Checks one parsed statement against what users may do and qualifies its table names with our catalog, in place.
 Status CheckStatement(duckdb::SQLStatement& statement, std::string_view sql, const SandboxOptions& options);
@@ -129,6 +130,8 @@ class EngineCore : public Engine {
     virtual Counter& queries(bool ok) = 0;
     virtual Histogram& query_seconds() = 0;
     virtual Counter& rows_returned() = 0;
+    // Takes DuckDB's use of the spill directory into the metrics.
+    virtual void MeasureSpill() = 0;
 };
 
 std::unique_ptr<Session> NewSession(EngineCore& engine, SessionOptions options);  // session.cc

@@ -60,6 +60,11 @@ Status AstWalker::Node(duckdb::QueryNode& node) {
     switch (node.type) {
         case QueryNodeType::SELECT_NODE: TRY(Select(node)); break;
         case QueryNodeType::SET_OPERATION_NODE:
+            // DuckDB's planning of a union grows with the square of its parts.
+            if (node.Cast<duckdb::SetOperationNode>().children.size() > kUnionPartsMax) {
+                return Error(ErrorCode::kResourceExhausted, "more than {} queries in one UNION", kUnionPartsMax)
+                    .WithDetailCode("54001");
+            }
             for (auto& child : node.Cast<duckdb::SetOperationNode>().children) TRY(WalkQuery(child));
             break;
         case QueryNodeType::RECURSIVE_CTE_NODE: {

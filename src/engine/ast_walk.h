@@ -20,6 +20,7 @@ class OrderModifier;
 namespace tarn::engine {
 
 inline constexpr int kDepthMax = 1000;
+inline constexpr size_t kUnionPartsMax = 4000;
 
 class AstWalker {
   public:

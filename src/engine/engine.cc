@@ -8,6 +8,7 @@
 #include "duckdb/main/client_config.hpp"
 #include "duckdb/main/client_data.hpp"
 #include "duckdb/main/config.hpp"
+#include "duckdb/storage/buffer_manager.hpp"
 #include "engine/adapter.h"
 
 namespace tarn::engine {
@@ -25,7 +26,8 @@ class DuckEngine : public EngineCore {
           ok_(deps_.metrics.GetCounter("tarn_engine_queries_total", "Queries run", {{"outcome", "ok"}})),
           failed_(deps_.metrics.GetCounter("tarn_engine_queries_total", "Queries run", {{"outcome", "error"}})),
           seconds_(deps_.metrics.GetHistogram("tarn_engine_query_seconds", "Time from execution to the last row")),
-          rows_(deps_.metrics.GetCounter("tarn_engine_rows_returned_total", "Rows that results gave")) {}
+          rows_(deps_.metrics.GetCounter("tarn_engine_rows_returned_total", "Rows that results gave")),
+          spill_(deps_.metrics.GetGauge("tarn_engine_spill_bytes", "Bytes in the spill directory at a query's end")) {}
 
     Status Start() {
         try {
@@ -77,6 +79,10 @@ class DuckEngine : public EngineCore {
     Counter& queries(bool ok) override { return ok ? ok_ : failed_; }
     Histogram& query_seconds() override { return seconds_; }
     Counter& rows_returned() override { return rows_; }
+    void MeasureSpill() override {
+        auto& buffers = duckdb::BufferManager::GetBufferManager(*database_->instance);
+        spill_.Set(static_cast<double>(buffers.GetUsedSwap()));
+    }
 
   private:
     Status Open();
@@ -93,6 +99,7 @@ class DuckEngine : public EngineCore {
     Counter& failed_;
     Histogram& seconds_;
     Counter& rows_;
+    Gauge& spill_;
     std::unique_ptr<duckdb::DuckDB> database_;
     std::unique_ptr<duckdb::Connection> admin_;  // used at start, and for the words of completion
 };

@@ -89,6 +89,11 @@ void SplitHint(std::string& message, std::string& hint) {
     while (!message.empty() && message.back() == '\n') message.pop_back();
     line = hint.find("\n\nLINE ");
     if (line != std::string::npos) hint.resize(line);
+    // Settings are not the user's to change.
+    for (const char* advice : {" Use \"SET ", "\n\nUse \"SET ", "\n* Use SET "}) {
+        size_t at = message.find(advice);
+        if (at != std::string::npos) message.resize(at);
+    }
     if (hint.starts_with("HINT: ")) hint.erase(0, 6);
     while (!hint.empty() && hint.back() == '\n') hint.pop_back();
 }

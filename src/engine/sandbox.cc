@@ -10,9 +10,13 @@
 #include "duckdb/parser/statement/explain_statement.hpp"
 #include "duckdb/parser/statement/multi_statement.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
+#include "duckdb/parser/tableref/subqueryref.hpp"
 #include "duckdb/parser/tableref/table_function_ref.hpp"
 #include "engine/adapter.h"
 #include "engine/ast_walk.h"
+#include "engine/pg_catalog.h"
+#include "engine/pg_rewrite.h"
+#include "engine/settings.h"
 
 namespace tarn::engine {
 namespace {
@@ -56,7 +60,11 @@ bool LooksLikePath(const std::string& name) {
 
 class Sandbox : public AstWalker {
   public:
-    Sandbox(std::string_view sql, const SandboxOptions& options) : sql_(sql), options_(options) {}
+    Sandbox(std::string_view sql, const SandboxOptions& options) : sql_(sql), options_(options) {
+        postgres_.about_catalog = sql.find("pg_catalog") != std::string_view::npos;
+        postgres_.user = options.user;
+        postgres_.setting = options.setting;
+    }
 
   protected:
     Status OnTable(TablePointer& table) override {
@@ -74,7 +82,7 @@ class Sandbox : public AstWalker {
                               .WithHint("tables are named schema.table"),
                           base.query_location);
             }
-            base.schema_name = options_.default_schema;
+            base.schema_name = IsSystemTable(base.table_name) ? "pg_catalog" : options_.default_schema;
         }
         base.catalog_name = kCatalogName;
         return Ok();
@@ -86,6 +94,13 @@ class Sandbox : public AstWalker {
             return NotSupported("this table function", reference.query_location);
         }
         auto& function = reference.function->Cast<duckdb::FunctionExpression>();
+        if (EqualsIgnoreCase(function.schema, "pg_catalog")) {
+            function.schema.clear();
+            // In PostgreSQL the alias of such a function is also its column's name.
+            if (reference.column_name_alias.empty() && !reference.alias.empty()) {
+                reference.column_name_alias = {reference.alias};
+            }
+        }
         if (options_.trusted) return Ok();
         std::string name = ToLower(function.function_name);
         if (std::find(std::begin(kTableFunctions), std::end(kTableFunctions), name) == std::end(kTableFunctions)) {
@@ -97,10 +112,28 @@ class Sandbox : public AstWalker {
     Status OnShow(TablePointer& table) override {
         auto& show = table->Cast<duckdb::ShowRef>();
         if (show.query) return Ok();  // DESCRIBE and SUMMARIZE of a query or a table, which was walked
-        return NotSupported("this SHOW", show.query_location);
+        std::string what = show.table_name;
+        std::string query;
+        if (what == "\"tables\"" || show.show_type == duckdb::ShowType::SHOW_FROM) {
+            const std::string& schema = show.schema_name.empty() ? options_.default_schema : show.schema_name;
+            query = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = " +
+                    QuoteLiteral(schema) + " ORDER BY 1";
+        } else if (what == "\"schemas\"") {
+            query = "SELECT schema_name AS name FROM information_schema.schemata ORDER BY 1";
+        } else if (what == "\"databases\"") {
+            query = "SELECT datname AS database_name FROM pg_catalog.pg_database";
+        } else {
+            return NotSupported("this SHOW", show.query_location);
+        }
+        auto statements = TRY(ParseSql(query));
+        auto select = duckdb::unique_ptr_cast<duckdb::SQLStatement, duckdb::SelectStatement>(std::move(statements[0]));
+        TRY(WalkQuery(select->node));
+        table = duckdb::make_uniq<duckdb::SubqueryRef>(std::move(select), "shown");
+        return Ok();
     }
 
     Status OnExpression(ExpressionPointer& expression) override {
+        if (TRY(RewriteForPostgres(expression, postgres_))) return Ok();
         switch (expression->GetExpressionClass()) {
             case ExpressionClass::FUNCTION: {
                 auto& function = expression->Cast<duckdb::FunctionExpression>();
@@ -158,6 +191,7 @@ class Sandbox : public AstWalker {
 
     std::string_view sql_;
     const SandboxOptions& options_;
+    PgRewriteOptions postgres_;
     bool typed_ = false;
 };
 
@@ -184,6 +218,23 @@ Status RefuseStatement(StatementType type) {
     }
 }
 
+// psql writes x::pg_catalog.text and x OPERATOR(pg_catalog.~) y, which DuckDB's grammar does not know: the schema becomes blanks, so that every position
+// stays what it was.
+std::string WithoutTypeSchemas(const std::string& sql) {
+    if (sql.find("pg_catalog") == std::string::npos) return sql;
+    auto tokens = Tokenize(sql);
+    if (!tokens) return sql;  // the parser will say what is wrong
+    std::string result = sql;
+    for (size_t i = 2; i + 1 < tokens->size(); i++) {
+        const SqlToken& token = tokens->at(i);
+        bool cast = tokens->at(i - 1).text == ":" && tokens->at(i - 2).text == ":";
+        bool operation = tokens->at(i - 1).text == "(" && tokens->at(i - 2).text == "operator";
+        if ((!cast && !operation) || token.text != "pg_catalog" || tokens->at(i + 1).text != ".") continue;
+        for (size_t at = token.begin; at < tokens->at(i + 1).end; at++) result[at] = ' ';
+    }
+    return result;
+}
+
 }  // namespace
 
 bool IsAllowedFunction(const std::string& name) { return !IsForbidden(name); }
@@ -193,7 +244,7 @@ Result<duckdb::vector<duckdb::unique_ptr<duckdb::SQLStatement>>> ParseSql(const 
         duckdb::ParserOptions options;
         options.max_expression_depth = kDepthMax;
         duckdb::Parser parser(options);
-        parser.ParseQuery(sql);
+        parser.ParseQuery(WithoutTypeSchemas(sql));
         return std::move(parser.statements);
     } catch (const std::exception& failure) {
         return ToError(failure, sql);

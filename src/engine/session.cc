@@ -49,6 +49,7 @@ class QueryMeter {
         if (ended_) return;
         ended_ = true;
         engine_.queries(ok).Add();
+        engine_.MeasureSpill();
         auto elapsed = engine_.deps().env.clock().Monotonic() - started_;
         engine_.query_seconds().Observe(static_cast<double>(elapsed.count()) / 1e6);
     }
@@ -409,7 +410,10 @@ class SessionImpl : public Session {
         SandboxOptions options{.trusted = core_->options.trusted,
                                .default_schema = core_->options.default_schema,
                                .parameter_types = parameter_types,
-                               .user = core_->options.principal.name};
+                               .user = core_->options.principal.name,
+                               .setting = [this](const std::string& name) {
+                                   return core_->settings.Get(name, core_->options);
+                               }};
         return CheckStatement(statement, sql, options);
     }
 

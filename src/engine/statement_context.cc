@@ -2,6 +2,7 @@
 #include "engine/adapter.h"
 
 #include "base/text.h"
+#include "engine/pg_catalog.h"
 
 namespace tarn::engine {
 namespace {
@@ -27,6 +28,11 @@ std::shared_ptr<const Relation> StatementContext::Resolve(const std::string& sch
     if (EqualsIgnoreCase(schema, kInputSchema) && provided) {
         auto given = provided->find(ToLower(name));
         if (given != provided->end()) relation = given->second;
+    }
+    if (!relation && IsSystemSchema(schema)) {
+        auto system = SystemRelation(deps.relations, principal, schema, name);
+        if (!system) return nullptr;
+        relation = std::make_shared<const Relation>(std::move(*system));
     }
     if (!relation) {
         AtClause wanted = at;
