@@ -16,7 +16,8 @@ using Texts = std::vector<std::string>;
 class FakeProvider : public DatasetProvider {
   public:
     void Add(const std::string& schema, const std::string& name, const std::string& description = "") {
-        datasets_.push_back({.schema = schema, .name = name, .kind = "table", .description = description, .version = "3"});
+        datasets_.push_back(
+            {.schema = schema, .name = name, .kind = "table", .description = description, .version = "3"});
     }
     Result<std::vector<std::string>> Schemas() override {
         std::set<std::string> schemas;
@@ -34,7 +35,8 @@ class FakeProvider : public DatasetProvider {
                                   const engine::AtClause& at) override {
         for (const Dataset& dataset : datasets_) {
             if (dataset.schema != schema || dataset.name != name) continue;
-            if (at.version && *at.version != 3) return Error(ErrorCode::kNotFound, "there is no version {}", *at.version);
+            if (at.version && *at.version != 3)
+                return Error(ErrorCode::kNotFound, "there is no version {}", *at.version);
             engine::Relation relation;
             relation.schema = schema;
             relation.name = name;
@@ -59,7 +61,8 @@ class CatalogTest : public testing::Test {
         provider_.Add("delays", "flights", "Every flight");
         provider_.Add("delays", "secret");
         provider_.Add("raw_flights", "flights");
-        database_ = metadata::Database::OpenSqlite(SystemEnv(), directory_.path() + "/m.db", Secret(Bytes(32, 1))).value();
+        database_ =
+            metadata::Database::OpenSqlite(SystemEnv(), directory_.path() + "/m.db", Secret(Bytes(32, 1))).value();
         catalog_ = Catalog::Create({env_.env, *database_, gate_}).value();
         catalog_->AddProvider(provider_);
         gate_.allowed = {"user:alice table:Read delays.flights", "user:alice table:Describe raw_flights.flights"};

@@ -51,7 +51,8 @@ class LakehouseCrash : public testing::Test {
         EXPECT_LT(crash, kOperationsMax);
     }
 
-    static constexpr const char* kSummary = "SELECT count(*), count(DISTINCT k), count(*) FILTER (v LIKE '%new') FROM s.t";
+    static constexpr const char* kSummary =
+        "SELECT count(*), count(DISTINCT k), count(*) FILTER (v LIKE '%new') FROM s.t";
 };
 
 TEST_F(LakehouseCrash, AppendsHappenOnce) {

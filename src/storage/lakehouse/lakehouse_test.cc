@@ -176,6 +176,30 @@ TEST_F(LakehouseTest, MergesAddColumnsAndKeepNullsApart) {
     EXPECT_EQ(house_.Query("SELECT * FROM s.t ORDER BY k"), (Texts{"1|NULL|9", "2|NULL|9"}));
 }
 
+TEST_F(LakehouseTest, KeepsThePartitionsOfOthers) {
+    const std::string log =
+        R"({"protocol":{"minReaderVersion":1,"minWriterVersion":2}})"
+        "\n"
+        R"({"metaData":{"id":"t","format":{"provider":"parquet","options":{}},"schemaString":"{\"type\":\"struct\",)"
+        R"(\"fields\":[{\"name\":\"p\",\"type\":\"string\",\"nullable\":true,\"metadata\":{}},{\"name\":\"a\",)"
+        R"(\"type\":\"integer\",\"nullable\":true,\"metadata\":{}}]}","partitionColumns":["p"],"configuration":{}}})"
+        "\n";
+    ASSERT_TRUE(house_.PutText("lakehouse/s/t/_delta_log/00000000000000000000.json", log).ok());
+    const std::string sql = "SELECT * FROM (VALUES ('x y/%', 1), (NULL, 2), ('é', 3)) AS t(p, a)";
+    for (WriteMode mode : {WriteMode::kOverwrite, WriteMode::kAppend, WriteMode::kOverwrite}) {
+        Must(house_.Write("s.t", mode, sql));
+    }
+    EXPECT_EQ(Open("t").partition_columns, (Texts{"p"}));
+    EXPECT_EQ(house_.Query("SELECT p, a FROM s.t ORDER BY a"), (Texts{"x y/%|1", "NULL|2", "é|3"}));
+    auto result =
+        Must(house_.Write("s.t", WriteMode::kMerge, "SELECT 'x y/%' AS p, 1 AS a UNION ALL SELECT 'z', 2", {"a"}));
+    EXPECT_EQ(result.rows_updated, 1);
+    EXPECT_EQ(house_.Query("SELECT p, a FROM s.t ORDER BY a"), (Texts{"x y/%|1", "z|2", "é|3"}));
+    Must(house_.Write("s.t", WriteMode::kOverwrite, "SELECT 7 AS a"));
+    EXPECT_TRUE(Open("t").partition_columns.empty());
+    EXPECT_EQ(house_.Query("SELECT * FROM s.t"), (Texts{"7"}));
+}
+
 TEST_F(LakehouseTest, ChecksSeeTheTableToBe) {
     Must(house_.Write("s.t", WriteMode::kAppend, "SELECT 1 AS a"));
     Texts seen;

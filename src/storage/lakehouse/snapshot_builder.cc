@@ -151,10 +151,11 @@ Result<std::vector<engine::ScanColumn>> ToScanColumns(const std::vector<DeltaFie
         column.physical_name = mapping == ColumnMapping::kNone ? field.name : field.PhysicalName();
         if (mapping != ColumnMapping::kNone && HasMappedNestedFields(field.type)) {
             // Read by their logical names these fields would be NULL: rather none than wrong data.
-            return Error(ErrorCode::kNotSupported,
-                         "column \"{}\" has nested fields under other names in the files (Delta's columnMapping), which "
-                         "Tarn can't read yet",
-                         field.name);
+            return Error(
+                ErrorCode::kNotSupported,
+                "column \"{}\" has nested fields under other names in the files (Delta's columnMapping), which "
+                "Tarn can't read yet",
+                field.name);
         }
         if (mapping == ColumnMapping::kId) {
             auto id = field.metadata.find("delta.columnMapping.id");

@@ -134,12 +134,20 @@ Result<WriteResult> WriteOperation::Run() {
     }
     plan_ = TRY(PlanSchema(request_.mode, base_ ? &base_->schema : nullptr, info.columns, request_.column_docs));
     statement.reset();
-    Metadata no_mapping;
-    no_mapping.partition_columns = base_ && request_.mode != WriteMode::kOverwrite ? base_->metadata.partition_columns
-                                                                                   : std::vector<std::string>();
-    columns_ = TRY(ToScanColumns(plan_.schema, no_mapping));
+    columns_ = TRY(ToScanColumns(plan_.schema, Layout()));
     if (request_.mode == WriteMode::kMerge) return MergeStep(*this).Run();
     return request_.mode == WriteMode::kAppend ? Append() : Overwrite();
+}
+
+// How the files are laid out: partitioned as the table was, by the columns that stay.
+Metadata WriteOperation::Layout() const {
+    Metadata layout;
+    if (!base_) return layout;
+    for (const std::string& column : base_->metadata.partition_columns) {
+        auto stays = [&](const DeltaField& field) { return field.name == column; };
+        if (std::any_of(plan_.schema.begin(), plan_.schema.end(), stays)) layout.partition_columns.push_back(column);
+    }
+    return layout;
 }
 
 std::string WriteOperation::ResultQuery() const {
@@ -149,9 +157,7 @@ std::string WriteOperation::ResultQuery() const {
 Result<std::vector<engine::WrittenFile>> WriteOperation::WriteRows(const std::string& sql) {
     engine::WriteOptions options;
     options.prefix = table_.location().Name("").ToString();
-    for (const engine::ScanColumn& column : columns_) {
-        if (column.partition) options.partition_by.push_back(column.column.name);
-    }
+    options.partition_by = Layout().partition_columns;
     auto files = TRY(session_->WriteQuery(sql, options));
     std::vector<engine::WrittenFile> kept;
     for (engine::WrittenFile& file : files) {
@@ -210,10 +216,7 @@ CommitPlan WriteOperation::NewPlan(const char* operation) {
         }
         if (!request_.description.empty()) metadata.description = request_.description;
         metadata.schema_json = SchemaToJson(plan_.schema);
-        metadata.partition_columns.clear();
-        for (const engine::ScanColumn& column : columns_) {
-            if (column.partition) metadata.partition_columns.push_back(column.column.name);
-        }
+        metadata.partition_columns = Layout().partition_columns;
         plan.metadata = std::move(metadata);
     }
     if (!request_.transaction_application.empty()) {

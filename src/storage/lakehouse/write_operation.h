@@ -31,6 +31,7 @@ class WriteOperation {
     Result<std::vector<engine::WrittenFile>> WriteRows(const std::string& sql);
     // The result of the request's query, cast to the table's columns.
     std::string ResultQuery() const;
+    Metadata Layout() const;
     Status Check(const std::vector<engine::ScanFile>& kept, const std::vector<engine::WrittenFile>& added);
     Status CheckRequired(const std::vector<engine::WrittenFile>& files) const;
     // Fills a plan with what is common to all modes.
