@@ -33,8 +33,8 @@ class Authenticator {
     virtual Result<Principal> BySession(std::string_view cookie) = 0;
     // Runs argon2id: call it on an executor. Wrong user and wrong password look and cost the same.
     virtual Result<Principal> ByPassword(std::string_view user, std::string_view password) = 0;
-    // As ByPassword, and slows down who guesses, by (user, remote host) and by remote host: kResourceExhausted says for
-    // how long. Protocols that know where a call comes from use this one.
+    // As ByPassword, and slows down who guesses, by (user, remote host): kResourceExhausted says for how long.
+    // Protocols that know where a call comes from use this one.
     virtual Result<Principal> ByPasswordFrom(std::string_view /*remote*/, std::string_view user,
                                              std::string_view password) {
         return ByPassword(user, password);

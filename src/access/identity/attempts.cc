@@ -8,10 +8,9 @@ Attempts::Key Attempts::KeyOf(std::string_view remote, std::string_view user) {
     return {std::string(remote.substr(0, 64)), std::string(user.substr(0, 64))};
 }
 
-// Before attempt count + 1.
-Duration Attempts::WaitAfter(int count) {
-    if (count < kFree) return Duration(0);
-    int doublings = std::min(count - kFree, 20);
+Duration Attempts::WaitAfter(int failures) {
+    if (failures < kFree) return Duration(0);
+    int doublings = std::min(failures - kFree, 20);
     return std::min<Duration>(kWaitMax, kFirstWait * (int64_t{1} << doublings));
 }
 
@@ -28,17 +27,30 @@ void Attempts::Evict(Duration now) {
 Status Attempts::Begin(std::string_view remote, std::string_view user) {
     Duration now = clock_.Monotonic();
     std::lock_guard lock(mutex_);
-    if (entries_.size() >= kEntriesMax) Evict(now);
-    Entry& entry = entries_[KeyOf(remote, user)];
-    if (now - entry.last > kForgottenAfter) entry.count = 0;
-    Duration wait = entry.last + WaitAfter(entry.count) - now;
-    if (entry.count >= kFree && wait.count() > 0) {
+    auto found = entries_.find(KeyOf(remote, user));
+    if (found == entries_.end()) return Ok();
+    Entry& entry = found->second;
+    if (now - entry.last > kForgottenAfter) {
+        entries_.erase(found);
+        return Ok();
+    }
+    if (entry.failures < kFree) return Ok();
+    Duration wait = entry.last + WaitAfter(entry.failures) - now;
+    if (wait.count() > 0) {
         auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
         return Error(ErrorCode::kResourceExhausted, "too many failed logins: try again in {} s", seconds);
     }
-    ++entry.count;
     entry.last = now;
     return Ok();
+}
+
+void Attempts::Failed(std::string_view remote, std::string_view user) {
+    Duration now = clock_.Monotonic();
+    std::lock_guard lock(mutex_);
+    if (entries_.size() >= kEntriesMax) Evict(now);
+    Entry& entry = entries_[KeyOf(remote, user)];
+    ++entry.failures;
+    entry.last = now;
 }
 
 void Attempts::Succeeded(std::string_view remote, std::string_view user) {

@@ -21,19 +21,21 @@ class Attempts {
     static constexpr size_t kEntriesMax = 10'000;
 
     explicit Attempts(Clock& clock) : clock_(clock) {}
-    // Counts the attempt before its outcome is known, so that many at once gain nothing. kResourceExhausted says how
-    // long to wait; such an attempt is not counted and must not be made.
+    // kResourceExhausted says how long to wait; the attempt must not be made. While the brake is on, one attempt a wait
+    // is let through, however many come at once; before, any number, as pools of connections log in all at once.
     Status Begin(std::string_view remote, std::string_view user);
+    void Failed(std::string_view remote, std::string_view user);
     void Succeeded(std::string_view remote, std::string_view user);
+    size_t entries() const { return entries_.size(); }
 
   private:
     using Key = std::pair<std::string, std::string>;
     struct Entry {
-        int count = 0;
-        Duration last{0};
+        int failures = 0;
+        Duration last{0};  // failure, or attempt while the brake is on
     };
     static Key KeyOf(std::string_view remote, std::string_view user);
-    static Duration WaitAfter(int count);
+    static Duration WaitAfter(int failures);
     void Evict(Duration now);
 
     Clock& clock_;

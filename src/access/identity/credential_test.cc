@@ -109,7 +109,12 @@ TEST(Attempts, BrakesByUserAndRemote) {
     security::FakeClock clock;
     clock.passed = std::chrono::hours(100);
     Attempts attempts(clock);
-    for (int i = 0; i < Attempts::kFree; ++i) EXPECT_TRUE(attempts.Begin("10.0.0.1", "alice").ok());
+    auto fail = [&] {
+        bool begun = attempts.Begin("10.0.0.1", "alice").ok();
+        if (begun) attempts.Failed("10.0.0.1", "alice");
+        return begun;
+    };
+    for (int i = 0; i < Attempts::kFree; ++i) EXPECT_TRUE(fail());
     Status braked = attempts.Begin("10.0.0.1", "alice");
     ASSERT_FALSE(braked.ok());
     EXPECT_EQ(braked.error().code(), ErrorCode::kResourceExhausted);
@@ -117,12 +122,27 @@ TEST(Attempts, BrakesByUserAndRemote) {
     EXPECT_TRUE(attempts.Begin("10.0.0.1", "bob").ok());
     // Each further wrong one waits twice as long as the one before.
     for (int seconds : {1, 2, 4, 8}) {
-        EXPECT_FALSE(attempts.Begin("10.0.0.1", "alice").ok());
+        EXPECT_FALSE(fail());
         clock.Sleep(std::chrono::seconds(seconds));
-        EXPECT_TRUE(attempts.Begin("10.0.0.1", "alice").ok()) << seconds;
+        EXPECT_TRUE(fail()) << seconds;
     }
     clock.Sleep(std::chrono::hours(1));
-    for (int i = 0; i < Attempts::kFree; ++i) EXPECT_TRUE(attempts.Begin("10.0.0.1", "alice").ok());
+    for (int i = 0; i < Attempts::kFree; ++i) EXPECT_TRUE(fail());
+}
+
+TEST(Attempts, APoolMayLogInAllAtOnce) {
+    security::FakeClock clock;
+    Attempts attempts(clock);
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(attempts.Begin("10.0.0.1", "alice").ok());
+}
+
+TEST(Attempts, WithTheBrakeOnManyAtOnceGainNothing) {
+    security::FakeClock clock;
+    Attempts attempts(clock);
+    for (int i = 0; i < Attempts::kFree; ++i) attempts.Failed("10.0.0.1", "alice");
+    clock.Sleep(std::chrono::seconds(1));
+    EXPECT_TRUE(attempts.Begin("10.0.0.1", "alice").ok());
+    EXPECT_FALSE(attempts.Begin("10.0.0.1", "alice").ok());
 }
 
 TEST(Attempts, ASuccessForgets) {
@@ -130,6 +150,7 @@ TEST(Attempts, ASuccessForgets) {
     Attempts attempts(clock);
     for (int i = 0; i < 100; ++i) {
         EXPECT_TRUE(attempts.Begin("10.0.0.1", "alice").ok());
+        attempts.Failed("10.0.0.1", "alice");
         attempts.Succeeded("10.0.0.1", "alice");
     }
 }
@@ -139,8 +160,9 @@ TEST(Attempts, MemoryIsBounded) {
     Attempts attempts(clock);
     for (size_t i = 0; i < Attempts::kEntriesMax + 100; ++i) {
         clock.Sleep(Duration(1));
-        EXPECT_TRUE(attempts.Begin("10.0.0.1", std::to_string(i)).ok());
+        attempts.Failed("10.0.0.1", std::to_string(i));
     }
+    EXPECT_EQ(attempts.entries(), Attempts::kEntriesMax);
 }
 
 }  // namespace

@@ -24,8 +24,11 @@ Status Identity::MayAttempt(std::string_view remote, std::string_view user) {
 }
 
 void Identity::NoteAttempt(std::string_view remote, std::string_view user, bool succeeded) {
-    // A failure was counted when the attempt began.
-    if (succeeded) state_->attempts.Succeeded(remote, user);
+    if (succeeded) {
+        state_->attempts.Succeeded(remote, user);
+    } else {
+        state_->attempts.Failed(remote, user);
+    }
     (succeeded ? state_->metrics.passwords_right : state_->metrics.passwords_wrong).Add();
 }
 

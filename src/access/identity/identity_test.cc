@@ -85,6 +85,7 @@ TEST_F(IdentityTest, PoliciesAreReplacedWholeAndSurviveARestart) {
     EXPECT_EQ(identity_->epoch(), epoch) << "the same files again change nothing";
     Restart();
     EXPECT_TRUE(May("alice", "table:Read", "delays.flights"));
+    epoch = identity_->epoch();
     SetPolicy("roles: {}\n");
     EXPECT_GT(identity_->epoch(), epoch);
     EXPECT_FALSE(May("alice", "table:Read", "delays.flights"));

@@ -1,0 +1,111 @@
+// What the gate and the checks of credentials cost. Run: benches/access_identity_bench
+#include <benchmark/benchmark.h>
+
+#include <filesystem>
+
+#include "access/identity/credential.h"
+#include "access/identity/identity.h"
+#include "access/identity/matcher.h"
+#include "access/identity/password.h"
+
+namespace tarn::identity {
+namespace {
+
+class BenchKeys : public security::KeyProvider {
+  public:
+    Result<Secret> KeyOf(std::string_view) override { return Secret(Bytes(kKeyBytes, 7)); }
+};
+
+// An Identity with a user whose roles have this many statements, of all kinds of patterns.
+struct Bench {
+    explicit Bench(int statements) {
+        std::filesystem::remove_all(folder);
+        std::filesystem::create_directories(folder);
+        Secret key(Bytes(kKeyBytes, 3));
+        database = metadata::Database::OpenSqlite(SystemEnv(), folder + "/metadata.db", key).value();
+        identity = Identity::Create({}, {SystemEnv(), NullLog(), metrics, *database, keys}).value();
+        TARN_CHECK(identity->CreateUser("alice").ok());
+        std::vector<PolicyFile> files;
+        for (int part = 0; part < 10; ++part) files.push_back(PolicyPart(part, statements / 10));
+        auto set = identity->SetPolicies(std::move(files));
+        TARN_CHECK(set.ok());
+        token = identity->CreateToken("alice", "bench").value();
+        principal = identity->ByToken(token).value();
+    }
+    ~Bench() {
+        identity.reset();
+        database.reset();
+        std::filesystem::remove_all(folder);
+    }
+    static PolicyFile PolicyPart(int part, int statements) {
+        PolicyFile file{.file = fmt::format("policies/{}.yaml", part), .text = "{}"};
+        RoleDefinition& role = file.roles[fmt::format("role{}", part)];
+        role.members = {"user:alice"};
+        for (int i = 0; i < statements; ++i) {
+            const char* shapes[] = {"s{0}_{1}.t", "s{0}_{1}.*", "*.s{0}_{1}", "s{0}_{1}.*_x"};
+            Statement statement{.actions = {i % 2 == 0 ? "table:Read" : "table:*"}, .line = i + 1};
+            statement.resources = {fmt::format(fmt::runtime(shapes[i % 4]), part, i)};
+            (i % 10 == 0 ? role.deny : role.allow).push_back(std::move(statement));
+        }
+        return file;
+    }
+
+    std::string folder = std::filesystem::temp_directory_path() / "tarn_identity_bench";
+    Metrics metrics;
+    BenchKeys keys;
+    std::unique_ptr<metadata::Database> database;
+    std::unique_ptr<Identity> identity;
+    std::string token;
+    security::Principal principal;
+};
+
+void BM_DecideAllowed(benchmark::State& state) {
+    Bench bench(static_cast<int>(state.range(0)));
+    security::Resource resource{"table", fmt::format("s9_{}.flights", state.range(0) / 10 - 3)};
+    TARN_CHECK(bench.identity->Decide(bench.principal, "table:Read", resource).allowed);
+    for (auto _ : state) benchmark::DoNotOptimize(bench.identity->Decide(bench.principal, "table:Read", resource));
+}
+BENCHMARK(BM_DecideAllowed)->Arg(100)->Arg(1000)->Arg(10000);
+
+void BM_DecideNothingMatches(benchmark::State& state) {
+    Bench bench(static_cast<int>(state.range(0)));
+    security::Resource resource{"table", "delays.flights"};
+    TARN_CHECK(!bench.identity->Decide(bench.principal, "table:Read", resource).allowed);
+    for (auto _ : state) benchmark::DoNotOptimize(bench.identity->Decide(bench.principal, "table:Read", resource));
+}
+BENCHMARK(BM_DecideNothingMatches)->Arg(100)->Arg(10000);
+
+// One role that holds all 10,000: the index itself.
+void BM_DecideOneRole(benchmark::State& state) {
+    PolicyFile file = Bench::PolicyPart(0, 10000);
+    CompiledRole role(file.file, "role", file.roles.begin()->second);
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(role.Denies("table:Read", "s0_9997.flights"));
+        benchmark::DoNotOptimize(role.Allows("table:Read", "s0_9997.flights"));
+    }
+}
+BENCHMARK(BM_DecideOneRole);
+
+void BM_Compile(benchmark::State& state) {
+    PolicyFile file = Bench::PolicyPart(0, 10000);
+    for (auto _ : state) {
+        CompiledRole role(file.file, "role", file.roles.begin()->second);
+        benchmark::DoNotOptimize(role.statements());
+    }
+}
+BENCHMARK(BM_Compile)->Unit(benchmark::kMillisecond);
+
+void BM_ByToken(benchmark::State& state) {
+    Bench bench(100);
+    for (auto _ : state) benchmark::DoNotOptimize(bench.identity->ByToken(bench.token));
+}
+BENCHMARK(BM_ByToken);
+
+void BM_VerifyPassword(benchmark::State& state) {
+    std::string hash = HashPassword(SystemEnv().random(), "correct horse").value();
+    for (auto _ : state) benchmark::DoNotOptimize(VerifyPassword(hash, "correct horse"));
+}
+BENCHMARK(BM_VerifyPassword)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace tarn::identity
