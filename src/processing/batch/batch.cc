@@ -1,6 +1,7 @@
 #include "processing/batch/batch.h"
 
 #include <algorithm>
+#include <map>
 #include <mutex>
 
 #include "base/crypto.h"
@@ -143,12 +144,15 @@ TaskSpec TableSpec(const workspace::Definition& definition, const TableDefinitio
 Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
     std::vector<TableDefinition> tables;
     std::vector<TaskSpec> tasks;
+    std::map<std::string, catalog::Annotation> annotations;
     for (const workspace::Definition& definition : all) {
         if (const auto* source = std::any_cast<connectors::SourceDefinition>(&definition.value)) {
             AddStreams(definition, *source, tasks);
         } else if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
             tables.push_back(*table);
             tasks.push_back(TableSpec(definition, *table));
+            annotations[table->schema + "." + table->name] = {definition.description, definition.owner,
+                                                              definition.tags, definition.file, table->sql};
         }
     }
     {
@@ -157,6 +161,7 @@ Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
         tables_ = std::move(tables);
         tasks_ = tasks;
     }
+    dependencies_.catalog.SetAnnotations(std::move(annotations));
     return dependencies_.orchestrator.SetTasks(std::move(tasks));
 }
 

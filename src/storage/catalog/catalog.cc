@@ -32,6 +32,11 @@ class CatalogImpl : public Catalog {
         providers_.push_back(&provider);
     }
 
+    void SetAnnotations(std::map<std::string, Annotation> annotations) override {
+        std::unique_lock lock(mutex_);
+        annotations_ = std::move(annotations);
+    }
+
     // engine::RelationSource
     Result<engine::Relation> Find(const Principal& principal, const std::string& schema, const std::string& name,
                                   const engine::AtClause& at) override;
@@ -66,10 +71,13 @@ class CatalogImpl : public Catalog {
     Result<std::vector<Dataset>> VisibleIn(DatasetProvider& provider, const Principal& principal,
                                            const std::string& schema) const;
     std::string KindOf(const std::string& id) const;
+    // Adds what the workspace says where the owner of the data said nothing.
+    void Annotate(Dataset& dataset) const;
 
     CatalogDependencies dependencies_;
     LineageStore lineage_;
     mutable std::shared_mutex mutex_;
+    std::map<std::string, Annotation> annotations_;
     std::vector<DatasetProvider*> providers_;  // owned by their components, which outlive the catalog's calls
 };
 
@@ -98,9 +106,23 @@ Result<std::vector<Dataset>> CatalogImpl::VisibleIn(DatasetProvider& provider, c
                                                     const std::string& schema) const {
     std::vector<Dataset> visible;
     for (Dataset& dataset : TRY(provider.Datasets(schema))) {
-        if (MaySee(principal, dataset.schema + "." + dataset.name)) visible.push_back(std::move(dataset));
+        if (!MaySee(principal, dataset.schema + "." + dataset.name)) continue;
+        Annotate(dataset);
+        visible.push_back(std::move(dataset));
     }
     return visible;
+}
+
+void CatalogImpl::Annotate(Dataset& dataset) const {
+    std::shared_lock lock(mutex_);
+    auto found = annotations_.find(dataset.schema + "." + dataset.name);
+    if (found == annotations_.end()) return;
+    const Annotation& annotation = found->second;
+    if (dataset.description.empty()) dataset.description = annotation.description;
+    if (dataset.owner.empty()) dataset.owner = annotation.owner;
+    if (dataset.tags.empty()) dataset.tags = annotation.tags;
+    if (dataset.defined_in.empty()) dataset.defined_in = annotation.defined_in;
+    dataset.sql = annotation.sql;
 }
 
 Result<std::vector<Dataset>> CatalogImpl::List(const Principal& principal) {
@@ -145,7 +167,9 @@ Result<Dataset> CatalogImpl::Describe(const Principal& principal, const std::str
     if (!MaySee(principal, schema + "." + name)) return NoTable(schema, name);
     for (DatasetProvider* provider : Providers()) {
         for (Dataset& dataset : TRY(provider->Datasets(schema))) {
-            if (dataset.schema == schema && dataset.name == name) return std::move(dataset);
+            if (dataset.schema != schema || dataset.name != name) continue;
+            Annotate(dataset);
+            return std::move(dataset);
         }
     }
     return NoTable(schema, name);

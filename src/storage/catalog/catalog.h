@@ -10,6 +10,7 @@
 //   auto relation = TRY(catalog.Find(principal, "delays", "flights", {}));
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,7 @@ struct Dataset {
     int64_t bytes = -1;
     std::optional<Timestamp> updated_at;
     std::string defined_in;   // "use_cases/delays/flights.sql"; empty: made by the program or the API
+    std::string sql;          // of a derivative: its SELECT
 };
 
 struct DatasetVersion {
@@ -100,6 +102,15 @@ struct LineageGraph {
     std::vector<Edge> edges;
 };
 
+// What the workspace says of a dataset; the data's owner does not know it.
+struct Annotation {
+    std::string description;
+    std::string owner;
+    std::vector<std::string> tags;
+    std::string defined_in;
+    std::string sql;
+};
+
 struct CatalogDependencies {
     Env& env;
     metadata::Database& metadata;
@@ -110,6 +121,8 @@ class Catalog : public engine::RelationSource {
   public:
     static Result<std::unique_ptr<Catalog>> Create(CatalogDependencies dependencies);
     virtual void AddProvider(DatasetProvider& provider) = 0;
+    // By "schema.name"; replaces all that were set before.
+    virtual void SetAnnotations(std::map<std::string, Annotation> annotations) = 0;
 
     using Principal = security::Principal;
     // All that the principal may see (table:Describe or table:Read).

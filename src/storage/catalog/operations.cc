@@ -35,7 +35,8 @@ Json DatasetJson(const Dataset& dataset) {
             {"rows", OrNull(dataset.rows)},
             {"bytes", OrNull(dataset.bytes)},
             {"updated_at", dataset.updated_at ? Json(FormatTime(*dataset.updated_at)) : Json()},
-            {"defined_in", dataset.defined_in}};
+            {"defined_in", dataset.defined_in},
+            {"sql", dataset.sql}};
 }
 
 Json VersionJson(const DatasetVersion& version) {
