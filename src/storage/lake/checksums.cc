@@ -78,9 +78,7 @@ Result<Bytes> DecodePart(const PartChecksum& part) {
 
 }  // namespace
 
-Result<HashKind> HashKindOf(std::string_view algorithm) {
-    return TRY(AlgorithmOf(algorithm)).kind;
-}
+Result<HashKind> HashKindOf(std::string_view algorithm) { return TRY(AlgorithmOf(algorithm)).kind; }
 
 Result<std::unique_ptr<ContentHasher>> ContentHasher::Create(const std::vector<std::string>& algorithms) {
     auto hasher = std::make_unique<ContentHasher>();
@@ -110,8 +108,8 @@ Status CompareChecksums(const std::vector<Checksum>& expected, const std::vector
             return EqualsIgnoreCase(checksum.algorithm, wanted.algorithm);
         });
         // Of a checksum of checksums, clients may leave out how many parts there are.
-        bool same = found != computed.end() &&
-                    (found->value == wanted.value || found->value.starts_with(wanted.value + "-"));
+        bool same =
+            found != computed.end() && (found->value == wanted.value || found->value.starts_with(wanted.value + "-"));
         if (same) continue;
         return Error(ErrorCode::kInvalidArgument, "the {} of the content is {}, but {} was announced", wanted.algorithm,
                      found == computed.end() ? "not known" : found->value, wanted.value)

@@ -117,8 +117,10 @@ bool MayBeCommitted(const Error& error) {
         case ErrorCode::kIo:
         case ErrorCode::kInternal:
         case ErrorCode::kTimeout:
-        case ErrorCode::kUnavailable: return true;
-        default: return false;
+        case ErrorCode::kUnavailable:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -170,8 +172,7 @@ Result<BucketInfo> LakeIndex::FindBucket(const std::string& bucket) {
 Result<StoredObject> LakeIndex::Find(const ObjectName& name, bool with_content) {
     // One statement, so that the row and its content are of one snapshot.
     const char* content = with_content ? "(SELECT sealed FROM contents WHERE number = content)" : "NULL";
-    std::string sql =
-        fmt::format("SELECT {}, {} FROM objects WHERE bucket = $1 AND key = $2", kObjectColumns, content);
+    std::string sql = fmt::format("SELECT {}, {} FROM objects WHERE bucket = $1 AND key = $2", kObjectColumns, content);
     Rows rows = TRY(database_->Query(sql, {name.bucket, KeyBytes(name.key)}));
     if (rows.empty()) {
         TRY(FindBucket(name.bucket));
@@ -263,9 +264,9 @@ Result<FreedFiles> LakeIndex::CompleteUpload(const std::string& upload_id, const
     TRY(Write(freed, [&](Transaction& transaction, FreedFiles& files) -> Status {
         for (const StoredPart& part : parts) {
             // Taken out with exactly the files that the object will name; RemoveUpload disowns those left over.
-            auto taken = TRY(transaction.Execute(
-                "DELETE FROM parts WHERE upload_id = $1 AND number = $2 AND extents = $3",
-                {upload_id, part.info.number, EncodeExtents(part.extents)}));
+            auto taken =
+                TRY(transaction.Execute("DELETE FROM parts WHERE upload_id = $1 AND number = $2 AND extents = $3",
+                                        {upload_id, part.info.number, EncodeExtents(part.extents)}));
             if (taken != 1) {
                 return Error(ErrorCode::kConflict, "part {} of upload {} was replaced meanwhile", part.info.number,
                              upload_id);

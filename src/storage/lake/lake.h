@@ -49,7 +49,7 @@ struct ObjectName {
 
 struct Checksum {
     std::string algorithm;  // "CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"
-    std::string value;      // base64 as S3 sends it
+    std::string value;  // base64 as S3 sends it
 };
 
 struct ObjectInfo {
@@ -65,20 +65,20 @@ struct ObjectInfo {
 
 struct PutOptions {
     bool if_absent = false;  // kAlreadyExists if there is one
-    std::string if_match;    // etag or "*"; kFailedPrecondition if it is another, kNotFound if none
+    std::string if_match;  // etag or "*"; kFailedPrecondition if it is another, kNotFound if none
     std::string content_type = "application/octet-stream";
     std::map<std::string, std::string> metadata;
-    std::vector<Checksum> expected;            // checked before commit: kInvalidArgument if the content differs
-    std::vector<std::string> compute;          // checksum algorithms to compute and store besides
+    std::vector<Checksum> expected;  // checked before commit: kInvalidArgument if the content differs
+    std::vector<std::string> compute;  // checksum algorithms to compute and store besides
     // Further expected ones, asked for when the content has ended (HTTP trailers); their algorithms stand in `compute`.
     std::function<Result<std::vector<Checksum>>()> expected_at_end;
-    std::string expected_md5;                  // hex, empty for none
+    std::string expected_md5;  // hex, empty for none
     std::optional<uint64_t> expected_bytes;
     // StartUpload: the checksum of the whole content (CRCs only) instead of one of the parts' checksums.
     bool full_object_checksum = false;
     // Copy: content type and metadata are those given here, not the source's.
     bool replace_metadata = false;
-    std::string source_if_match;               // Copy: the source's etag or "*"; kFailedPrecondition if another
+    std::string source_if_match;  // Copy: the source's etag or "*"; kFailedPrecondition if another
 };
 
 // An open object: immutable, stays readable while open even if it is deleted or replaced. Thread-safe.
@@ -149,7 +149,7 @@ class Lake {
     using Principal = security::Principal;
     virtual Status CreateBucket(const Principal& principal, const std::string& bucket) = 0;  // kAlreadyExists
     virtual Status DeleteBucket(const Principal& principal, const std::string& bucket) = 0;  // must be empty
-    virtual Result<std::vector<BucketInfo>> ListBuckets(const Principal& principal) = 0;     // that it may see
+    virtual Result<std::vector<BucketInfo>> ListBuckets(const Principal& principal) = 0;  // that it may see
     virtual Result<BucketInfo> HeadBucket(const Principal& principal, const std::string& bucket) = 0;
 
     virtual Result<ObjectInfo> Put(const Principal& principal, const ObjectName& name, ByteReader& content,

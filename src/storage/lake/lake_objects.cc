@@ -74,8 +74,8 @@ Result<std::unique_ptr<PutStream>> LakeStore::StartPut(const Principal& principa
     object.info.id = NewObjectId();
     object.info.content_type = options.content_type;
     object.info.metadata = options.metadata;
-    auto writer = TRY(
-        ContentWriter::Create(room_, key->bytes(), {.id = object.info.id, .algorithms = AlgorithmsOf(options)}));
+    auto writer =
+        TRY(ContentWriter::Create(room_, key->bytes(), {.id = object.info.id, .algorithms = AlgorithmsOf(options)}));
     return std::make_unique<LakePut>(*this, std::move(object), options, std::move(key), std::move(writer));
 }
 

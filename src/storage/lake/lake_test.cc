@@ -4,16 +4,16 @@
 
 #include "storage/lake/checksums.h"
 #include "storage/lake/lake.h"
-#include "storage/lake/names.h"
 #include "storage/lake/lake_for_test.h"
+#include "storage/lake/names.h"
 
 namespace tarn::lake {
 namespace {
 
-#define ASSERT_OK(expression)                                          \
-    do {                                                               \
-        const auto& status = (expression);                             \
-        ASSERT_TRUE(status.ok()) << status.error().ToString();         \
+#define ASSERT_OK(expression)                                  \
+    do {                                                       \
+        const auto& status = (expression);                     \
+        ASSERT_TRUE(status.ok()) << status.error().ToString(); \
     } while (false)
 
 template <typename T>
@@ -76,8 +76,9 @@ TEST_F(LakeTest, RangesAreReadFromAnywhere) {
 }
 
 TEST_F(LakeTest, HeadTellsWhatWasPut) {
-    ASSERT_OK(Put("a.txt", AsBytes("hello"), {.content_type = "text/plain", .metadata = {{"x-amz-meta-who", "ada"}},
-                                              .compute = {"crc32", "SHA256"}}));
+    ASSERT_OK(
+        Put("a.txt", AsBytes("hello"),
+            {.content_type = "text/plain", .metadata = {{"x-amz-meta-who", "ada"}}, .compute = {"crc32", "SHA256"}}));
     auto info = lake->Head(lake.alice, {"raw", "a.txt"});
     ASSERT_OK(info);
     EXPECT_EQ(info->bytes, 5u);
@@ -138,8 +139,18 @@ TEST_F(LakeTest, ContentThatIsNotWhatWasAnnouncedLeavesNothing) {
 }
 
 TEST_F(LakeTest, AnyUtf8IsAKey) {
-    std::vector<std::string> keys = {"..", ".", "/", "//", "a//b", "../../etc/passwd", "a/../b", "\x01\x7f\n",
-                                     "ключ/鍵/🔑", " ", "a b+c%20&d=?", "\\..\\",
+    std::vector<std::string> keys = {"..",
+                                     ".",
+                                     "/",
+                                     "//",
+                                     "a//b",
+                                     "../../etc/passwd",
+                                     "a/../b",
+                                     "\x01\x7f\n",
+                                     "ключ/鍵/🔑",
+                                     " ",
+                                     "a b+c%20&d=?",
+                                     "\\..\\",
                                      std::string(kKeyBytesMax, 'k')};
     for (const std::string& key : keys) ASSERT_OK(Put(key, AsBytes(key)));
     for (const std::string& key : keys) EXPECT_EQ(AsText(*Get(key)), key);
@@ -199,7 +210,7 @@ TEST_F(LakeTest, TheGateIsAskedInEveryCall) {
     ASSERT_OK(Put("secret", AsBytes("x")));
     ASSERT_OK(lake->CreateBucket(lake.alice, "other"));
     lake.gate.denied = {"lake:GetObject raw/secret", "lake:PutObject raw/secret", "lake:DeleteObject raw/secret",
-                        "lake:ListBucket raw/", "lake:DeleteBucket raw/", "lake:CreateBucket new/"};
+                        "lake:ListBucket raw/",      "lake:DeleteBucket raw/",    "lake:CreateBucket new/"};
     ObjectName secret{"raw", "secret"};
     EXPECT_EQ(CodeOf(lake->Open(lake.alice, secret)), ErrorCode::kPermissionDenied);
     EXPECT_EQ(CodeOf(lake->Head(lake.alice, secret)), ErrorCode::kPermissionDenied);
@@ -262,8 +273,8 @@ TEST_F(LakeTest, CopiesShareStoredFiles) {
     EXPECT_EQ(lake.StoredFiles().size(), 2u);
     ASSERT_OK(lake->Copy(lake.alice, {"raw", "small"}, {"raw", "small2"}, {}));
     EXPECT_EQ(lake->Head(lake.alice, {"raw", "small2"})->checksums.size(), 1u);
-    auto replaced = lake->Copy(lake.alice, {"raw", "a"}, {"raw", "a"},
-                               {.content_type = "text/b", .replace_metadata = true});
+    auto replaced =
+        lake->Copy(lake.alice, {"raw", "a"}, {"raw", "a"}, {.content_type = "text/b", .replace_metadata = true});
     ASSERT_OK(replaced);
     EXPECT_EQ(replaced->content_type, "text/b");
     EXPECT_EQ(CodeOf(lake->Copy(lake.alice, {"raw", "a"}, {"raw", "c"}, {.source_if_match = "other"})),

@@ -7,9 +7,7 @@
 namespace tarn::lake {
 namespace {
 
-bool IsLowerOrDigit(char letter) {
-    return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9');
-}
+bool IsLowerOrDigit(char letter) { return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9'); }
 
 bool LooksLikeIpAddress(std::string_view name) {
     auto parts = Split(name, '.');

@@ -81,8 +81,8 @@ Result<std::shared_ptr<SealedFileReader>> ObjectReader::FileOf(size_t extent) {
         }
     }
     const Extent& wanted = object_.extents[extent];
-    std::shared_ptr<SealedFileReader> opened = TRY(SealedFileReader::Open(
-        dependencies_.room, wanted.file, wanted.bytes, dependencies_.bucket_key->bytes()));
+    std::shared_ptr<SealedFileReader> opened =
+        TRY(SealedFileReader::Open(dependencies_.room, wanted.file, wanted.bytes, dependencies_.bucket_key->bytes()));
     std::lock_guard lock(mutex_);
     if (open_files_.size() >= kOpenFilesMax) open_files_.erase(open_files_.begin());
     open_files_.emplace_back(extent, opened);

@@ -16,17 +16,50 @@ constexpr uint64_t kObjectMax = 5ull << 30;  // of one PUT, as S3 has it
 constexpr int kConcurrentMax = 256;
 
 // Everything that S3 selects a call by. One that no row names is not supported, whatever the method.
-constexpr std::string_view kSubresources[] = {
-    "accelerate",   "acl",       "analytics",      "attributes",   "append",         "cors",
-    "delete",       "encryption", "intelligent-tiering", "inventory", "legal-hold",   "lifecycle",
-    "location",     "logging",   "metadataTable",  "metrics",      "notification",   "object-lock",
-    "ownershipControls", "policy", "policyStatus", "publicAccessBlock", "renameObject", "replication",
-    "requestPayment", "restore", "retention",      "select",       "session",        "tagging",
-    "torrent",      "uploadId",  "uploads",        "versioning",   "versions",       "website"};
+constexpr std::string_view kSubresources[] = {"accelerate",
+                                              "acl",
+                                              "analytics",
+                                              "attributes",
+                                              "append",
+                                              "cors",
+                                              "delete",
+                                              "encryption",
+                                              "intelligent-tiering",
+                                              "inventory",
+                                              "legal-hold",
+                                              "lifecycle",
+                                              "location",
+                                              "logging",
+                                              "metadataTable",
+                                              "metrics",
+                                              "notification",
+                                              "object-lock",
+                                              "ownershipControls",
+                                              "policy",
+                                              "policyStatus",
+                                              "publicAccessBlock",
+                                              "renameObject",
+                                              "replication",
+                                              "requestPayment",
+                                              "restore",
+                                              "retention",
+                                              "select",
+                                              "session",
+                                              "tagging",
+                                              "torrent",
+                                              "uploadId",
+                                              "uploads",
+                                              "versioning",
+                                              "versions",
+                                              "website"};
 
 constexpr security::Operation Row(std::string_view name, std::string_view action, std::string_view resource,
                                   AuditClass audit, uint64_t body_bytes_max = kNothingMax) {
-    return {.protocol = "s3", .name = name, .action = action, .resource = resource, .audit_class = audit,
+    return {.protocol = "s3",
+            .name = name,
+            .action = action,
+            .resource = resource,
+            .audit_class = audit,
             .limits = {.body_bytes_max = body_bytes_max, .concurrent_max = kConcurrentMax}};
 }
 

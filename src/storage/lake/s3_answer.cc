@@ -55,23 +55,35 @@ constexpr CodeStatus kCodes[] = {
 
 std::string_view CodeOfKind(ErrorCode code) {
     switch (code) {
-        case ErrorCode::kInvalidArgument: return "InvalidArgument";
-        case ErrorCode::kSyntax: return "MalformedXML";
-        case ErrorCode::kNotFound: return "NoSuchKey";
+        case ErrorCode::kInvalidArgument:
+            return "InvalidArgument";
+        case ErrorCode::kSyntax:
+            return "MalformedXML";
+        case ErrorCode::kNotFound:
+            return "NoSuchKey";
         case ErrorCode::kAlreadyExists:
-        case ErrorCode::kFailedPrecondition: return "PreconditionFailed";
+        case ErrorCode::kFailedPrecondition:
+            return "PreconditionFailed";
         case ErrorCode::kUnauthenticated:
-        case ErrorCode::kPermissionDenied: return "AccessDenied";
-        case ErrorCode::kConflict: return "ConditionalRequestConflict";
-        case ErrorCode::kOutOfRange: return "InvalidRange";
-        case ErrorCode::kNotSupported: return "NotImplemented";
-        case ErrorCode::kResourceExhausted: return "SlowDown";
-        case ErrorCode::kUnavailable: return "ServiceUnavailable";
+        case ErrorCode::kPermissionDenied:
+            return "AccessDenied";
+        case ErrorCode::kConflict:
+            return "ConditionalRequestConflict";
+        case ErrorCode::kOutOfRange:
+            return "InvalidRange";
+        case ErrorCode::kNotSupported:
+            return "NotImplemented";
+        case ErrorCode::kResourceExhausted:
+            return "SlowDown";
+        case ErrorCode::kUnavailable:
+            return "ServiceUnavailable";
         case ErrorCode::kTimeout:
-        case ErrorCode::kCancelled: return "RequestTimeout";
+        case ErrorCode::kCancelled:
+            return "RequestTimeout";
         case ErrorCode::kCorruption:
         case ErrorCode::kIo:
-        case ErrorCode::kInternal: return "InternalError";
+        case ErrorCode::kInternal:
+            return "InternalError";
     }
     return "InternalError";
 }

@@ -15,9 +15,8 @@ Status CheckTime(const s3::Signature& signature, Timestamp now) {
     Duration age = now - signature.signed_at;
     if (!signature.presigned) {
         if (age <= kSkewMax && age >= -kSkewMax) return Ok();
-        return Denied("RequestTimeTooSkewed",
-                      fmt::format("the request is of {}, the server's time is {}", FormatTime(signature.signed_at),
-                                  FormatTime(now)));
+        return Denied("RequestTimeTooSkewed", fmt::format("the request is of {}, the server's time is {}",
+                                                          FormatTime(signature.signed_at), FormatTime(now)));
     }
     if (age < -kSkewMax) return Denied("AccessDenied", "the link is not valid yet");
     if (age <= std::chrono::seconds(signature.expires_s)) return Ok();

@@ -293,9 +293,8 @@ Status RefuseUnsupportedHeaders(const HttpHeaders& headers) {
         std::string lower = ToLower(name);
         if (!lower.starts_with("x-amz-")) continue;
         bool refused = lower.starts_with("x-amz-grant-") || lower.starts_with("x-amz-object-lock-") ||
-                       lower.starts_with("x-amz-server-side-encryption-") ||
-                       lower == "x-amz-tagging" || lower == "x-amz-website-redirect-location" ||
-                       lower == "x-amz-write-offset-bytes" ||
+                       lower.starts_with("x-amz-server-side-encryption-") || lower == "x-amz-tagging" ||
+                       lower == "x-amz-website-redirect-location" || lower == "x-amz-write-offset-bytes" ||
                        (lower == "x-amz-server-side-encryption" && value != "AES256") ||
                        (lower == "x-amz-acl" && value != "private" && value != "bucket-owner-full-control") ||
                        (lower == "x-amz-storage-class" && value != "STANDARD");

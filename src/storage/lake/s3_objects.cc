@@ -67,8 +67,7 @@ Result<Range> ParseRange(std::string_view header, uint64_t bytes) {
 // The range of a part of a multipart object, by its number.
 Result<Range> RangeOfPart(const std::vector<uint64_t>& parts, int number) {
     if (number < 1 || static_cast<size_t>(number) > parts.size()) {
-        return Error(ErrorCode::kOutOfRange, "the object has {} parts", parts.size())
-            .WithDetailCode("InvalidPart");
+        return Error(ErrorCode::kOutOfRange, "the object has {} parts", parts.size()).WithDetailCode("InvalidPart");
     }
     Range range{.partial = true};
     for (int part = 0; part + 1 < number; ++part) range.offset += parts[part];
@@ -139,8 +138,8 @@ Result<ReadAnswer> AnswerRead(const S3Call& call, Object& object) {
     if (answer.range.partial) {
         answer.status = 206;
         uint64_t end = answer.range.offset + answer.range.bytes;
-        answer.headers.Set("Content-Range", fmt::format("bytes {}-{}/{}", answer.range.offset, end == 0 ? 0 : end - 1,
-                                                        info.bytes));
+        answer.headers.Set("Content-Range",
+                           fmt::format("bytes {}-{}/{}", answer.range.offset, end == 0 ? 0 : end - 1, info.bytes));
     }
     bool whole = answer.range.bytes == info.bytes;
     if (whole && EqualsIgnoreCase(call.Header("x-amz-checksum-mode"), "ENABLED")) {

@@ -45,9 +45,9 @@ class S3Exchange {
         // A stranger's call goes through dispatch too: it is what records the denial. Its own word tells more, though.
         auto anonymous = security::Principal::Anonymous();
         const security::Principal& principal = signer.ok() ? signer->principal : anonymous;
-        Status status = dependencies_.dispatcher.Run(
-            row->operation, principal, resource, remote,
-            [&](security::Call& call) { return RunHandler(*row, name, *signer, call); });
+        Status status =
+            dependencies_.dispatcher.Run(row->operation, principal, resource, remote,
+                                         [&](security::Call& call) { return RunHandler(*row, name, *signer, call); });
         if (!signer.ok()) return std::move(signer).error();
         return status;
     }
@@ -84,7 +84,8 @@ class S3Exchange {
                                                                  {"path", request_.path},
                                                                  {"error", error.ToString()}});
                 return;
-            default: return;
+            default:
+                return;
         }
     }
 

@@ -171,7 +171,9 @@ class S3ServerTest : public testing::Test {
     }
 
     static void Sign(HttpRequest& request, std::string_view secret, Timestamp now) {
-        s3::Signature signature{.region = "x", .service = "s3", .time = s3::FormatSignatureTime(now),
+        s3::Signature signature{.region = "x",
+                                .service = "s3",
+                                .time = s3::FormatSignatureTime(now),
                                 .signed_headers = {"host", "x-amz-content-sha256", "x-amz-date"},
                                 .payload_hash = std::string(s3::kUnsignedPayload)};
         signature.day = signature.time.substr(0, 8);

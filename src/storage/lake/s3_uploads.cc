@@ -74,9 +74,9 @@ Result<Stretch> CopyRange(const S3Call& call, uint64_t object_bytes) {
 void FillUploads(const std::vector<UploadInfo>& uploads, s3::UploadListing& listing) {
     for (const UploadInfo& upload : uploads) {
         const std::string& key = upload.name.key;
-        bool past = key < listing.key_marker || (key == listing.key_marker && !listing.key_marker.empty() &&
-                                                 (listing.upload_id_marker.empty() ||
-                                                  upload.upload_id <= listing.upload_id_marker));
+        bool past = key < listing.key_marker ||
+                    (key == listing.key_marker && !listing.key_marker.empty() &&
+                     (listing.upload_id_marker.empty() || upload.upload_id <= listing.upload_id_marker));
         if (past || !key.starts_with(listing.prefix)) continue;
         std::string common;
         size_t found = key.find(listing.delimiter, listing.prefix.size());
@@ -141,8 +141,8 @@ Status UploadPartCopy(S3Call& call) {
     }
     Stretch stretch = TRY(CopyRange(call, object->info().bytes));
     ObjectStretch content(*object, stretch.offset, stretch.bytes);
-    PartInfo part = TRY(call.lake.PutPart(call.principal(), call.name, call.Query("uploadId"), TRY(PartNumber(call)),
-                                          content, {}));
+    PartInfo part =
+        TRY(call.lake.PutPart(call.principal(), call.name, call.Query("uploadId"), TRY(PartNumber(call)), content, {}));
     call.call.bytes = static_cast<int64_t>(part.bytes);
     call.AnswerXml(s3::EncodeCopied("CopyPartResult", part.etag, part.modified_at, ElementsOf(part.checksums)));
     return Ok();
@@ -165,8 +165,11 @@ Status CompleteMultipartUpload(S3Call& call) {
     ObjectInfo info =
         TRY(call.lake.CompleteUpload(call.principal(), call.name, call.Query("uploadId"), parts, options));
     call.call.bytes = static_cast<int64_t>(info.bytes);
-    s3::CompletedUpload completed{.location = "/" + call.name.ToString(), .bucket = call.name.bucket,
-                                  .key = call.name.key, .etag = info.etag, .checksums = ElementsOf(info.checksums)};
+    s3::CompletedUpload completed{.location = "/" + call.name.ToString(),
+                                  .bucket = call.name.bucket,
+                                  .key = call.name.key,
+                                  .etag = info.etag,
+                                  .checksums = ElementsOf(info.checksums)};
     if (!info.checksums.empty()) completed.checksum_type = ChecksumTypeOf(info.checksums.front());
     call.answer.headers.Set("x-amz-server-side-encryption", "AES256");
     call.AnswerXml(s3::EncodeUploadCompleted(completed));
@@ -196,8 +199,10 @@ Status ListParts(S3Call& call) {
 }
 
 Status ListMultipartUploads(S3Call& call) {
-    s3::UploadListing listing{.bucket = call.name.bucket, .prefix = call.Query("prefix"),
-                              .delimiter = call.Query("delimiter"), .key_marker = call.Query("key-marker"),
+    s3::UploadListing listing{.bucket = call.name.bucket,
+                              .prefix = call.Query("prefix"),
+                              .delimiter = call.Query("delimiter"),
+                              .key_marker = call.Query("key-marker"),
                               .upload_id_marker = call.Query("upload-id-marker")};
     listing.url_encoded = EqualsIgnoreCase(call.Query("encoding-type"), "url");
     listing.uploads_max = TRY(call.Number("max-uploads", kPageMax, kPageMax));

@@ -86,9 +86,7 @@ Status FileRoom::Prepare() {
     return env_.files().SyncDirectory(directory_);
 }
 
-std::string FileRoom::FolderOf(std::string_view id) const {
-    return fmt::format("{}/{}", directory_, id.substr(0, 2));
-}
+std::string FileRoom::FolderOf(std::string_view id) const { return fmt::format("{}/{}", directory_, id.substr(0, 2)); }
 
 std::string FileRoom::PathOf(std::string_view id) const {
     return fmt::format("{}/{}/{}", directory_, id.substr(0, 2), id);

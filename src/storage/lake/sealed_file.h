@@ -57,7 +57,7 @@ class SealedFileWriter {
     Bytes id_bytes_;
     Secret data_key_;
     std::unique_ptr<File> file_;
-    Bytes plain_;   // of the block that is not full, or full but perhaps the last
+    Bytes plain_;  // of the block that is not full, or full but perhaps the last
     Bytes sealed_;  // blocks that wait for one write
     uint64_t next_block_ = 0;
     Status seal_status_;

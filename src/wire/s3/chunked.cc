@@ -101,9 +101,9 @@ Status ChunkedReader::StartChunk() {
 Status ChunkedReader::EndChunk() {
     in_chunk_ = false;
     if (options_.is_signed) {
-        std::string text = fmt::format("AWS4-HMAC-SHA256-PAYLOAD\n{}\n{}\n{}\n{}\n{}", options_.signature.time,
-                                       options_.signature.Scope(), last_signature_, Sha256Hex({}),
-                                       HexEncode(chunk_hash_->Finish()));
+        std::string text =
+            fmt::format("AWS4-HMAC-SHA256-PAYLOAD\n{}\n{}\n{}\n{}\n{}", options_.signature.time,
+                        options_.signature.Scope(), last_signature_, Sha256Hex({}), HexEncode(chunk_hash_->Finish()));
         if (!ConstantTimeEquals(SignText(options_.signing_key, text), chunk_signature_)) {
             return WrongSignature("a chunk");
         }

@@ -14,8 +14,10 @@ constexpr std::string_view kSecret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 constexpr std::string_view kEmptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 std::string Authorization(std::string_view signed_headers, std::string_view signature) {
-    return fmt::format("AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
-                       "SignedHeaders={},Signature={}", signed_headers, signature);
+    return fmt::format(
+        "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
+        "SignedHeaders={},Signature={}",
+        signed_headers, signature);
 }
 
 std::string ExpectedFor(const HttpRequest& request) {
@@ -92,8 +94,9 @@ TEST(SigV4, RefusesWhatIsMalformedOrUnsigned) {
               "AuthorizationHeaderMalformed");
     EXPECT_EQ(code_with("Authorization", "AWS AKIA:abc"), "AuthorizationHeaderMalformed");
     EXPECT_EQ(code_with("Authorization", "AWS4-HMAC-SHA256 nonsense"), "AuthorizationHeaderMalformed");
-    EXPECT_EQ(code_with("Authorization", "AWS4-HMAC-SHA256 Credential=A/20130524/us-east-1/sqs/aws4_request,"
-                                         "SignedHeaders=host,Signature=ab"),
+    EXPECT_EQ(code_with("Authorization",
+                        "AWS4-HMAC-SHA256 Credential=A/20130524/us-east-1/sqs/aws4_request,"
+                        "SignedHeaders=host,Signature=ab"),
               "AuthorizationHeaderMalformed");
     EXPECT_EQ(code_with("x-amz-date", "20130525T000000Z"), "AccessDenied");  // not the credential's day
     EXPECT_EQ(code_with("x-amz-date", "yesterday"), "AccessDenied");
@@ -112,16 +115,19 @@ TEST(SigV4, PathsAreMadeCanonical) {
 // ---- chunks
 
 Signature StreamSignature(std::string seed) {
-    return {.day = "20130524", .region = "us-east-1", .service = "s3", .time = "20130524T000000Z",
+    return {.day = "20130524",
+            .region = "us-east-1",
+            .service = "s3",
+            .time = "20130524T000000Z",
             .signature = std::move(seed)};
 }
 
 // 64 KiB and 1 KiB of 'a', with the signatures of the reference.
 std::string StreamBody(const std::vector<std::string>& signatures, std::string_view trailers) {
-    return fmt::format("10000;chunk-signature={}\r\n{}\r\n400;chunk-signature={}\r\n{}\r\n0;chunk-signature={}\r\n"
-                       "{}\r\n",
-                       signatures[0], std::string(65536, 'a'), signatures[1], std::string(1024, 'a'), signatures[2],
-                       trailers);
+    return fmt::format(
+        "10000;chunk-signature={}\r\n{}\r\n400;chunk-signature={}\r\n{}\r\n0;chunk-signature={}\r\n"
+        "{}\r\n",
+        signatures[0], std::string(65536, 'a'), signatures[1], std::string(1024, 'a'), signatures[2], trailers);
 }
 
 // The content (of the long example its hash), or S3's code of the error.
@@ -138,7 +144,10 @@ std::string Decode(std::string_view body, ChunkedOptions options,
 ChunkedOptions Signed(std::string seed, bool has_trailer) {
     Signature signature = StreamSignature(std::move(seed));
     Secret key = SigningKey(kSecret, signature);
-    return {.is_signed = true, .has_trailer = has_trailer, .signature = signature, .signing_key = std::move(key),
+    return {.is_signed = true,
+            .has_trailer = has_trailer,
+            .signature = signature,
+            .signing_key = std::move(key),
             .decoded_bytes = 66560};
 }
 
@@ -208,7 +217,8 @@ TEST(Xml, AnswersAreEscapedAndParseAgain) {
     listing.common_prefixes.push_back("p&/");
     std::string text = EncodeObjects(listing);
     EXPECT_NE(text.find("<Key>a%20b%01/%C3%BC</Key><LastModified>1970-01-01T00:00:01.500Z</LastModified>"),
-              std::string::npos) << text;
+              std::string::npos)
+        << text;
     EXPECT_NE(text.find("<CommonPrefixes><Prefix>p%26/</Prefix></CommonPrefixes>"), std::string::npos);
     EXPECT_NE(text.find("<NextContinuationToken>token</NextContinuationToken>"), std::string::npos);
 }
@@ -220,8 +230,9 @@ TEST(Xml, RequestsAreRead) {
     ASSERT_TRUE(parts.ok());
     EXPECT_EQ(parts->at(0).etag, "ab");
     EXPECT_EQ(parts->at(0).checksums.at(0).algorithm, "CRC32");
-    auto request = DecodeDelete("<Delete><Quiet>true</Quiet><Object><Key>a &amp; b</Key></Object>"
-                                "<Object><Key> </Key></Object></Delete>");
+    auto request = DecodeDelete(
+        "<Delete><Quiet>true</Quiet><Object><Key>a &amp; b</Key></Object>"
+        "<Object><Key> </Key></Object></Delete>");
     ASSERT_TRUE(request.ok());
     EXPECT_TRUE(request->quiet);
     EXPECT_EQ(request->keys.at(0).key, "a & b");

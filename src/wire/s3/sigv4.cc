@@ -52,9 +52,12 @@ Status ReadAuthorization(std::string_view header, Signature& signature) {
         if (equals == std::string_view::npos) return Malformed(signature, "the Authorization header has no '='");
         std::string_view name = pair.substr(0, equals);
         std::string value(pair.substr(equals + 1));
-        if (name == "Credential") credential = std::move(value);
-        else if (name == "SignedHeaders") signature.signed_headers = Split(value, ';');
-        else if (name == "Signature") signature.signature = std::move(value);
+        if (name == "Credential")
+            credential = std::move(value);
+        else if (name == "SignedHeaders")
+            signature.signed_headers = Split(value, ';');
+        else if (name == "Signature")
+            signature.signature = std::move(value);
     }
     return ReadCredential(credential, signature);
 }

@@ -79,9 +79,7 @@ Status Parse(std::string_view text, pugi::xml_document& document, std::string_vi
 // Keys, prefixes and markers of a listing, encoded if the client wants it so.
 struct KeyText {
     bool url_encoded;
-    std::string operator()(std::string_view key) const {
-        return url_encoded ? UrlEncode(key, true) : std::string(key);
-    }
+    std::string operator()(std::string_view key) const { return url_encoded ? UrlEncode(key, true) : std::string(key); }
 };
 
 void AddCommonPrefixes(pugi::xml_node root, const std::vector<std::string>& prefixes, KeyText text) {
