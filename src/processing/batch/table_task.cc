@@ -137,7 +137,10 @@ Result<TaskOutcome> TableTask::Run(TaskRun& run) {
     run.Progress("computing", -1);
     lakehouse::WriteResult result =
         TRY(dependencies_.lakehouse.Write(principal, {table->schema, table->name}, request));
-    if (!result.skipped) RecordLineage(principal, *table, run, inputs, result);
+    // A crash between commit and record leaves a version without lineage: the rerun, which commits nothing, adds it.
+    auto known = dependencies_.catalog.LineageOf(principal, table->schema, table->name, std::to_string(result.version));
+    bool missing = !result.skipped || (known.ok() && !known->has_value());
+    if (missing) RecordLineage(principal, *table, run, inputs, result);
     outcome.changed = !result.skipped;
     outcome.version = std::to_string(result.version);
     outcome.rows = result.rows;

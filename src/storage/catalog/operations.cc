@@ -134,6 +134,22 @@ class CatalogOperations {
         return JsonResponse({{"versions", std::move(list)}});
     }
 
+    // What one version came from: tables with versions, raw objects.
+    Result<HttpResponse> Inputs(HttpCall& call) const {
+        auto record = TRY(catalog_.LineageOf(call.principal, Schema(call), Name(call), call.parameters["version"]));
+        Json inputs = Json::array();
+        Json objects = Json::array();
+        if (record) {
+            for (const LineageInput& input : record->inputs) {
+                inputs.push_back({{"schema", input.schema}, {"name", input.name}, {"version", input.version}});
+            }
+            objects = record->objects;
+        }
+        return JsonResponse({{"inputs", std::move(inputs)},
+                             {"objects", std::move(objects)},
+                             {"run_id", record ? record->run_id : ""}});
+    }
+
     Result<HttpResponse> Lineage(HttpCall& call) const {
         int depth = TRY(NumberOr(call, "depth", kDepthDefault, 20));
         return JsonResponse(GraphJson(TRY(catalog_.Lineage(call.principal, Schema(call), Name(call), depth))));
@@ -194,6 +210,12 @@ std::vector<Route> CatalogRoutes(Catalog& catalog, engine::Engine& engine) {
           .resource = "schema.table"},
          "{schema}.{name}",
          bind(&CatalogOperations::Versions)},
+        {{.protocol = "http",
+          .name = "GET /api/v1/catalog/{schema}/{name}/versions/{version}/inputs",
+          .action = security::kSelfAction,
+          .resource = "schema.table"},
+         "{schema}.{name}",
+         bind(&CatalogOperations::Inputs)},
         {{.protocol = "http",
           .name = "GET /api/v1/catalog/{schema}/{name}/lineage",
           .action = security::kSelfAction,
