@@ -11,6 +11,10 @@
 
 namespace tarn::query {
 
+// The row of logins on the SQL wire: who it is shows only in the handler, so the row itself is public.
+inline constexpr security::Operation kLogin = {
+    "sql", "Login", security::kPublicAction, "session", security::AuditClass::kAdministration, {64 << 10, 200}};
+
 struct CancelKey {
     int32_t process = 0;
     int32_t secret = 0;

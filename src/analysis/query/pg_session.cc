@@ -42,7 +42,7 @@ Error NoSuch(const char* what, const std::string& name) {
 
 }  // namespace
 
-std::vector<Operation> SqlOperations() { return {kQuery, kParse, kExecute, kCommand}; }
+std::vector<Operation> SqlOperations() { return {kLogin, kQuery, kParse, kExecute, kCommand}; }
 
 PgSession::PgSession(Stream& stream, wire::PgFrameReader& reader, const QueryDependencies& dependencies, Login login,
                      CancelKey key)
@@ -460,6 +460,7 @@ Status PgSession::RunStatement(Portal& portal, int64_t rows_max, bool describe_r
         return Dispatch(kCommand, prepared->sql, Json::array(), [&](security::Call&) -> Status {
             std::optional<CommandOutcome> outcome = TRY(settings_.Run(prepared->sql));
             if (!outcome) return Error(ErrorCode::kInternal, "a session command was not recognised");
+            if (!outcome->engine_sql.empty()) TRY(session_->Query(outcome->engine_sql));
             return RunCommand(*outcome, describe_rows);
         });
     }

@@ -154,6 +154,10 @@ Result<CommandOutcome> SessionSettings::Set(std::string_view rest) {
     if (ToLower(value) == "default" && defaults_.contains(name)) value = defaults_.at(name);
     TRY(Assign(name, value));
     if (std::find(kReported.begin(), kReported.end(), name) != kReported.end()) outcome.reported_name = name;
+    if (name == "timezone") outcome.engine_sql = "SET TimeZone = " + QuoteLiteral(values_[name]);
+    if (name == "search_path" && value != defaults_.at(name)) {
+        outcome.engine_sql = "SET search_path = " + QuoteLiteral(value);
+    }
     return outcome;
 }
 
