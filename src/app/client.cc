@@ -30,14 +30,14 @@ Error ErrorOf(const HttpClientResponse& response) {
     }
     const Json& error = (*parsed)["error"];
     Error result(CodeOf(error.value("code", ""), response.status), error.value("message", ""));
-    if (error.contains("position") && error["position"].is_number()) {
-        result = std::move(result).WithPosition(error["position"].get<int64_t>());
-    }
     std::string hint = error.contains("hint") && error["hint"].is_string() ? error["hint"].get<std::string>() : "";
     if (result.code() == ErrorCode::kUnauthenticated && hint.empty()) {
         hint = "set TARN_TOKEN to a token of yours (`tarn token create` makes one)";
     }
-    return std::move(result).WithHint(hint);
+    Error hinted = std::move(result).WithHint(hint);
+    bool placed = error.contains("position") && error["position"].is_number();
+    if (!placed) return hinted;
+    return std::move(hinted).WithPosition(error["position"].get<int64_t>());
 }
 
 Error NotRunning(const std::string& workspace) {
