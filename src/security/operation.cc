@@ -279,7 +279,11 @@ Status Dispatcher::Run(const Operation& operation, const Principal& principal, c
                      operation.limits.concurrent_max, operation.name);
     }
     Duration started = env_.clock().Monotonic();
-    Call call{.principal = principal, .resource = resource, .decision = {}, .id = state_->NextCallId(), .details = std::move(details)};
+    Call call{.principal = principal,
+              .resource = resource,
+              .decision = {},
+              .id = state_->NextCallId(),
+              .details = std::move(details)};
     Status status = state_->Dispatch(operation, call, remote, handler);
     if (!status.ok()) counted.errors.Add();
     counted.seconds.Observe(std::chrono::duration<double>(env_.clock().Monotonic() - started).count());

@@ -42,7 +42,7 @@ struct HttpCall {
 };
 
 struct Route {
-    Operation operation;   // its name is "METHOD /pattern/{parameter}"; a last "{path...}" takes the rest
+    Operation operation;  // its name is "METHOD /pattern/{parameter}"; a last "{path...}" takes the rest
     std::string resource;  // the resource's name with {parameters} filled in, "*" for all; kind = action's service
     std::function<Result<HttpResponse>(HttpCall&)> handler;
 };

@@ -39,13 +39,16 @@ Identity::State::State(IdentityConfig config_in, IdentityDependencies dependenci
       decoy_hash(MakeDecoyHash(env.random())) {}
 
 void Identity::State::Publish(std::vector<UserRecord> users, std::shared_ptr<const Policies> policies) {
-    auto before = directory.load();
+    auto before = Now();
     // From the clock at first, so that an epoch does not come again after a restart.
     uint64_t epoch = before ? before->epoch() + 1 : static_cast<uint64_t>(ToMicros(env.clock().Now()));
     metrics.users.Set(static_cast<double>(users.size()));
     metrics.statements.Set(static_cast<double>(policies->statements()));
-    auto made = std::make_shared<const Directory>(std::move(users), std::move(policies), epoch);
-    directory.store(std::move(made), std::memory_order_release);
+    std::shared_ptr<const Directory> made =
+        std::make_shared<const Directory>(std::move(users), std::move(policies), epoch);
+    std::unique_lock lock(directory_mutex);
+    // Swapped, so that the old one is destroyed after the lock is gone.
+    directory.swap(made);
 }
 
 Status Identity::State::Write(const std::function<Status(metadata::Transaction&)>& work) {

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "access/identity/credential.h"
-#include "access/identity/test_identity.h"
+#include "access/identity/identity_for_test.h"
 
 namespace tarn::identity {
 namespace {

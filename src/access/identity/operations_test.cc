@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "access/identity/identity.h"
-#include "access/identity/test_identity.h"
+#include "access/identity/identity_for_test.h"
 #include "base/text.h"
 #include "security/router.h"
 

@@ -47,7 +47,10 @@ struct Link {
 struct Identity::State {
     State(IdentityConfig config_in, IdentityDependencies dependencies_in);
 
-    std::shared_ptr<const Directory> Now() const { return directory.load(std::memory_order_acquire); }
+    std::shared_ptr<const Directory> Now() const {
+        std::shared_lock lock(directory_mutex);
+        return directory;
+    }
     // Makes these users and policies the ones that hold.
     void Publish(std::vector<UserRecord> users, std::shared_ptr<const Policies> policies);
     Status Write(const std::function<Status(metadata::Transaction&)>& work);
@@ -86,7 +89,9 @@ struct Identity::State {
 
     std::mutex change_mutex;
     // A shared_ptr as decisions under way keep the directory that they began with.
-    std::atomic<std::shared_ptr<const Directory>> directory;
+    // Behind a lock of its own: GCC 12's atomic shared_ptr has a data race in load.
+    mutable std::shared_mutex directory_mutex;
+    std::shared_ptr<const Directory> directory;
 
     mutable std::shared_mutex mutex;
     std::map<std::string, std::unique_ptr<Used<TokenRecord>>, std::less<>> tokens;  // by hash

@@ -2,9 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -21,23 +19,20 @@ class FakeKeys : public security::KeyProvider {
 class IdentityTest : public testing::Test {
   protected:
     IdentityTest() {
-        folder_ = std::filesystem::temp_directory_path() /
-                  fmt::format("tarn_identity_{}_{}", getpid(), testing::UnitTest::GetInstance()->random_seed());
-        std::filesystem::remove_all(folder_);
-        std::filesystem::create_directories(folder_);
+        TARN_CHECK(SystemEnv().files().CreateDirectories(folder_).ok());
         Restart();
     }
     ~IdentityTest() override {
         identity_.reset();
         database_.reset();
-        std::filesystem::remove_all(folder_);
+        EXPECT_TRUE(SystemEnv().files().RemoveTree(folder_).ok());
     }
     // As if the program had been killed and started again.
     void Restart() {
         identity_.reset();
         database_.reset();
         Secret key(Bytes(kKeyBytes, 3));
-        auto database = metadata::Database::OpenSqlite(SystemEnv(), (folder_ / "metadata.db").string(), key);
+        auto database = metadata::Database::OpenSqlite(SystemEnv(), folder_ + "/metadata.db", key);
         ASSERT_TRUE(database.ok()) << database.error().ToString();
         database_ = *std::move(database);
         auto identity = Identity::Create(
@@ -68,7 +63,7 @@ class IdentityTest : public testing::Test {
     // The secret of a login link's path.
     static std::string SecretOf(const std::string& path) { return path.substr(path.find('=') + 1); }
 
-    std::filesystem::path folder_;
+    std::string folder_ = "/tmp/tarn-identity-test-" + SystemEnv().random().Hex(8);
     security::FakeEnv fake_;
     Metrics metrics_;
     FakeKeys keys_;
