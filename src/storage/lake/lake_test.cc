@@ -362,7 +362,8 @@ TEST_F(LakeTest, PartsBecomeOneObject) {
     std::vector<PartInfo> parts;
     for (int number : {3, 1, 2}) {  // out of order, and the second one twice
         Bytes content = TestContent(number == 3 ? 100 : 5 << 20, number);
-        SpanReader first(TestContent(10)), reader(content);
+        Bytes replaced = TestContent(10);
+        SpanReader first(replaced), reader(content);
         if (number == 2) ASSERT_OK(lake->PutPart(lake.alice, name, *upload, number, first, {}));
         ASSERT_OK(lake->PutPart(lake.alice, name, *upload, number, reader, {}));
     }
