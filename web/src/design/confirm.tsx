@@ -14,7 +14,14 @@ export function ConfirmButton({ title, children, label, pending = false, onConfi
   const [opened, setOpened] = useState(false);
   return (
     <>
-      <Button variant="subtle" color="red" h={28} loading={pending} onClick={() => setOpened(true)} aria-label={title}>
+      <Button
+        variant="subtle"
+        className="quiet-danger"
+        h={28}
+        loading={pending}
+        onClick={() => setOpened(true)}
+        aria-label={title}
+      >
         {label}
       </Button>
       <Modal opened={opened} onClose={() => setOpened(false)} title={title}>
@@ -25,7 +32,7 @@ export function ConfirmButton({ title, children, label, pending = false, onConfi
               Keep it
             </Button>
             <Button
-              color="red"
+              className="danger"
               onClick={() => {
                 setOpened(false);
                 onConfirm();

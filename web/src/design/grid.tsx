@@ -5,13 +5,13 @@ import type { Cell, ResultColumn } from '../api/types';
 import { cellText, isNumeric } from './format';
 
 const kRowPx = 28;
-const kCharPx = 7.6;
+const kCharPx = 8;
 const kSample = 200;
 
 function widthOf(rows: Cell[][], column: ResultColumn, index: number): number {
   let chars = Math.max(column.name.length, column.type.length) + 1;
   for (const row of rows.slice(0, kSample)) chars = Math.max(chars, Math.min(cellText(row[index]).length, 48));
-  return Math.min(380, Math.max(64, Math.round(chars * kCharPx + 24)));
+  return Math.min(380, Math.max(64, Math.round(chars * kCharPx + 26)));
 }
 
 function GridCell({ value, numeric }: { value: Cell | undefined; numeric: boolean }) {

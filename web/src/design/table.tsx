@@ -8,6 +8,8 @@ export interface Column<Row> {
   cell: (row: Row) => ReactNode;
   number?: boolean; // right-aligned, in digits of one width
   data?: boolean; // names, types, code: monospace
+  width?: number; // at least, in pixels: keeps tables below each other in line
+  wraps?: boolean; // may take several lines
   wide?: boolean; // takes what is left, and is cut with an ellipsis
   narrow?: boolean; // left out on a phone
 }
@@ -28,7 +30,13 @@ export function Table<Row>(props: TableProps<Row>) {
   const opens = href !== undefined || onOpen !== undefined;
   const open = (row: Row) => (href ? navigate(href(row)) : onOpen?.(row));
   const classOf = (column: Column<Row>) =>
-    [column.number && 'number', column.data && 'data', column.wide && 'wide', column.narrow && 'not-phone']
+    [
+      column.number && 'number',
+      column.data && 'data',
+      column.wide && 'wide',
+      column.wraps && 'wraps',
+      column.narrow && 'not-phone',
+    ]
       .filter(Boolean)
       .join(' ');
   return (
@@ -37,7 +45,7 @@ export function Table<Row>(props: TableProps<Row>) {
         <thead>
           <tr>
             {columns.map((column) => (
-              <th key={column.key} scope="col" className={classOf(column)}>
+              <th key={column.key} scope="col" className={classOf(column)} style={{ minWidth: column.width }}>
                 {column.title}
               </th>
             ))}

@@ -14,10 +14,36 @@ const kLake: MantineColorsTuple = [
   '#05393b',
 ];
 
+// The library's own greys, in the hue of the tokens.
+const kGray: MantineColorsTuple = [
+  '#f3f6f6',
+  '#eef2f2',
+  '#dbe3e3',
+  '#cfd9d9',
+  '#b9c7c7',
+  '#8fa1a1',
+  '#5f7272',
+  '#4c5f5e',
+  '#2c3b3a',
+  '#14211f',
+];
+const kDark: MantineColorsTuple = [
+  '#e4edec',
+  '#a9bab9',
+  '#8b9d9c',
+  '#5b6d6f',
+  '#3a4c51',
+  '#243236',
+  '#182326',
+  '#131c1f',
+  '#0f1719',
+  '#0c1315',
+];
+
 export const theme = createTheme({
   primaryColor: 'lake',
   primaryShade: { light: 7, dark: 4 },
-  colors: { lake: kLake },
+  colors: { lake: kLake, gray: kGray, dark: kDark },
   autoContrast: true,
   luminanceThreshold: 0.32,
   fontFamily: 'var(--font-text)',

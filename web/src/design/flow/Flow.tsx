@@ -6,8 +6,8 @@ import {
   Position,
   ReactFlow,
   ReactFlowProvider,
-  useNodesInitialized,
   useReactFlow,
+  useStore,
   type Edge,
   type Node,
   type NodeProps,
@@ -17,12 +17,13 @@ import { formatCount } from '../format';
 import { Icon, type IconName } from '../icons';
 import { lookOf, Status } from '../status';
 import { Ago } from '../time';
-import { layout } from './layout';
+import { boundsOf, zoomFor, type Placed } from './layout';
+import { kSizes } from './look';
 import type { FlowNode, FlowProps } from './types';
 
-const kColumnPx = 276;
-const kRowPx = 84;
-const kBands: Record<string, number> = { source: 0, topic: 1, raw: 1, system: 2, table: 2, dashboard: 3 };
+const kPhonePx = 640;
+const kPhoneZoom = 0.75; // on a phone the picture is read piece by piece
+const kZoomMin = 0.3;
 const kIcons: Record<string, IconName> = {
   source: 'source',
   raw: 'raw',
@@ -43,7 +44,7 @@ function nameOf(node: FlowNode): { name: string; where: string } {
 const DataCard = memo(function DataCard({ data }: NodeProps<DataNode>) {
   const { name, where } = nameOf(data);
   const tone = data.state ? lookOf(data.state).tone : 'empty';
-  const classes = ['flow-node', `tone-${tone}`, data.chosen && 'chosen', data.faded && 'faded', !data.state && 'small'];
+  const classes = ['flow-node', `tone-${tone}`, data.chosen && 'chosen', data.faded && 'faded'];
   return (
     <div className={classes.filter(Boolean).join(' ')} title={data.note || data.title}>
       <Handle type="target" position={Position.Left} isConnectable={false} />
@@ -51,13 +52,14 @@ const DataCard = memo(function DataCard({ data }: NodeProps<DataNode>) {
         <Icon name={kIcons[data.kind] ?? 'table'} size={16} />
         <span>{name}</span>
       </div>
-      <div className="where">{where}</div>
+      <div className="where">
+        <span>{where}</span>
+        {data.updated_at && <Ago time={data.updated_at} />}
+      </div>
       {data.state && (
         <div className="foot">
           {data.kind !== 'source' && data.kind !== 'dashboard' && <Status name={data.state} plain />}
-          {data.rows !== undefined && <span>{formatCount(data.rows)} rows</span>}
-          <span className="grow" />
-          {data.updated_at && <Ago time={data.updated_at} />}
+          {data.rows !== undefined && data.rows >= 0 && <span>{formatCount(data.rows)} rows</span>}
         </div>
       )}
       <Handle type="source" position={Position.Right} isConnectable={false} />
@@ -67,29 +69,28 @@ const DataCard = memo(function DataCard({ data }: NodeProps<DataNode>) {
 
 const kNodeTypes = { data: DataCard };
 
-// Fits the picture again when nodes come or go, not when only their states change.
-function Fit({ of, minZoom }: { of: string; minZoom: number }) {
+// Shows the whole picture; again when nodes come or go or the place changes, not when only states change.
+function Fit({ places }: { places: Placed[] }) {
   const flow = useReactFlow();
-  const ready = useNodesInitialized();
+  const width = useStore((store) => store.width);
+  const height = useStore((store) => store.height);
   useEffect(() => {
-    if (ready) void flow.fitView({ padding: 0.08, maxZoom: 1, minZoom });
-  }, [flow, ready, of, minZoom]);
+    if (places.length === 0 || width === 0) return;
+    const bounds = boundsOf(places, kSizes);
+    const whole = zoomFor(bounds, width, height, kSizes);
+    const zoom = Math.max(whole, width < kPhonePx ? kPhoneZoom : kZoomMin);
+    const center = (space: number, start: number, size: number) => (space - size * zoom) / 2 - start * zoom;
+    const x =
+      bounds.width * zoom > width ? kSizes.marginPx - bounds.left * zoom : center(width, bounds.left, bounds.width);
+    void flow.setViewport({ x, y: center(height, bounds.top, bounds.height), zoom });
+  }, [flow, places, width, height]);
   return null;
 }
 
-function Picture(props: FlowProps) {
-  const { nodes, edges, chosenNode, chosenEdge } = props;
-  const shape = nodes.map((node) => node.id).join('|') + '#' + edges.map((edge) => edge.from + edge.to).join('|');
-  const places = useMemo(
-    () =>
-      layout(
-        nodes.map((node) => ({ id: node.id, band: kBands[node.kind] ?? 2 })),
-        edges,
-        { columnPx: kColumnPx, rowPx: kRowPx },
-      ),
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- states change often, the shape seldom
-    [shape],
-  );
+type PictureProps = FlowProps & { places: Placed[] };
+
+function Picture(props: PictureProps) {
+  const { nodes, edges, places, chosenNode, chosenEdge } = props;
   const flowNodes = useMemo((): DataNode[] => {
     const byId = new Map(nodes.map((node) => [node.id, node]));
     return places.flatMap((place) => {
@@ -97,7 +98,15 @@ function Picture(props: FlowProps) {
       if (!node) return [];
       const data = { ...node, chosen: node.id === chosenNode, faded: false };
       return [
-        { id: node.id, type: 'data' as const, position: { x: place.x, y: place.y }, data, ariaLabel: node.title },
+        {
+          id: node.id,
+          type: 'data' as const,
+          width: kSizes.cardWidth,
+          height: kSizes.cardHeight,
+          position: { x: place.x, y: place.y },
+          data,
+          ariaLabel: node.title,
+        },
       ];
     });
   }, [nodes, places, chosenNode]);
@@ -115,7 +124,6 @@ function Picture(props: FlowProps) {
         interactionWidth: 16,
       }));
   }, [nodes, edges, chosenEdge, props.onEdge]);
-  const minZoom = window.innerWidth < 720 ? 0.6 : 0.25;
   return (
     <ReactFlow
       nodes={flowNodes}
@@ -133,12 +141,12 @@ function Picture(props: FlowProps) {
       proOptions={{ hideAttribution: true }}
     >
       <Controls showInteractive={false} position="bottom-right" />
-      <Fit of={shape} minZoom={minZoom} />
+      <Fit places={places} />
     </ReactFlow>
   );
 }
 
-export default function Flow(props: FlowProps) {
+export default function Flow(props: PictureProps) {
   return (
     <ReactFlowProvider>
       <Picture {...props} />

@@ -1,15 +1,37 @@
 import { Skeleton } from '@mantine/core';
-import { lazy, Suspense } from 'react';
+import { useElementSize } from '@mantine/hooks';
+import { lazy, Suspense, useMemo } from 'react';
+import { boundsOf, layout, zoomFor } from './layout';
+import { kBands, kSizes } from './look';
 import type { FlowProps } from './types';
 
 const Flow = lazy(() => import('./Flow'));
 
-// Keyboard: Tab goes from node to node, Enter opens one.
-export function DataFlow({ label, height, ...props }: FlowProps & { label: string; height?: number }) {
+const kHeightMin = 180;
+const kHeightMax = 600;
+
+// As high as the picture needs at this width. Keyboard: Tab goes from card to card, Enter opens one.
+export function DataFlow({ label, ...props }: FlowProps & { label: string }) {
+  const { ref, width } = useElementSize();
+  const { nodes, edges } = props;
+  const shape = nodes.map((node) => node.id).join('|') + '#' + edges.map((edge) => edge.from + '>' + edge.to).join('|');
+  const places = useMemo(
+    () =>
+      layout(
+        nodes.map((node) => ({ id: node.id, band: kBands[node.kind] ?? 2 })),
+        edges,
+        kSizes,
+      ),
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- states change often, the shape seldom
+    [shape],
+  );
+  const bounds = boundsOf(places, kSizes);
+  const zoom = zoomFor(bounds, width || 1000, kHeightMax, kSizes);
+  const height = Math.min(kHeightMax, Math.max(kHeightMin, Math.round(bounds.height * zoom + 2 * kSizes.marginPx)));
   return (
-    <div className="flow" role="group" aria-label={label} style={height ? { height } : undefined}>
-      <Suspense fallback={<Skeleton height="100%" />}>
-        <Flow {...props} />
+    <div className="flow" role="group" aria-label={label} style={{ height }} ref={ref}>
+      <Suspense fallback={<Skeleton height="100%" radius={0} />}>
+        <Flow {...props} places={places} />
       </Suspense>
     </div>
   );

@@ -14,9 +14,18 @@ export interface Placed {
   x: number;
   y: number;
 }
-export interface LayoutSizes {
+export interface Sizes {
   columnPx: number;
   rowPx: number;
+  cardWidth: number;
+  cardHeight: number;
+  marginPx: number;
+}
+export interface Bounds {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
 }
 
 // The longest way to each node, in steps; a cycle (there should be none) ends where it began.
@@ -59,7 +68,7 @@ function ordered(column: string[], neighbours: Map<string, string[]>, rows: Map<
   return [...column].sort((left, right) => weight.get(left)! - weight.get(right)! || left.localeCompare(right));
 }
 
-export function layout(nodes: LayoutNode[], edges: LayoutEdge[], sizes: LayoutSizes): Placed[] {
+export function layout(nodes: LayoutNode[], edges: LayoutEdge[], sizes: Pick<Sizes, 'columnPx' | 'rowPx'>): Placed[] {
   const known = new Set(nodes.map((node) => node.id));
   const inputs = new Map<string, string[]>();
   const outputs = new Map<string, string[]>();
@@ -94,4 +103,18 @@ function sweepEnd(inputs: Map<string, string[]>, outputs: Map<string, string[]>)
   const both = new Map(inputs);
   for (const [id, others] of outputs) both.set(id, [...(both.get(id) ?? []), ...others]);
   return both;
+}
+
+export function boundsOf(places: Placed[], sizes: Sizes): Bounds {
+  if (places.length === 0) return { left: 0, top: 0, width: 0, height: 0 };
+  const left = Math.min(...places.map((place) => place.x));
+  const top = Math.min(...places.map((place) => place.y));
+  const width = Math.max(...places.map((place) => place.x)) - left + sizes.cardWidth;
+  return { left, top, width, height: Math.max(...places.map((place) => place.y)) - top + sizes.cardHeight };
+}
+
+// The whole of it, no larger than life.
+export function zoomFor(bounds: Bounds, width: number, height: number, sizes: Sizes): number {
+  const across = (width - 2 * sizes.marginPx) / Math.max(1, bounds.width);
+  return Math.min(1, across, (height - 2 * sizes.marginPx) / Math.max(1, bounds.height));
 }

@@ -10,6 +10,7 @@ export interface FlowNode {
   updated_at?: string;
   note?: string;
 }
+// React Flow wants a node's data to be a record.
 export interface FlowProps {
   nodes: FlowNode[];
   edges: GraphEdge[];

@@ -16,6 +16,7 @@ import { iconOf, nameOf } from './names';
 const kColumns: Column<Dataset>[] = [
   {
     key: 'name',
+    width: 250,
     title: 'Name',
     data: true,
     cell: (dataset) => (
@@ -41,10 +42,10 @@ const kColumns: Column<Dataset>[] = [
       </span>
     ),
   },
-  { key: 'owner', title: 'Owner', narrow: true, cell: (dataset) => dataset.owner },
-  { key: 'rows', title: 'Rows', number: true, cell: (dataset) => formatCount(dataset.rows) },
-  { key: 'bytes', title: 'Size', number: true, narrow: true, cell: (dataset) => formatBytes(dataset.bytes) },
-  { key: 'updated', title: 'Updated', cell: (dataset) => <Ago time={dataset.updated_at} /> },
+  { key: 'owner', width: 110, title: 'Owner', narrow: true, cell: (dataset) => dataset.owner },
+  { key: 'rows', width: 110, title: 'Rows', number: true, cell: (dataset) => formatCount(dataset.rows) },
+  { key: 'bytes', width: 90, title: 'Size', number: true, narrow: true, cell: (dataset) => formatBytes(dataset.bytes) },
+  { key: 'updated', width: 110, title: 'Updated', cell: (dataset) => <Ago time={dataset.updated_at} /> },
 ];
 
 function Groups({ datasets, flat }: { datasets: Dataset[]; flat: boolean }) {

@@ -7,7 +7,7 @@ import { CopyButton } from '../../design/copy';
 import { formatBytes, formatCount, plural, toCsv } from '../../design/format';
 import { Grid } from '../../design/grid';
 import { Icon } from '../../design/icons';
-import { Facts, Page, Section } from '../../design/page';
+import { Facts, Page } from '../../design/page';
 import { Empty, ErrorState, Loaded } from '../../design/states';
 import { SqlText } from '../../design/editor/SqlText';
 import { Table } from '../../design/table';
@@ -170,9 +170,9 @@ function Detail({ dataset }: { dataset: DatasetDetail }) {
         ]}
       />
       {dataset.problem && <ErrorState error={new Error(dataset.problem)} />}
-      <Section title={tab === 'sql' ? dataset.defined_in : tab[0]!.toUpperCase() + tab.slice(1)} action={null}>
+      <section className="section" aria-label={tab}>
         <Tabs value={tab} onChange={(value) => setParameters({ tab: value ?? 'columns' })}>
-          <Tabs.List px="sm">
+          <Tabs.List>
             <Tabs.Tab value="columns">Columns</Tabs.Tab>
             <Tabs.Tab value="preview">Preview</Tabs.Tab>
             <Tabs.Tab value="versions">Versions</Tabs.Tab>
@@ -199,7 +199,7 @@ function Detail({ dataset }: { dataset: DatasetDetail }) {
             <Definition dataset={dataset} />
           </Tabs.Panel>
         </Tabs>
-      </Section>
+      </section>
     </>
   );
 }

@@ -54,14 +54,9 @@ function Picture({ overview }: { overview: Overview }) {
       </Empty>
     );
   }
-  const columns = new Map<string, number>();
-  for (const node of nodes) columns.set(node.kind, (columns.get(node.kind) ?? 0) + 1);
-  const tallest = Math.max(...columns.values());
-  const height = Math.min(560, Math.max(280, tallest * 76 + 56));
   return (
     <DataFlow
       label="The way of the data, from sources to dashboards"
-      height={height}
       nodes={nodes}
       edges={overview.edges}
       onNode={(node) => navigate(hrefOf(node))}

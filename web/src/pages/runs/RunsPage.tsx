@@ -56,6 +56,7 @@ function TasksTable({ tasks }: { tasks: Task[] }) {
             title: 'Why',
             cell: (task) => <span title={task.why}>{task.why}</span>,
             wide: true,
+            wraps: true,
             narrow: true,
           },
           { key: 'every', title: 'Runs', cell: (task) => formatEvery(task.every_seconds), narrow: true },
@@ -101,7 +102,6 @@ function TaskGraph({ tasks }: { tasks: Task[] }) {
   return (
     <DataFlow
       label="Tasks and what they wait for"
-      height={560}
       nodes={nodes}
       edges={edges}
       onNode={(node) => navigate(`/runs?view=history&task=${encodeURIComponent(String(node['task']))}`)}
