@@ -159,7 +159,7 @@ const runLog = [
   'the old version stays',
 ];
 
-const tasks = sets.map(([schema, name, , , , file, state], index) => ({
+const tasks = sets.map(([schema, name, , , , file, state]) => ({
   id: taskOf(schema, name),
   kind: isRaw(schema) ? 'source' : 'table',
   dataset: `${schema}.${name}`,

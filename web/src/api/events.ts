@@ -39,7 +39,7 @@ class Events {
     if (this.source || document.hidden) return;
     const source = new EventSource('/api/v1/events');
     this.source = source;
-    source.addEventListener('tick', () => this.setLive(true));
+    source.onopen = () => this.setLive(true);
     source.addEventListener('run', (event) => this.onRun(JSON.parse(String(event.data)) as RunEvent));
     source.onerror = () => {
       this.close();

@@ -98,7 +98,6 @@ function Rail({ folded, fold, openFinder }: { folded: boolean; fold: () => void;
   const overview = useOverview();
   const live = useLive();
   const failing = overview.data?.attention.length ?? 0;
-  let group = '';
   return (
     <nav className="rail" aria-label="Places">
       <div className="rail-top">
@@ -122,9 +121,8 @@ function Rail({ folded, fold, openFinder }: { folded: boolean; fold: () => void;
         <kbd>Ctrl K</kbd>
       </UnstyledButton>
       <div className="rail-places">
-        {places.map((place) => {
-          const starts = place.group !== group;
-          group = place.group;
+        {places.map((place, index) => {
+          const starts = place.group !== (places[index - 1]?.group ?? '');
           return (
             <div key={place.href}>
               {starts && <div className="rail-group">{place.group}</div>}

@@ -7,16 +7,23 @@ import { Icon } from './icons';
 
 export interface Behind {
   file?: string;
-  api?: string;
+  api?: string; // a GET, which can be opened
+  post?: string;
 }
 
-export function BehindLink({ file, api }: Behind) {
+export function BehindLink({ file, api, post }: Behind) {
   return (
     <span className="behind">
       {file && (
         <Link href={`/workspace?file=${encodeURIComponent(file)}`} title="The file that defines this">
           <Icon name="folder" size={14} />
           <code>{file}</code>
+        </Link>
+      )}
+      {post && (
+        <Link href={`/health?q=${encodeURIComponent(post)}`} title="The API call behind this page">
+          <Icon name="code" size={14} />
+          <code>POST /api/v1{post}</code>
         </Link>
       )}
       {api && (

@@ -41,3 +41,30 @@ export function Took({ start, end }: { start: string | null; end: string | null 
     <span className="nowrap">{seconds === null ? none : formatDuration(end ? seconds : Math.floor(seconds))}</span>
   );
 }
+
+const kMoment = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
+
+function clockOf(time: string): string {
+  const at = new Date(time);
+  const isToday = at.toDateString() === new Date().toDateString();
+  return isToday
+    ? at.toLocaleTimeString('en-GB')
+    : at.toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
+}
+
+// A sentence of the server, with the moments in it in the reader's zone.
+export function Said({ text }: { text: string }) {
+  return (
+    <>
+      {text.split(kMoment).map((part, index) =>
+        kMoment.test(part) ? (
+          <time key={index} dateTime={part} title={formatExact(part)} className="moment">
+            {clockOf(part)}
+          </time>
+        ) : (
+          part
+        ),
+      )}
+    </>
+  );
+}

@@ -56,9 +56,10 @@ const DataCard = memo(function DataCard({ data }: NodeProps<DataNode>) {
         <span>{where}</span>
         {data.updated_at && <Ago time={data.updated_at} />}
       </div>
-      {data.state && (
+      {data.foot && <div className="foot">{data.foot}</div>}
+      {data.state && !data.foot && (
         <div className="foot">
-          {data.kind !== 'source' && data.kind !== 'dashboard' && <Status name={data.state} plain />}
+          <Status name={data.state} plain />
           {data.rows !== undefined && data.rows >= 0 && <span>{formatCount(data.rows)} rows</span>}
         </div>
       )}

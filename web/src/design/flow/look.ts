@@ -1,5 +1,5 @@
 // Sizes of the picture, and the kinds' places on the way of the data.
 import type { Sizes } from './layout';
 
-export const kSizes: Sizes = { columnPx: 268, rowPx: 84, cardWidth: 216, cardHeight: 68, marginPx: 20 };
+export const kSizes: Sizes = { columnPx: 244, rowPx: 84, cardWidth: 200, cardHeight: 68, marginPx: 20 };
 export const kBands: Record<string, number> = { source: 0, topic: 1, raw: 1, system: 2, table: 2, dashboard: 3 };

@@ -9,6 +9,7 @@ export interface FlowNode {
   rows?: number;
   updated_at?: string;
   note?: string;
+  foot?: string; // said instead of state and rows
 }
 // React Flow wants a node's data to be a record.
 export interface FlowProps {

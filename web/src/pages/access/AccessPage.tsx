@@ -24,7 +24,7 @@ export default function AccessPage() {
   return (
     <Page
       title="Access"
-      subtitle={`One login, one policy, on every protocol. You are ${me.data?.name ?? '…'}${me.data?.roles.length ? `, ${me.data.roles.join(', ')}` : ''}.`}
+      subtitle={`One login, one policy, on every protocol. You are ${me.data?.name ?? '…'}${me.data?.roles.length ? `, with ${me.data.roles.length === 1 ? 'the role' : 'the roles'} ${me.data.roles.join(', ')}` : ''}.`}
       behind={{ api: tab[2] }}
     >
       <Tabs value={tab[0]} onChange={(value) => setParameters({ tab: value ?? 'users' })}>

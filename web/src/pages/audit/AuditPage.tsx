@@ -15,7 +15,15 @@ import { Ago } from '../../design/time';
 import { Values } from '../../design/values';
 
 const kTexts = ['principal', 'action', 'resource'] as const;
-const kStatuses = ['ok', 'denied', 'failed'];
+const kStatuses = [
+  'ok',
+  'permission_denied',
+  'unauthenticated',
+  'invalid_argument',
+  'not_found',
+  'cancelled',
+  'internal',
+];
 const kSince: [string, string][] = [
   ['900', 'last 15 minutes'],
   ['3600', 'last hour'],
@@ -140,6 +148,12 @@ function questionOf(of: (name: string) => string, opened: number): AuditQuestion
   return question;
 }
 
+// An operation leaves two records, of its begin and its end; once the end is there it says all.
+function withoutBegun(entries: AuditEntry[]): AuditEntry[] {
+  const ended = new Set(entries.filter((entry) => entry.phase !== 'begin').map((entry) => entry.call_id));
+  return entries.filter((entry) => entry.phase !== 'begin' || !ended.has(entry.call_id));
+}
+
 function Entries({ entries }: { entries: AuditEntry[] }) {
   const [chosen, setChosen] = useState<AuditEntry>();
   if (entries.length === 0)
@@ -207,9 +221,9 @@ export default function AuditPage() {
       {verify.error && <ErrorState error={verify.error} />}
       {verify.data && <Report report={verify.data} />}
       <Filters of={of} set={set} />
-      <Section title="Records" note="newest first">
+      <Section title="Records" note="newest first; one line an operation">
         <Loaded query={page} lines={10}>
-          {(data) => <Entries entries={data.entries} />}
+          {(data) => <Entries entries={withoutBegun(data.entries)} />}
         </Loaded>
       </Section>
       <div className="row">

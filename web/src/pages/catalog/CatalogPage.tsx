@@ -49,10 +49,12 @@ const kColumns: Column<Dataset>[] = [
 ];
 
 function Groups({ datasets, flat }: { datasets: Dataset[]; flat: boolean }) {
+  const owned = datasets.some((dataset) => dataset.owner !== '');
+  const columns = kColumns.filter((column) => column.key !== 'owner' || owned);
   const table = (rows: Dataset[], label: string) => (
     <Table
       label={label}
-      columns={kColumns}
+      columns={columns}
       rows={rows}
       keyOf={nameOf}
       href={(row) => `/catalog/${row.schema}/${row.name}`}

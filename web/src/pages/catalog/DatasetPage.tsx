@@ -11,7 +11,7 @@ import { Facts, Page } from '../../design/page';
 import { Empty, ErrorState, Loaded } from '../../design/states';
 import { SqlText } from '../../design/editor/SqlText';
 import { Table } from '../../design/table';
-import { Ago } from '../../design/time';
+import { Ago, Said } from '../../design/time';
 import { RunsTable } from '../runs/RunsTable';
 import { LineageTab } from './LineageTab';
 import { hrefOfQuery, nameOf, quoted } from './names';
@@ -125,9 +125,8 @@ function Versions({ schema, name }: { schema: string; name: string }) {
   );
 }
 
-function Definition({ dataset }: { dataset: DatasetDetail }) {
+function Definition({ dataset, file }: { dataset: DatasetDetail; file: string }) {
   const workspace = useWorkspace();
-  const file = dataset.defined_in.split(':')[0] ?? '';
   if (!dataset.sql && !file) return <Empty title="Defined by the program">System tables have no file.</Empty>;
   if (dataset.sql) return <SqlText text={dataset.sql} />;
   return (
@@ -147,16 +146,20 @@ function DatasetRuns({ dataset }: { dataset: DatasetDetail }) {
   if (tasks.data && !task) return <Empty title="No task makes it">It is filled by the program itself.</Empty>;
   return (
     <>
-      {task && <p className="pad soft">{task.why}</p>}
+      {task && (
+        <p className="pad soft">
+          <Said text={task.why} />
+        </p>
+      )}
       <Loaded query={runs}>{(list) => <RunsTable runs={list} />}</Loaded>
     </>
   );
 }
 
-function Detail({ dataset }: { dataset: DatasetDetail }) {
+function Detail({ dataset, file }: { dataset: DatasetDetail; file: string }) {
   const [parameters, setParameters] = useSearchParams();
   const tab = parameters.get('tab') ?? 'columns';
-  const isSql = dataset.sql !== undefined || dataset.defined_in.includes('.sql');
+  const isSql = dataset.sql !== undefined || file.endsWith('.sql');
   return (
     <>
       <Facts
@@ -178,7 +181,7 @@ function Detail({ dataset }: { dataset: DatasetDetail }) {
             <Tabs.Tab value="versions">Versions</Tabs.Tab>
             <Tabs.Tab value="lineage">Lineage</Tabs.Tab>
             <Tabs.Tab value="runs">Runs</Tabs.Tab>
-            {dataset.defined_in && <Tabs.Tab value="sql">{isSql ? 'SQL' : 'Definition'}</Tabs.Tab>}
+            {file && <Tabs.Tab value="sql">{isSql ? 'SQL' : 'Definition'}</Tabs.Tab>}
           </Tabs.List>
           <Tabs.Panel value="columns">
             <Columns dataset={dataset} />
@@ -196,7 +199,7 @@ function Detail({ dataset }: { dataset: DatasetDetail }) {
             <DatasetRuns dataset={dataset} />
           </Tabs.Panel>
           <Tabs.Panel value="sql">
-            <Definition dataset={dataset} />
+            <Definition dataset={dataset} file={file} />
           </Tabs.Panel>
         </Tabs>
       </section>
@@ -208,7 +211,9 @@ export default function DatasetPage({ schema, name }: { schema: string; name: st
   const dataset = useDataset(schema, name);
   const full = `${schema}.${name}`;
   const sql = `SELECT *\nFROM ${quoted(schema)}.${quoted(name)}\nLIMIT 100`;
-  const file = dataset.data?.defined_in;
+  const tasks = useTasks();
+  const made = tasks.data?.find((task) => task.dataset === full);
+  const file = dataset.data?.defined_in.split(':')[0] || made?.file || '';
   return (
     <Page
       title={full}
@@ -227,7 +232,7 @@ export default function DatasetPage({ schema, name }: { schema: string; name: st
         </Button>
       }
     >
-      <Loaded query={dataset}>{(data) => <Detail dataset={data} />}</Loaded>
+      <Loaded query={dataset}>{(data) => <Detail dataset={data} file={file} />}</Loaded>
     </Page>
   );
 }

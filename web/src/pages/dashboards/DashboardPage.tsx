@@ -8,6 +8,7 @@ import { Icon } from '../../design/icons';
 import { Page } from '../../design/page';
 import { Empty, Loaded } from '../../design/states';
 import { cellText } from '../../design/format';
+import { spansOf } from './spans';
 import { TileCard } from './TileCard';
 import { TileDrawer } from './TileDrawer';
 
@@ -48,6 +49,7 @@ function Board({ dashboard }: { dashboard: Dashboard }) {
       else changed.set(name, value);
       return changed;
     });
+  const spans = spansOf(dashboard.tiles.map((tile) => tile.kind));
   const open = dashboard.tiles.find((tile) => String(tile.index) === parameters.get('tile'));
   return (
     <>
@@ -66,11 +68,12 @@ function Board({ dashboard }: { dashboard: Dashboard }) {
       )}
       {dashboard.tiles.length === 0 && <Empty title="No tiles">Add one to {dashboard.file}.</Empty>}
       <div className="tiles">
-        {dashboard.tiles.map((tile) => (
+        {dashboard.tiles.map((tile, place) => (
           <TileCard
             key={tile.index}
             dashboard={dashboard}
             tile={tile}
+            span={spans[place] ?? 6}
             filters={filters}
             onOpen={() => set('tile', String(tile.index))}
           />

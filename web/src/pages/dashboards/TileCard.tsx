@@ -41,6 +41,7 @@ export function TileContent({ tile, data }: { tile: Tile; data: TileData }) {
 interface TileProps {
   dashboard: Dashboard;
   tile: Tile;
+  span: number;
   filters: Record<string, string>;
   onOpen: () => void;
 }
@@ -81,11 +82,11 @@ function TileMenu({ tile, data, onOpen }: { tile: Tile; data: TileData | undefin
   );
 }
 
-export function TileCard({ dashboard, tile, filters, onOpen }: TileProps) {
+export function TileCard({ dashboard, tile, span, filters, onOpen }: TileProps) {
   const data = useTile(dashboard, tile.index, filters);
   const ignored = data.data?.filters_ignored ?? Object.keys(filters).filter((name) => !tile.filters.includes(name));
   return (
-    <section className={`tile ${tile.kind}`} aria-label={tile.title} aria-busy={data.isFetching}>
+    <section className={`tile ${tile.kind} span-${span}`} aria-label={tile.title} aria-busy={data.isFetching}>
       <header>
         <button type="button" className="tile-title" onClick={onOpen} title={tile.description || 'What is behind it'}>
           {tile.title}

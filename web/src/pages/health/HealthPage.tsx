@@ -1,6 +1,7 @@
 // Health: every component, the version, and the operations that there are.
 import { Button, TextInput } from '@mantine/core';
 import { useState } from 'react';
+import { useSearchParams } from 'wouter';
 import { useHealth, useOperations, useOverview } from '../../api/queries';
 import type { Health, Operation } from '../../api/types';
 import { CopyLine } from '../../design/copy';
@@ -32,7 +33,8 @@ function Components({ health }: { health: Health }) {
 }
 
 function Operations({ operations }: { operations: Operation[] }) {
-  const [text, setText] = useState('');
+  const [parameters] = useSearchParams();
+  const [text, setText] = useState(parameters.get('q') ?? '');
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const found = operations.filter((operation) => {
     const all = `${operation.protocol} ${operation.name} ${operation.action} ${operation.audit_class}`.toLowerCase();

@@ -5,7 +5,7 @@ import { Link, useLocation } from 'wouter';
 import { useOverview, useRuns } from '../../api/queries';
 import type { Overview, OverviewNode } from '../../api/types';
 import { DataFlow, type FlowNode } from '../../design/flow';
-import { formatBytes, formatCount, formatDuration } from '../../design/format';
+import { formatBytes, formatCount, formatDuration, plural } from '../../design/format';
 import { Icon } from '../../design/icons';
 import { Facts, Page, Section } from '../../design/page';
 import { Empty, Loaded } from '../../design/states';
@@ -46,7 +46,21 @@ function AttentionList({ overview }: { overview: Overview }) {
 
 function Picture({ overview }: { overview: Overview }) {
   const [, navigate] = useLocation();
-  const nodes = useMemo((): FlowNode[] => overview.nodes.map((node) => ({ ...node })), [overview.nodes]);
+  const nodes = useMemo(
+    (): FlowNode[] =>
+      overview.nodes.map((node) => {
+        if (node.kind === 'source') {
+          const streams = overview.edges.filter((edge) => edge.from === node.id).length;
+          return { ...node, foot: plural(streams, 'stream') };
+        }
+        if (node.kind !== 'dashboard') return { ...node };
+        return {
+          ...node,
+          foot: `shows ${plural(overview.edges.filter((edge) => edge.to === node.id).length, 'table')}`,
+        };
+      }),
+    [overview],
+  );
   if (nodes.length === 0) {
     return (
       <Empty title="No data flows yet" command="tarn demo flights">

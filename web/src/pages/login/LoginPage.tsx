@@ -34,15 +34,15 @@ export function LoginPage() {
   };
   const byPassword = useMutation({ mutationFn: () => login(user, password), onSuccess: enter });
   const byLink = useMutation({ mutationFn: loginByLink, onSuccess: enter });
-  const { mutate: useLink } = byLink;
+  const { mutate: enterByLink } = byLink;
   const started = useRef(false);
   useEffect(() => {
     document.title = 'Log in · Tarn';
     if (started.current) return;
     started.current = true;
     const link = takeLink();
-    if (link) useLink(link);
-  }, [useLink]);
+    if (link) enterByLink(link);
+  }, [enterByLink]);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     byPassword.mutate();

@@ -8,7 +8,7 @@ import { Icon } from '../../design/icons';
 import { Facts, Page, Section } from '../../design/page';
 import { Empty, ErrorState, Loaded } from '../../design/states';
 import { Status } from '../../design/status';
-import { Ago, Took } from '../../design/time';
+import { Ago, Said, Took } from '../../design/time';
 
 function Actions({ run }: { run: RunDetail }) {
   const [, navigate] = useLocation();
@@ -79,7 +79,7 @@ function Log({ lines }: { lines: string[] }) {
     <pre className="code-block log" tabIndex={0} aria-label="Log">
       {lines.map((line, index) => (
         <span key={index} className={/\b(error|failed|refused)\b/i.test(line) ? 'bad' : undefined}>
-          {line}
+          <Said text={line} />
         </span>
       ))}
     </pre>

@@ -12,7 +12,7 @@ import { Page, Section } from '../../design/page';
 import { Empty, ErrorState, Loaded } from '../../design/states';
 import { Status } from '../../design/status';
 import { Table } from '../../design/table';
-import { Ago } from '../../design/time';
+import { Ago, Said } from '../../design/time';
 import { RunsTable } from './RunsTable';
 
 const kStates = ['queued', 'running', 'waiting_retry', 'succeeded', 'unchanged', 'failed', 'cancelled'];
@@ -54,7 +54,7 @@ function TasksTable({ tasks }: { tasks: Task[] }) {
           {
             key: 'why',
             title: 'Why',
-            cell: (task) => <span title={task.why}>{task.why}</span>,
+            cell: (task) => <Said text={task.why} />,
             wide: true,
             wraps: true,
             narrow: true,

@@ -168,7 +168,7 @@ export default function SqlPage() {
     <Page
       title="SQL"
       fill
-      behind={{ api: '/sql/words' }}
+      behind={{ post: '/sql' }}
       action={
         <>
           <Select
