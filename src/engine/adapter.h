@@ -1,7 +1,7 @@
 // What the adapter files share: they alone include DuckDB's C++ headers, and nothing of it leaves src/engine.
 //
-// A Statement runs on a connection of its own, which carries a StatementContext: who runs it, what its names resolved to,
-// and which files it may therefore open. Every callback from DuckDB (file system, catalog, scan) finds it there.
+// A Statement runs on a connection of its own, which carries a StatementContext: who runs it, what its names resolved
+// to, and which files it may therefore open. Every callback from DuckDB (file system, catalog, scan) finds it there.
 #pragma once
 
 #include <functional>
@@ -15,8 +15,15 @@
 #include <unordered_set>
 #include <vector>
 
-#include "duckdb.hpp"
-#include "duckdb/main/client_context_state.hpp"
+#include <duckdb.hpp>
+#include <duckdb/common/error_data.hpp>
+#include <duckdb/common/exception.hpp>
+#include <duckdb/common/file_opener.hpp>
+#include <duckdb/common/types/decimal.hpp>
+#include <duckdb/common/vector_operations/vector_operations.hpp>
+#include <duckdb/common/virtual_file_system.hpp>
+#include <duckdb/main/client_context_state.hpp>
+
 #include "engine/engine.h"
 
 namespace tarn::engine {
@@ -70,7 +77,7 @@ StatementContext* FindContext(duckdb::ClientContext& context);
 
 void RegisterFileSystem(duckdb::DatabaseInstance& database);                    // file_system.cc
 void RegisterCatalog(duckdb::DatabaseInstance& database);                       // catalog.cc
-void RegisterFunctions(duckdb::DatabaseInstance& database);                     // functions.cc
+void RegisterFunctions(duckdb::DatabaseInstance& database);                     // scan.cc
 
 // The table function and its bind data that scan `relation`; `table` is the catalog's entry for it.
 duckdb::TableFunction ScanFunction(duckdb::ClientContext& context, std::shared_ptr<const Relation> relation,

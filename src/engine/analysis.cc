@@ -2,13 +2,12 @@
 #include <set>
 
 #include "base/text.h"
-#include "duckdb/catalog/catalog_entry/schema_catalog_entry.hpp"
-#include "duckdb/catalog/catalog_entry/table_catalog_entry.hpp"
-#include "duckdb/parser/statement/select_statement.hpp"
-#include "duckdb/planner/expression/list.hpp"
-#include "duckdb/planner/expression_iterator.hpp"
-#include "duckdb/planner/operator/list.hpp"
-#include "duckdb/planner/planner.hpp"
+#include <duckdb/catalog/catalog_entry/schema_catalog_entry.hpp>
+#include <duckdb/catalog/catalog_entry/table_catalog_entry.hpp>
+#include <duckdb/planner/expression/list.hpp>
+#include <duckdb/planner/expression_iterator.hpp>
+#include <duckdb/planner/operator/list.hpp>
+#include <duckdb/planner/planner.hpp>
 #include "engine/adapter.h"
 #include "engine/ast_walk.h"
 
@@ -70,7 +69,9 @@ class LineageWalk {
                 Define(op.Cast<duckdb::LogicalCTE>().table_index, *op.children[0]);
                 Visit(*op.children[1]);
                 break;
-            case LogicalOperatorType::LOGICAL_DELIM_JOIN: DelimJoin(op.Cast<duckdb::LogicalComparisonJoin>()); break;
+            case LogicalOperatorType::LOGICAL_DELIM_JOIN:
+                DelimJoin(op.Cast<duckdb::LogicalComparisonJoin>());
+                break;
             default:
                 for (auto& child : op.children) Visit(*child);
         }
@@ -86,7 +87,9 @@ class LineageWalk {
   private:
     void Outputs(LogicalOperator& op) {
         switch (op.type) {
-            case LogicalOperatorType::LOGICAL_GET: Get(op.Cast<duckdb::LogicalGet>()); break;
+            case LogicalOperatorType::LOGICAL_GET:
+                Get(op.Cast<duckdb::LogicalGet>());
+                break;
             case LogicalOperatorType::LOGICAL_PROJECTION:
                 List(op.Cast<duckdb::LogicalProjection>().table_index, op.expressions);
                 break;
@@ -110,8 +113,12 @@ class LineageWalk {
             case LogicalOperatorType::LOGICAL_RECURSIVE_CTE:
                 Columnwise(op.Cast<duckdb::LogicalCTE>().table_index, op);
                 break;
-            case LogicalOperatorType::LOGICAL_PIVOT: Pivot(op.Cast<duckdb::LogicalPivot>()); break;
-            case LogicalOperatorType::LOGICAL_CTE_REF: Reference(op.Cast<duckdb::LogicalCTERef>()); break;
+            case LogicalOperatorType::LOGICAL_PIVOT:
+                Pivot(op.Cast<duckdb::LogicalPivot>());
+                break;
+            case LogicalOperatorType::LOGICAL_CTE_REF:
+                Reference(op.Cast<duckdb::LogicalCTERef>());
+                break;
             case LogicalOperatorType::LOGICAL_DELIM_GET: {
                 idx_t table = op.Cast<duckdb::LogicalDelimGet>().table_index;
                 for (idx_t i = 0; !outer_.empty() && i < outer_.back().size(); i++) {
@@ -120,8 +127,11 @@ class LineageWalk {
                 break;
             }
             case LogicalOperatorType::LOGICAL_COMPARISON_JOIN:
-            case LogicalOperatorType::LOGICAL_DELIM_JOIN: Mark(op.Cast<duckdb::LogicalComparisonJoin>()); break;
-            default: break;
+            case LogicalOperatorType::LOGICAL_DELIM_JOIN:
+                Mark(op.Cast<duckdb::LogicalComparisonJoin>());
+                break;
+            default:
+                break;
         }
     }
     using idx_t = duckdb::idx_t;
@@ -185,11 +195,11 @@ class LineageWalk {
     void Mark(duckdb::LogicalComparisonJoin& join) {
         if (join.join_type != duckdb::JoinType::MARK) return;
         Sources all;
-        duckdb::LogicalOperatorVisitor::EnumerateExpressions(
-            join, [&](duckdb::unique_ptr<duckdb::Expression>* expression) {
-                Sources one = OfExpression(**expression);
-                all.insert(one.begin(), one.end());
-            });
+        duckdb::LogicalOperatorVisitor::EnumerateExpressions(join,
+                                                             [&](duckdb::unique_ptr<duckdb::Expression>* expression) {
+                                                                 Sources one = OfExpression(**expression);
+                                                                 all.insert(one.begin(), one.end());
+                                                             });
         sources_[ColumnBinding(join.mark_index, 0)] = std::move(all);
     }
     Sources OfExpression(const duckdb::Expression& expression) const {

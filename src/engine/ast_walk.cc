@@ -1,15 +1,6 @@
 #include "engine/ast_walk.h"
 
 #include "base/text.h"
-#include "duckdb/parser/common_table_expression_info.hpp"
-#include "duckdb/parser/expression/list.hpp"
-#include "duckdb/parser/parsed_expression_iterator.hpp"
-#include "duckdb/parser/query_node/cte_node.hpp"
-#include "duckdb/parser/query_node/list.hpp"
-#include "duckdb/parser/result_modifier.hpp"
-#include "duckdb/parser/statement/select_statement.hpp"
-#include "duckdb/parser/tableref/list.hpp"
-#include "duckdb/parser/tableref/at_clause.hpp"
 
 namespace tarn::engine {
 
@@ -58,7 +49,9 @@ Status AstWalker::Node(duckdb::QueryNode& node) {
         if (!recursive) ctes_.push_back(name);
     }
     switch (node.type) {
-        case QueryNodeType::SELECT_NODE: TRY(Select(node)); break;
+        case QueryNodeType::SELECT_NODE:
+            TRY(Select(node));
+            break;
         case QueryNodeType::SET_OPERATION_NODE:
             // DuckDB's planning of a union grows with the square of its parts.
             if (node.Cast<duckdb::SetOperationNode>().children.size() > kUnionPartsMax) {
@@ -83,8 +76,7 @@ Status AstWalker::Node(duckdb::QueryNode& node) {
             break;
         }
         default:
-            return Error(ErrorCode::kNotSupported, "only queries can be nested in a statement")
-                .WithDetailCode("0A000");
+            return Error(ErrorCode::kNotSupported, "only queries can be nested in a statement").WithDetailCode("0A000");
     }
     return Modifiers(node);
 }
@@ -136,8 +128,10 @@ Status AstWalker::Table(TablePointer& table) {
             if (!qualified && IsCte(base.table_name)) return Ok();
             return OnTable(table);
         }
-        case TableReferenceType::SUBQUERY: return WalkQuery(table->Cast<duckdb::SubqueryRef>().subquery->node);
-        case TableReferenceType::JOIN: return Join(*table);
+        case TableReferenceType::SUBQUERY:
+            return WalkQuery(table->Cast<duckdb::SubqueryRef>().subquery->node);
+        case TableReferenceType::JOIN:
+            return Join(*table);
         case TableReferenceType::TABLE_FUNCTION: {
             auto& function = table->Cast<duckdb::TableFunctionRef>();
             if (function.subquery) TRY(WalkQuery(function.subquery->node));
@@ -147,8 +141,10 @@ Status AstWalker::Table(TablePointer& table) {
         case TableReferenceType::EXPRESSION_LIST:
             for (auto& row : table->Cast<duckdb::ExpressionListRef>().values) TRY(All(row));
             return Ok();
-        case TableReferenceType::EMPTY_FROM: return Ok();
-        case TableReferenceType::PIVOT: return Pivot(*table);
+        case TableReferenceType::EMPTY_FROM:
+            return Ok();
+        case TableReferenceType::PIVOT:
+            return Pivot(*table);
         case TableReferenceType::SHOW_REF: {
             auto& show = table->Cast<duckdb::ShowRef>();
             if (show.query) TRY(WalkQuery(show.query));
@@ -204,9 +200,12 @@ Status AstWalker::Children(duckdb::ParsedExpression& expression) {
         case ExpressionClass::DEFAULT:
         case ExpressionClass::PARAMETER:
         case ExpressionClass::POSITIONAL_REFERENCE:
-        case ExpressionClass::LAMBDA_REF: return Ok();
-        case ExpressionClass::FUNCTION: return FunctionChildren(expression);
-        case ExpressionClass::WINDOW: return WindowChildren(expression);
+        case ExpressionClass::LAMBDA_REF:
+            return Ok();
+        case ExpressionClass::FUNCTION:
+            return FunctionChildren(expression);
+        case ExpressionClass::WINDOW:
+            return WindowChildren(expression);
         case ExpressionClass::SUBQUERY: {
             auto& subquery = expression.Cast<duckdb::SubqueryExpression>();
             TRY(Optional(subquery.child));
@@ -229,8 +228,7 @@ Status AstWalker::Children(duckdb::ParsedExpression& expression) {
             return status;
         }
         default:
-            return Error(ErrorCode::kNotSupported, "this kind of expression is not supported")
-                .WithDetailCode("0A000");
+            return Error(ErrorCode::kNotSupported, "this kind of expression is not supported").WithDetailCode("0A000");
     }
 }
 

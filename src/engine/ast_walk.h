@@ -1,16 +1,11 @@
-// Walks every node of a parsed SELECT: queries, tables, expressions. A kind of node it does not know is refused, so that
-// nothing of a statement goes unseen. Names of CTEs are told from tables by SQL's scoping.
+// Walks every node of a parsed SELECT: queries, tables, expressions. A kind of node it does not know is refused, so
+// that nothing of a statement goes unseen. Names of CTEs are told from tables by SQL's scoping.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "duckdb.hpp"
-#include "duckdb/parser/parsed_expression.hpp"
-#include "duckdb/parser/query_node.hpp"
-#include "duckdb/parser/tableref.hpp"
-#include "duckdb/parser/tableref/basetableref.hpp"
-#include "duckdb/parser/tableref/showref.hpp"
+#include "engine/duck_ast.h"
 #include "engine/engine.h"
 
 namespace duckdb {

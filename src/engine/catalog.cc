@@ -5,36 +5,104 @@
 // under a name that carries the statement's token.
 #include "engine/adapter.h"
 
+#include <duckdb/catalog/catalog.hpp>
+#include <duckdb/catalog/catalog_entry/schema_catalog_entry.hpp>
+#include <duckdb/catalog/catalog_entry/table_catalog_entry.hpp>
+#include <duckdb/catalog/catalog_entry/view_catalog_entry.hpp>
+#include <duckdb/catalog/entry_lookup_info.hpp>
+#include <duckdb/common/multi_file/multi_file_reader.hpp>
+#include <duckdb/main/attached_database.hpp>
+#include <duckdb/parser/parsed_data/create_schema_info.hpp>
+#include <duckdb/parser/parsed_data/create_table_info.hpp>
+#include <duckdb/parser/parsed_data/create_view_info.hpp>
+#include <duckdb/parser/parsed_data/drop_info.hpp>
+#include <duckdb/parser/statement/select_statement.hpp>
+#include <duckdb/planner/tableref/bound_at_clause.hpp>
+#include <duckdb/storage/database_size.hpp>
+#include <duckdb/storage/statistics/base_statistics.hpp>
+#include <duckdb/storage/statistics/node_statistics.hpp>
+#include <duckdb/storage/storage_extension.hpp>
+#include <duckdb/storage/table_storage_info.hpp>
+#include <duckdb/transaction/transaction.hpp>
+#include <duckdb/transaction/transaction_manager.hpp>
 #include "base/text.h"
-#include "duckdb/catalog/catalog.hpp"
-#include "duckdb/catalog/catalog_entry/schema_catalog_entry.hpp"
-#include "duckdb/catalog/catalog_entry/table_catalog_entry.hpp"
-#include "duckdb/catalog/catalog_entry/view_catalog_entry.hpp"
-#include "duckdb/catalog/entry_lookup_info.hpp"
-#include "duckdb/common/multi_file/multi_file_reader.hpp"
-#include "duckdb/main/attached_database.hpp"
-#include "duckdb/parser/parsed_data/create_schema_info.hpp"
-#include "duckdb/parser/parsed_data/create_table_info.hpp"
-#include "duckdb/parser/parsed_data/create_view_info.hpp"
-#include "duckdb/parser/parsed_data/drop_info.hpp"
-#include "duckdb/parser/statement/select_statement.hpp"
-#include "duckdb/planner/tableref/bound_at_clause.hpp"
-#include "duckdb/storage/database_size.hpp"
-#include "duckdb/storage/statistics/base_statistics.hpp"
-#include "duckdb/storage/statistics/node_statistics.hpp"
-#include "duckdb/storage/storage_extension.hpp"
-#include "duckdb/storage/table_storage_info.hpp"
-#include "duckdb/transaction/transaction.hpp"
-#include "duckdb/transaction/transaction_manager.hpp"
 
 namespace tarn::engine {
 namespace {
 
-using namespace duckdb;  // NOLINT: this file is the adapter of two dozen of its classes
+using duckdb::AlterInfo;
+using duckdb::AttachedDatabase;
+using duckdb::AttachInfo;
+using duckdb::AttachOptions;
+using duckdb::BaseStatistics;
+using duckdb::BindInfo;
+using duckdb::BoundAtClause;
+using duckdb::BoundCreateTableInfo;
+using duckdb::Catalog;
+using duckdb::CatalogEntry;
+using duckdb::CatalogTransaction;
+using duckdb::CatalogType;
+using duckdb::ClientContext;
+using duckdb::COLUMN_IDENTIFIER_EMPTY;
+using duckdb::column_t;
+using duckdb::ColumnDefinition;
+using duckdb::CreateCollationInfo;
+using duckdb::CreateCopyFunctionInfo;
+using duckdb::CreateFunctionInfo;
+using duckdb::CreateIndexInfo;
+using duckdb::CreatePragmaFunctionInfo;
+using duckdb::CreateSchemaInfo;
+using duckdb::CreateSequenceInfo;
+using duckdb::CreateTableFunctionInfo;
+using duckdb::CreateTableInfo;
+using duckdb::CreateTypeInfo;
+using duckdb::CreateViewInfo;
+using duckdb::DatabaseInstance;
+using duckdb::DatabaseSize;
+using duckdb::DataChunk;
+using duckdb::DBConfig;
+using duckdb::DropInfo;
+using duckdb::EntryLookupInfo;
+using duckdb::ErrorData;
+using duckdb::FunctionData;
+using duckdb::GlobalTableFunctionState;
+using duckdb::idx_t;
+using duckdb::IsVirtualColumn;
+using duckdb::LogicalCreateTable;
+using duckdb::LogicalDelete;
+using duckdb::LogicalInsert;
+using duckdb::LogicalType;
+using duckdb::LogicalUpdate;
+using duckdb::make_shared_ptr;
+using duckdb::make_uniq;
+using duckdb::MultiFileReader;
+using duckdb::NotImplementedException;
+using duckdb::OnEntryNotFound;
+using duckdb::optional_idx;
+using duckdb::optional_ptr;
+using duckdb::PhysicalOperator;
+using duckdb::PhysicalPlanGenerator;
+using duckdb::SchemaCatalogEntry;
+using duckdb::SimilarCatalogEntry;
+using duckdb::StorageExtension;
+using duckdb::StorageExtensionInfo;
+using duckdb::string;
+using duckdb::StringUtil;
+using duckdb::TableCatalogEntry;
+using duckdb::TableColumn;
+using duckdb::TableFunction;
+using duckdb::TableFunctionData;
+using duckdb::TableFunctionInitInput;
+using duckdb::TableFunctionInput;
+using duckdb::TableStorageInfo;
+using duckdb::Transaction;
+using duckdb::TransactionManager;
+using duckdb::TransformStringToLogicalType;
+using duckdb::Value;
+using duckdb::ViewCatalogEntry;
+using duckdb::virtual_column_map_t;
 
-[[noreturn]] void ReadOnly() {
-    throw NotImplementedException("tables are made by files of the workspace, not by SQL");
-}
+[[noreturn]] void ReadOnly() { throw NotImplementedException("tables are made by files of the workspace, not by SQL"); }
 
 // ---- rows made by the program
 
@@ -101,8 +169,8 @@ class RelationEntry : public TableCatalogEntry {
         virtual_column_map_t result;
         result.insert({COLUMN_IDENTIFIER_EMPTY, TableColumn("", LogicalType::BOOLEAN)});
         if (std::holds_alternative<FileScan>(relation_->source)) {
-            result.insert({MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX,
-                           TableColumn("file_index", LogicalType::UBIGINT)});
+            result.insert(
+                {MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX, TableColumn("file_index", LogicalType::UBIGINT)});
             result.insert({MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER,
                            TableColumn("file_row_number", LogicalType::BIGINT)});
         }
@@ -138,15 +206,15 @@ AtClause ToAtClause(StatementContext& statement, ClientContext& context, optiona
             result.version = converted.GetValue<int64_t>();
             return result;
         }
-        statement.Throw(Error(ErrorCode::kInvalidArgument, "AT (VERSION => ...) takes a whole number")
-                            .WithDetailCode("22023"));
+        statement.Throw(
+            Error(ErrorCode::kInvalidArgument, "AT (VERSION => ...) takes a whole number").WithDetailCode("22023"));
     }
     if (at->GetValue().TryCastAs(context, LogicalType::TIMESTAMP_TZ, converted, &failure) && !converted.IsNull()) {
         result.timestamp = FromMicros(converted.GetValueUnsafe<int64_t>());
         return result;
     }
-    statement.Throw(Error(ErrorCode::kInvalidArgument, "AT takes VERSION => number or TIMESTAMP => time")
-                        .WithDetailCode("22023"));
+    statement.Throw(
+        Error(ErrorCode::kInvalidArgument, "AT takes VERSION => number or TIMESTAMP => time").WithDetailCode("22023"));
 }
 
 class RelationSchema : public SchemaCatalogEntry {
@@ -186,9 +254,7 @@ class RelationSchema : public SchemaCatalogEntry {
     optional_ptr<CatalogEntry> CreateTableFunction(CatalogTransaction, CreateTableFunctionInfo&) override {
         ReadOnly();
     }
-    optional_ptr<CatalogEntry> CreateCopyFunction(CatalogTransaction, CreateCopyFunctionInfo&) override {
-        ReadOnly();
-    }
+    optional_ptr<CatalogEntry> CreateCopyFunction(CatalogTransaction, CreateCopyFunctionInfo&) override { ReadOnly(); }
     optional_ptr<CatalogEntry> CreatePragmaFunction(CatalogTransaction, CreatePragmaFunctionInfo&) override {
         ReadOnly();
     }

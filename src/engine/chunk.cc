@@ -1,7 +1,7 @@
-// Cells of a result for the protocols: fixed widths and text without a copy, everything else through text once a column.
+// Cells of a result for the protocols: fixed widths and text without a copy, everything else through text once a
+ // column.
 #include <cmath>
 
-#include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "engine/adapter.h"
 
 namespace tarn::engine {
@@ -15,20 +15,25 @@ size_t WidthOf(CellKind kind) {
     switch (kind) {
         case CellKind::kBool:
         case CellKind::kInt8:
-        case CellKind::kUInt8: return 1;
+        case CellKind::kUInt8:
+            return 1;
         case CellKind::kInt16:
-        case CellKind::kUInt16: return 2;
+        case CellKind::kUInt16:
+            return 2;
         case CellKind::kInt32:
         case CellKind::kUInt32:
         case CellKind::kFloat:
-        case CellKind::kDate: return 4;
+        case CellKind::kDate:
+            return 4;
         case CellKind::kInt64:
         case CellKind::kUInt64:
         case CellKind::kDouble:
         case CellKind::kTime:
         case CellKind::kTimestamp:
-        case CellKind::kTimestampTz: return 8;
-        default: return 0;
+        case CellKind::kTimestampTz:
+            return 8;
+        default:
+            return 0;
     }
 }
 
@@ -57,46 +62,70 @@ class VectorChunk : public Chunk {
         size_t width = WidthOf(kinds_[column]);
         return width == 0 ? nullptr : duckdb::FlatVector::GetData(chunk_.data[column]) + row * width;
     }
-    std::string_view View(size_t row, size_t column) const override {
-        return StringAt(chunk_.data[column], row);
-    }
+    std::string_view View(size_t row, size_t column) const override { return StringAt(chunk_.data[column], row); }
 
     std::string Text(size_t row, size_t column) const override {
         if (IsNull(row, column)) return {};
         switch (kinds_[column]) {
-            case CellKind::kBool: return At<bool>(row, column) ? "t" : "f";
-            case CellKind::kInt8: return std::to_string(At<int8_t>(row, column));
-            case CellKind::kInt16: return std::to_string(At<int16_t>(row, column));
-            case CellKind::kInt32: return std::to_string(At<int32_t>(row, column));
-            case CellKind::kInt64: return std::to_string(At<int64_t>(row, column));
-            case CellKind::kUInt8: return std::to_string(At<uint8_t>(row, column));
-            case CellKind::kUInt16: return std::to_string(At<uint16_t>(row, column));
-            case CellKind::kUInt32: return std::to_string(At<uint32_t>(row, column));
-            case CellKind::kUInt64: return std::to_string(At<uint64_t>(row, column));
-            case CellKind::kFloat: return FloatText(At<float>(row, column));
-            case CellKind::kDouble: return FloatText(At<double>(row, column));
-            case CellKind::kText: return std::string(View(row, column));
-            case CellKind::kBlob: return BlobText(View(row, column));
-            default: return std::string(CastText(row, column));
+            case CellKind::kBool:
+                return At<bool>(row, column) ? "t" : "f";
+            case CellKind::kInt8:
+                return std::to_string(At<int8_t>(row, column));
+            case CellKind::kInt16:
+                return std::to_string(At<int16_t>(row, column));
+            case CellKind::kInt32:
+                return std::to_string(At<int32_t>(row, column));
+            case CellKind::kInt64:
+                return std::to_string(At<int64_t>(row, column));
+            case CellKind::kUInt8:
+                return std::to_string(At<uint8_t>(row, column));
+            case CellKind::kUInt16:
+                return std::to_string(At<uint16_t>(row, column));
+            case CellKind::kUInt32:
+                return std::to_string(At<uint32_t>(row, column));
+            case CellKind::kUInt64:
+                return std::to_string(At<uint64_t>(row, column));
+            case CellKind::kFloat:
+                return FloatText(At<float>(row, column));
+            case CellKind::kDouble:
+                return FloatText(At<double>(row, column));
+            case CellKind::kText:
+                return std::string(View(row, column));
+            case CellKind::kBlob:
+                return BlobText(View(row, column));
+            default:
+                return std::string(CastText(row, column));
         }
     }
 
     Json Value(size_t row, size_t column) const override {
         if (IsNull(row, column)) return nullptr;
         switch (kinds_[column]) {
-            case CellKind::kBool: return At<bool>(row, column);
-            case CellKind::kInt8: return At<int8_t>(row, column);
-            case CellKind::kInt16: return At<int16_t>(row, column);
-            case CellKind::kInt32: return At<int32_t>(row, column);
-            case CellKind::kInt64: return At<int64_t>(row, column);
-            case CellKind::kUInt8: return At<uint8_t>(row, column);
-            case CellKind::kUInt16: return At<uint16_t>(row, column);
-            case CellKind::kUInt32: return At<uint32_t>(row, column);
-            case CellKind::kUInt64: return At<uint64_t>(row, column);
-            case CellKind::kOther: return ValueToJson(chunk_.data[column].GetValue(row));
+            case CellKind::kBool:
+                return At<bool>(row, column);
+            case CellKind::kInt8:
+                return At<int8_t>(row, column);
+            case CellKind::kInt16:
+                return At<int16_t>(row, column);
+            case CellKind::kInt32:
+                return At<int32_t>(row, column);
+            case CellKind::kInt64:
+                return At<int64_t>(row, column);
+            case CellKind::kUInt8:
+                return At<uint8_t>(row, column);
+            case CellKind::kUInt16:
+                return At<uint16_t>(row, column);
+            case CellKind::kUInt32:
+                return At<uint32_t>(row, column);
+            case CellKind::kUInt64:
+                return At<uint64_t>(row, column);
+            case CellKind::kOther:
+                return ValueToJson(chunk_.data[column].GetValue(row));
             case CellKind::kFloat:
-            case CellKind::kDouble: return ValueToJson(chunk_.data[column].GetValue(row));
-            default: return Text(row, column);
+            case CellKind::kDouble:
+                return ValueToJson(chunk_.data[column].GetValue(row));
+            default:
+                return Text(row, column);
         }
     }
 
@@ -160,25 +189,44 @@ Json NestedToJson(const Value& value) {
 
 CellKind KindOf(const LogicalType& type) {
     switch (type.id()) {
-        case LogicalTypeId::BOOLEAN: return CellKind::kBool;
-        case LogicalTypeId::TINYINT: return CellKind::kInt8;
-        case LogicalTypeId::SMALLINT: return CellKind::kInt16;
-        case LogicalTypeId::INTEGER: return CellKind::kInt32;
-        case LogicalTypeId::BIGINT: return CellKind::kInt64;
-        case LogicalTypeId::UTINYINT: return CellKind::kUInt8;
-        case LogicalTypeId::USMALLINT: return CellKind::kUInt16;
-        case LogicalTypeId::UINTEGER: return CellKind::kUInt32;
-        case LogicalTypeId::UBIGINT: return CellKind::kUInt64;
-        case LogicalTypeId::FLOAT: return CellKind::kFloat;
-        case LogicalTypeId::DOUBLE: return CellKind::kDouble;
-        case LogicalTypeId::VARCHAR: return CellKind::kText;
-        case LogicalTypeId::BLOB: return CellKind::kBlob;
-        case LogicalTypeId::DATE: return CellKind::kDate;
-        case LogicalTypeId::TIME: return CellKind::kTime;
-        case LogicalTypeId::TIMESTAMP: return CellKind::kTimestamp;
-        case LogicalTypeId::TIMESTAMP_TZ: return CellKind::kTimestampTz;
-        case LogicalTypeId::DECIMAL: return CellKind::kDecimal;
-        default: return CellKind::kOther;
+        case LogicalTypeId::BOOLEAN:
+            return CellKind::kBool;
+        case LogicalTypeId::TINYINT:
+            return CellKind::kInt8;
+        case LogicalTypeId::SMALLINT:
+            return CellKind::kInt16;
+        case LogicalTypeId::INTEGER:
+            return CellKind::kInt32;
+        case LogicalTypeId::BIGINT:
+            return CellKind::kInt64;
+        case LogicalTypeId::UTINYINT:
+            return CellKind::kUInt8;
+        case LogicalTypeId::USMALLINT:
+            return CellKind::kUInt16;
+        case LogicalTypeId::UINTEGER:
+            return CellKind::kUInt32;
+        case LogicalTypeId::UBIGINT:
+            return CellKind::kUInt64;
+        case LogicalTypeId::FLOAT:
+            return CellKind::kFloat;
+        case LogicalTypeId::DOUBLE:
+            return CellKind::kDouble;
+        case LogicalTypeId::VARCHAR:
+            return CellKind::kText;
+        case LogicalTypeId::BLOB:
+            return CellKind::kBlob;
+        case LogicalTypeId::DATE:
+            return CellKind::kDate;
+        case LogicalTypeId::TIME:
+            return CellKind::kTime;
+        case LogicalTypeId::TIMESTAMP:
+            return CellKind::kTimestamp;
+        case LogicalTypeId::TIMESTAMP_TZ:
+            return CellKind::kTimestampTz;
+        case LogicalTypeId::DECIMAL:
+            return CellKind::kDecimal;
+        default:
+            return CellKind::kOther;
     }
 }
 
@@ -198,27 +246,33 @@ std::string ValueToText(const Value& value) { return value.IsNull() ? std::strin
 Json ValueToJson(const Value& value) {
     if (value.IsNull()) return nullptr;
     switch (value.type().id()) {
-        case LogicalTypeId::BOOLEAN: return value.GetValue<bool>();
+        case LogicalTypeId::BOOLEAN:
+            return value.GetValue<bool>();
         case LogicalTypeId::TINYINT:
         case LogicalTypeId::SMALLINT:
         case LogicalTypeId::INTEGER:
-        case LogicalTypeId::BIGINT: return value.GetValue<int64_t>();
+        case LogicalTypeId::BIGINT:
+            return value.GetValue<int64_t>();
         case LogicalTypeId::UTINYINT:
         case LogicalTypeId::USMALLINT:
         case LogicalTypeId::UINTEGER:
-        case LogicalTypeId::UBIGINT: return value.GetValue<uint64_t>();
+        case LogicalTypeId::UBIGINT:
+            return value.GetValue<uint64_t>();
         case LogicalTypeId::FLOAT:
         case LogicalTypeId::DOUBLE: {
             double number = value.GetValue<double>();
             if (!std::isfinite(number)) return FloatText(number);
             return number;
         }
-        case LogicalTypeId::BLOB: return BlobText(duckdb::StringValue::Get(value));
+        case LogicalTypeId::BLOB:
+            return BlobText(duckdb::StringValue::Get(value));
         case LogicalTypeId::STRUCT:
         case LogicalTypeId::LIST:
         case LogicalTypeId::ARRAY:
-        case LogicalTypeId::MAP: return NestedToJson(value);
-        default: return value.ToString();
+        case LogicalTypeId::MAP:
+            return NestedToJson(value);
+        default:
+            return value.ToString();
     }
 }
 

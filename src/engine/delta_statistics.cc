@@ -1,7 +1,7 @@
 #include "engine/delta_statistics.h"
 
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 
 #include "base/text.h"
@@ -10,6 +10,13 @@ namespace tarn::engine {
 namespace {
 
 constexpr size_t kTextPointsMax = 32;
+
+template <typename Number>
+Number NumberOf(std::string_view text) {
+    Number value{};
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+}
 
 // Byte length of the code point that begins with `lead`.
 size_t PointBytes(uint8_t lead) {
@@ -77,8 +84,8 @@ Json TextBound(std::string_view text, bool upper) {
 // JSON numbers are read as doubles by nearly everyone: a decimal that is none is rounded outwards.
 Json DecimalBound(std::string_view text, bool upper) {
     std::string digits(text);
-    if (digits.find('.') == std::string::npos && digits.size() <= 15) return std::strtoll(digits.c_str(), nullptr, 10);
-    double value = std::strtod(digits.c_str(), nullptr);
+    if (digits.find('.') == std::string::npos && digits.size() <= 15) return NumberOf<int64_t>(text);
+    double value = NumberOf<double>(text);
     size_t significant = 0;
     for (char c : digits) significant += c >= '0' && c <= '9';
     if (significant <= 15) return value;
@@ -105,6 +112,8 @@ Json TimestampBound(std::string_view text, bool zoned, bool upper) {
 
 }  // namespace
 
+int64_t WholeNumber(std::string_view text) { return NumberOf<int64_t>(text); }
+
 BoundKind BoundKindOf(const std::string& type) {
     if (type == "TINYINT" || type == "SMALLINT" || type == "INTEGER" || type == "BIGINT") return BoundKind::kInteger;
     if (type.starts_with("DECIMAL")) return BoundKind::kDecimal;
@@ -119,17 +128,24 @@ BoundKind BoundKindOf(const std::string& type) {
 Json DeltaBound(BoundKind kind, std::string_view text, bool upper) {
     std::string copy(text);
     switch (kind) {
-        case BoundKind::kNone: return nullptr;
-        case BoundKind::kInteger: return std::strtoll(copy.c_str(), nullptr, 10);
-        case BoundKind::kDecimal: return DecimalBound(text, upper);
+        case BoundKind::kNone:
+            return nullptr;
+        case BoundKind::kInteger:
+            return NumberOf<int64_t>(text);
+        case BoundKind::kDecimal:
+            return DecimalBound(text, upper);
         case BoundKind::kFloat: {
-            double value = std::strtod(copy.c_str(), nullptr);
+            double value = NumberOf<double>(text);
             return std::isfinite(value) ? Json(value) : Json(nullptr);
         }
-        case BoundKind::kText: return TextBound(text, upper);
-        case BoundKind::kDate: return copy.size() == 10 ? Json(copy) : Json(nullptr);
-        case BoundKind::kTimestamp: return TimestampBound(text, false, upper);
-        case BoundKind::kTimestampTz: return TimestampBound(text, true, upper);
+        case BoundKind::kText:
+            return TextBound(text, upper);
+        case BoundKind::kDate:
+            return copy.size() == 10 ? Json(copy) : Json(nullptr);
+        case BoundKind::kTimestamp:
+            return TimestampBound(text, false, upper);
+        case BoundKind::kTimestampTz:
+            return TimestampBound(text, true, upper);
     }
     return nullptr;
 }

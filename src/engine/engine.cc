@@ -2,13 +2,13 @@
 #include <cmath>
 
 #include "base/text.h"
-#include "duckdb/common/file_system.hpp"
-#include "duckdb/common/virtual_file_system.hpp"
-#include "duckdb/catalog/catalog_search_path.hpp"
-#include "duckdb/main/client_config.hpp"
-#include "duckdb/main/client_data.hpp"
-#include "duckdb/main/config.hpp"
-#include "duckdb/storage/buffer_manager.hpp"
+#include <duckdb/catalog/catalog_search_path.hpp>
+#include <duckdb/common/file_system.hpp>
+#include <duckdb/common/virtual_file_system.hpp>
+#include <duckdb/main/client_config.hpp>
+#include <duckdb/main/client_data.hpp>
+#include <duckdb/main/config.hpp>
+#include <duckdb/storage/buffer_manager.hpp>
 #include "engine/adapter.h"
 
 namespace tarn::engine {
@@ -41,8 +41,7 @@ class DuckEngine : public EngineCore {
         return NewSession(*this, std::move(options));
     }
     Result<QueryAnalysis> Analyze(const std::string& sql) override { return AnalyzeSql(sql); }
-    Result<std::vector<ColumnLineage>> Lineage(const security::Principal& principal,
-                                               const std::string& sql) override {
+    Result<std::vector<ColumnLineage>> Lineage(const security::Principal& principal, const std::string& sql) override {
         Run run = TRY(NewRun({.principal = principal}));
         run.context->sql = sql;
         return LineageOf(run, sql, "main");

@@ -134,8 +134,9 @@ struct WrittenFile {
     std::map<std::string, ColumnStatistics> statistics;  // top-level columns
 };
 
-// The columns a table of these rows has: unsigned integers widen, JSON is text; kNotSupported naming the column and what to
-// CAST it to for a type that tables do not have; kInvalidArgument for two columns of one name. What WriteQuery writes.
+// The columns a table of these rows has, and what WriteQuery writes: unsigned integers widen, JSON is text.
+// kNotSupported naming the column and what to CAST it to for a type that tables do not have; kInvalidArgument for two
+// columns of one name.
 Result<std::vector<Column>> StoredColumns(const std::vector<ResultColumn>& columns);
 
 // Rows pushed by the program (connectors): text cells cast to the column types, or whole typed columns.

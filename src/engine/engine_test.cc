@@ -2,7 +2,7 @@
 
 #include <thread>
 
-#include "engine/test_fakes.h"
+#include "engine/engine_for_test.h"
 
 namespace tarn::engine {
 namespace {
@@ -18,7 +18,8 @@ TEST_F(EngineTest, AnswersAQuery) {
 }
 
 TEST_F(EngineTest, ReadsATableOfFiles) {
-    MakeTable("delays", "flights", "SELECT i AS id, 'c' || (i % 3) AS carrier, i::DOUBLE / 2 AS delay FROM range(10000) t(i)");
+    MakeTable("delays", "flights",
+              "SELECT i AS id, 'c' || (i % 3) AS carrier, i::DOUBLE / 2 AS delay FROM range(10000) t(i)");
     EXPECT_EQ(Ask("SELECT count(*), sum(id), min(carrier), max(delay) FROM delays.flights"),
               "10000|49995000|c0|4999.5\n");
     EXPECT_EQ(Ask("SELECT f.carrier, count(*) FROM delays.flights f WHERE f.id < 10 GROUP BY 1 ORDER BY 1"),
@@ -29,7 +30,8 @@ TEST_F(EngineTest, ReadsATableOfFiles) {
 
 TEST_F(EngineTest, PreparesAndTakesParameters) {
     MakeTable("delays", "flights", "SELECT i AS id, 'c' || (i % 3) AS carrier FROM range(1000) t(i)");
-    auto statement = session->Prepare("SELECT count(*) AS n FROM delays.flights WHERE carrier = $1 AND id < $2").value();
+    auto statement =
+        session->Prepare("SELECT count(*) AS n FROM delays.flights WHERE carrier = $1 AND id < $2").value();
     EXPECT_EQ(statement->info().columns[0].name, "n");
     EXPECT_EQ(statement->info().columns[0].kind, CellKind::kInt64);
     EXPECT_EQ(statement->info().parameter_types, (std::vector<std::string>{"VARCHAR", "BIGINT"}));
@@ -63,13 +65,12 @@ TEST_F(EngineTest, ErrorsHaveSqlstateAndPosition) {
         const char* state;
         int64_t position;
     };
-    for (const Case& one : {Case{"SELEC 1", "42601", 1}, Case{"SELECT ä FROM delays.flights WHERE x x x", "42601", -1},
-                            Case{"SELECT * FROM delays.flihgts", "42P01", 15},
-                            Case{"SELECT 'ä', carier FROM delays.flights", "42703", 13},
-                            Case{"SELECT nofunction(1)", "42883", 8},
-                            Case{"SELECT id FROM delays.flights a, delays.flights b", "42702", 8},
-                            Case{"SELECT 'abc'::INTEGER", "22P02", -1},
-                            Case{"SELECT id + carrier FROM delays.flights", "42883", -1}}) {
+    for (const Case& one :
+         {Case{"SELEC 1", "42601", 1}, Case{"SELECT ä FROM delays.flights WHERE x x x", "42601", -1},
+          Case{"SELECT * FROM delays.flihgts", "42P01", 15},
+          Case{"SELECT 'ä', carier FROM delays.flights", "42703", 13}, Case{"SELECT nofunction(1)", "42883", 8},
+          Case{"SELECT id FROM delays.flights a, delays.flights b", "42702", 8},
+          Case{"SELECT 'abc'::INTEGER", "22P02", -1}, Case{"SELECT id + carrier FROM delays.flights", "42883", -1}}) {
         Error error = Refusal(one.sql);
         EXPECT_EQ(error.detail_code(), one.state) << one.sql << " -> " << error.ToString();
         if (one.position > 0) {
@@ -92,11 +93,11 @@ TEST_F(EngineTest, SplitsScripts) {
 
 TEST_F(EngineTest, CancelStopsAQuery) {
     std::thread canceller([&] {
-        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        SystemEnv().clock().Sleep(Duration(300'000));
         session->Cancel();
     });
-    auto stream = session->Query(
-        "SELECT count(*) FROM range(100000000) a(i), range(100000) b(j) WHERE hash(i) < hash(j)");
+    auto stream =
+        session->Query("SELECT count(*) FROM range(100000000) a(i), range(100000) b(j) WHERE hash(i) < hash(j)");
     auto chunk = stream.ok() ? (*stream)->Next() : Result<const Chunk*>(stream.error());
     canceller.join();
     ASSERT_FALSE(chunk.ok());
@@ -118,7 +119,9 @@ TEST_F(EngineTest, WritesStatisticsInDeltasForm) {
     const WrittenFile& file = written->at(0);
     EXPECT_EQ(file.rows, 3);
     EXPECT_EQ(file.bytes, static_cast<int64_t>(files.files.at(file.path)->size()));
-    auto bound = [&](const char* column) { return file.statistics.at(column).min.dump() + ".." + file.statistics.at(column).max.dump(); };
+    auto bound = [&](const char* column) {
+        return file.statistics.at(column).min.dump() + ".." + file.statistics.at(column).max.dump();
+    };
     EXPECT_EQ(bound("i"), "0..2");
     EXPECT_EQ(bound("u"), "0..2");
     EXPECT_EQ(bound("d"), "0.0..0.5");
@@ -145,17 +148,22 @@ TEST_F(EngineTest, AnEmptyResultWritesNoFile) {
 }
 
 TEST_F(EngineTest, AnalyzesText) {
-    auto analysis = engine->Analyze("WITH x AS (SELECT * FROM a.b) SELECT 'ä', (SELECT max(i) FROM c) FROM x JOIN \"D\".\"e f\" USING (i), x y");
+    auto analysis = engine->Analyze(
+        "WITH x AS (SELECT * FROM a.b) SELECT 'ä', (SELECT max(i) FROM c) FROM x JOIN \"D\".\"e f\" USING (i), x y");
     ASSERT_TRUE(analysis.ok()) << analysis.error().ToString();
     std::string text;
     for (size_t i = 0; i < analysis->tables.size(); i++) {
-        text += fmt::format("{}.{}@{} ", analysis->tables[i].schema, analysis->tables[i].name, analysis->table_positions[i]);
+        text += fmt::format("{}.{}@{} ", analysis->tables[i].schema, analysis->tables[i].name,
+                            analysis->table_positions[i]);
     }
     EXPECT_EQ(text, "a.b@26 D.e f@78 .c@63 ");
     EXPECT_EQ(engine->Analyze("CREATE TABLE t (i INT)").error().code(), ErrorCode::kNotSupported);
     // A name in its own definition is the table, not the CTE.
     EXPECT_EQ(engine->Analyze("WITH t AS (SELECT * FROM t) SELECT * FROM t")->tables.size(), 1u);
-    EXPECT_EQ(engine->Analyze("WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT * FROM t")->tables.size(), 0u);
+    EXPECT_EQ(
+        engine->Analyze("WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT * FROM t")
+            ->tables.size(),
+        0u);
 }
 
 TEST_F(EngineTest, LineageOfColumns) {
@@ -172,17 +180,24 @@ TEST_F(EngineTest, LineageOfColumns) {
         }
         return text;
     };
-    EXPECT_EQ(lineage("SELECT f.id + f.delay AS x, a.name, 1 AS one FROM d.flights f JOIN d.airlines a USING (carrier)"),
-              "x=flights.delay,flights.id, name=airlines.name, one= ");
-    EXPECT_EQ(lineage("WITH c AS (SELECT carrier, avg(delay) AS m FROM d.flights GROUP BY 1) SELECT c.m, c2.carrier FROM c JOIN c c2 USING (carrier)"),
+    EXPECT_EQ(
+        lineage("SELECT f.id + f.delay AS x, a.name, 1 AS one FROM d.flights f JOIN d.airlines a USING (carrier)"),
+        "x=flights.delay,flights.id, name=airlines.name, one= ");
+    EXPECT_EQ(lineage("WITH c AS (SELECT carrier, avg(delay) AS m FROM d.flights GROUP BY 1) SELECT c.m, c2.carrier "
+                      "FROM c JOIN c c2 USING (carrier)"),
               "m=flights.delay, carrier=flights.carrier, ");
-    EXPECT_EQ(lineage("SELECT (SELECT max(name) || f.id FROM d.airlines a WHERE a.carrier = f.carrier) AS s FROM d.flights f"),
-              "s=airlines.name,flights.id, ");
-    EXPECT_EQ(lineage("SELECT id FROM d.flights UNION ALL SELECT delay FROM d.flights"), "id=flights.delay,flights.id, ");
-    EXPECT_EQ(lineage("SELECT *, row_number() OVER (PARTITION BY carrier ORDER BY delay) AS r FROM d.flights WHERE id > 0"),
-              "id=flights.id, carrier=flights.carrier, delay=flights.delay, r=flights.carrier,flights.delay, ");
+    EXPECT_EQ(
+        lineage(
+            "SELECT (SELECT max(name) || f.id FROM d.airlines a WHERE a.carrier = f.carrier) AS s FROM d.flights f"),
+        "s=airlines.name,flights.id, ");
+    EXPECT_EQ(lineage("SELECT id FROM d.flights UNION ALL SELECT delay FROM d.flights"),
+              "id=flights.delay,flights.id, ");
+    EXPECT_EQ(
+        lineage("SELECT *, row_number() OVER (PARTITION BY carrier ORDER BY delay) AS r FROM d.flights WHERE id > 0"),
+        "id=flights.id, carrier=flights.carrier, delay=flights.delay, r=flights.carrier,flights.delay, ");
     EXPECT_EQ(lineage("SELECT unnest([id, delay]) AS u FROM d.flights"), "u=flights.delay,flights.id, ");
-    EXPECT_EQ(lineage("WITH c AS MATERIALIZED (SELECT id FROM d.flights) SELECT a.id FROM c a, c b"), "id=flights.id, ");
+    EXPECT_EQ(lineage("WITH c AS MATERIALIZED (SELECT id FROM d.flights) SELECT a.id FROM c a, c b"),
+              "id=flights.id, ");
 }
 
 TEST_F(EngineTest, SettingsOfASession) {

@@ -1,8 +1,6 @@
 // DuckDB's exceptions as our errors, with the SQLSTATE that PostgreSQL's clients know.
 #include "engine/adapter.h"
-
-#include "duckdb/common/error_data.hpp"
-#include "duckdb/common/exception.hpp"
+#include "engine/delta_statistics.h"
 
 namespace tarn::engine {
 namespace {
@@ -45,32 +43,48 @@ Mapping MapBinder(std::string_view message) {
 Mapping MapType(ExceptionType type, std::string_view message) {
     switch (type) {
         case ExceptionType::PARSER:
-        case ExceptionType::SYNTAX: return {ErrorCode::kSyntax, "42601"};
-        case ExceptionType::CATALOG: return MapCatalog(message);
-        case ExceptionType::BINDER: return MapBinder(message);
+        case ExceptionType::SYNTAX:
+            return {ErrorCode::kSyntax, "42601"};
+        case ExceptionType::CATALOG:
+            return MapCatalog(message);
+        case ExceptionType::BINDER:
+            return MapBinder(message);
         case ExceptionType::CONVERSION:
             return {ErrorCode::kInvalidArgument, Has(message, "out of range") ? "22003" : "22P02"};
-        case ExceptionType::OUT_OF_RANGE: return {ErrorCode::kInvalidArgument, "22003"};
+        case ExceptionType::OUT_OF_RANGE:
+            return {ErrorCode::kInvalidArgument, "22003"};
         case ExceptionType::MISMATCH_TYPE:
-        case ExceptionType::INVALID_TYPE: return {ErrorCode::kInvalidArgument, "42804"};
-        case ExceptionType::DIVIDE_BY_ZERO: return {ErrorCode::kInvalidArgument, "22012"};
-        case ExceptionType::OUT_OF_MEMORY: return {ErrorCode::kResourceExhausted, "53200"};
-        case ExceptionType::INTERRUPT: return {ErrorCode::kCancelled, "57014"};
-        case ExceptionType::NOT_IMPLEMENTED: return {ErrorCode::kNotSupported, "0A000"};
-        case ExceptionType::PERMISSION: return {ErrorCode::kPermissionDenied, "42501"};
-        case ExceptionType::IO: return {ErrorCode::kIo, "58030"};
-        case ExceptionType::PARAMETER_NOT_RESOLVED: return {ErrorCode::kInvalidArgument, "42P18"};
+        case ExceptionType::INVALID_TYPE:
+            return {ErrorCode::kInvalidArgument, "42804"};
+        case ExceptionType::DIVIDE_BY_ZERO:
+            return {ErrorCode::kInvalidArgument, "22012"};
+        case ExceptionType::OUT_OF_MEMORY:
+            return {ErrorCode::kResourceExhausted, "53200"};
+        case ExceptionType::INTERRUPT:
+            return {ErrorCode::kCancelled, "57014"};
+        case ExceptionType::NOT_IMPLEMENTED:
+            return {ErrorCode::kNotSupported, "0A000"};
+        case ExceptionType::PERMISSION:
+            return {ErrorCode::kPermissionDenied, "42501"};
+        case ExceptionType::IO:
+            return {ErrorCode::kIo, "58030"};
+        case ExceptionType::PARAMETER_NOT_RESOLVED:
+            return {ErrorCode::kInvalidArgument, "42P18"};
         case ExceptionType::INVALID_INPUT:
             if (Has(message, "Could not convert") || Has(message, "Failed to cast")) {
                 return {ErrorCode::kInvalidArgument, "22P02"};
             }
             return {ErrorCode::kInvalidArgument, "22023"};
-        case ExceptionType::INVALID_CONFIGURATION: return {ErrorCode::kInvalidArgument, "22023"};
+        case ExceptionType::INVALID_CONFIGURATION:
+            return {ErrorCode::kInvalidArgument, "22023"};
         case ExceptionType::FATAL:
-        case ExceptionType::INTERNAL: return {ErrorCode::kInternal, "XX000"};
+        case ExceptionType::INTERNAL:
+            return {ErrorCode::kInternal, "XX000"};
         case ExceptionType::INVALID:
-        case ExceptionType::UNKNOWN_TYPE: return {ErrorCode::kInternal, "XX000"};
-        default: return {ErrorCode::kInvalidArgument, "22000"};
+        case ExceptionType::UNKNOWN_TYPE:
+            return {ErrorCode::kInternal, "XX000"};
+        default:
+            return {ErrorCode::kInvalidArgument, "22000"};
     }
 }
 
@@ -122,7 +136,7 @@ Error ToError(const duckdb::ErrorData& given, std::string_view sql) {
     if (!hint.empty()) std::move(error).WithHint(std::move(hint));
     auto position = parsed.ExtraInfo().find("position");
     if (position != parsed.ExtraInfo().end()) {
-        size_t offset = std::strtoull(position->second.c_str(), nullptr, 10);
+        auto offset = static_cast<size_t>(WholeNumber(position->second));
         if (offset <= sql.size()) std::move(error).WithPosition(CharacterPosition(sql, offset));
     }
     return error;

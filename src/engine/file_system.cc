@@ -4,9 +4,6 @@
 // session, or a new file below the prefix of a write under way. There is no listing: Glob answers the path itself.
 #include "engine/adapter.h"
 
-#include "duckdb/common/file_opener.hpp"
-#include "duckdb/common/file_system.hpp"
-#include "duckdb/common/virtual_file_system.hpp"
 
 namespace tarn::engine {
 namespace {
@@ -179,8 +176,8 @@ class TarnFileSystem : public duckdb::FileSystem {
     static ReadHandle& Reader(FileHandle& handle) { return static_cast<ReadHandle&>(handle); }
     static AppendHandle& Writer(FileHandle& handle) { return static_cast<AppendHandle&>(handle); }
 
-    duckdb::unique_ptr<FileHandle> OpenToWrite(StatementContext& statement, const string& path,
-                                               const std::string& name, FileOpenFlags flags) {
+    duckdb::unique_ptr<FileHandle> OpenToWrite(StatementContext& statement, const string& path, const std::string& name,
+                                               FileOpenFlags flags) {
         if (name.empty() || !statement.MayWrite(name)) {
             throw duckdb::PermissionException("this statement may not write %s", path);
         }

@@ -1,13 +1,8 @@
 // Writes the rows of a SELECT as Parquet files that every Delta reader can read, with their statistics.
 #include "base/text.h"
-#include "duckdb/parser/expression/cast_expression.hpp"
-#include "duckdb/parser/expression/columnref_expression.hpp"
-#include "duckdb/parser/query_node/select_node.hpp"
-#include "duckdb/parser/statement/copy_statement.hpp"
-#include "duckdb/parser/statement/select_statement.hpp"
-#include "duckdb/parser/tableref/subqueryref.hpp"
 #include "engine/adapter.h"
 #include "engine/delta_statistics.h"
+#include "engine/duck_ast.h"
 #include "engine/stored_types.h"
 
 namespace tarn::engine {
@@ -139,7 +134,7 @@ ColumnStatistics FactsToStatistics(const std::map<std::string, std::string>& fac
         auto found = facts.find(name);
         return found == facts.end() ? nullptr : &found->second;
     };
-    if (const std::string* nulls = fact("null_count")) statistics.nulls = std::strtoll(nulls->c_str(), nullptr, 10);
+    if (const std::string* nulls = fact("null_count")) statistics.nulls = WholeNumber(*nulls);
     const std::string* nan = fact("has_nan");
     const std::string* min = fact("min");
     const std::string* max = fact("max");

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/text.h"
+#include "engine/delta_statistics.h"
 
 namespace tarn::engine {
 namespace {
@@ -28,7 +29,7 @@ std::string SchemaOid(const std::string& schema) {
 std::string TableOid(const std::string& schema, const std::string& name) {
     // Those that clients write as constants.
     static constexpr std::pair<std::string_view, const char*> kFixed[] = {
-        {"pg_type", "1247"}, {"pg_attribute", "1249"}, {"pg_proc", "1255"}, {"pg_class", "1259"},
+        {"pg_type", "1247"},     {"pg_attribute", "1249"}, {"pg_proc", "1255"},       {"pg_class", "1259"},
         {"pg_database", "1262"}, {"pg_namespace", "2615"}, {"pg_constraint", "2606"}, {"pg_authid", "1260"}};
     if (schema == "pg_catalog") {
         for (const auto& [fixed, oid] : kFixed) {
@@ -46,15 +47,19 @@ struct PgType {
     const char* array_oid;
 };
 constexpr PgType kTypes[] = {
-    {"16", "bool", "1", "B", "1000"},     {"17", "bytea", "-1", "U", "1001"},    {"18", "char", "1", "Z", "1002"},
-    {"19", "name", "64", "S", "1003"},    {"20", "int8", "8", "N", "1016"},      {"21", "int2", "2", "N", "1005"},
-    {"23", "int4", "4", "N", "1007"},     {"25", "text", "-1", "S", "1009"},     {"26", "oid", "4", "N", "1028"},
-    {"114", "json", "-1", "U", "199"},    {"700", "float4", "4", "N", "1021"},   {"701", "float8", "8", "N", "1022"},
-    {"705", "unknown", "-2", "X", "0"},   {"1042", "bpchar", "-1", "S", "1014"}, {"1043", "varchar", "-1", "S", "1015"},
-    {"1082", "date", "4", "D", "1182"},   {"1083", "time", "8", "D", "1183"},    {"1114", "timestamp", "8", "D", "1115"},
+    {"16", "bool", "1", "B", "1000"},          {"17", "bytea", "-1", "U", "1001"},
+    {"18", "char", "1", "Z", "1002"},          {"19", "name", "64", "S", "1003"},
+    {"20", "int8", "8", "N", "1016"},          {"21", "int2", "2", "N", "1005"},
+    {"23", "int4", "4", "N", "1007"},          {"25", "text", "-1", "S", "1009"},
+    {"26", "oid", "4", "N", "1028"},           {"114", "json", "-1", "U", "199"},
+    {"700", "float4", "4", "N", "1021"},       {"701", "float8", "8", "N", "1022"},
+    {"705", "unknown", "-2", "X", "0"},        {"1042", "bpchar", "-1", "S", "1014"},
+    {"1043", "varchar", "-1", "S", "1015"},    {"1082", "date", "4", "D", "1182"},
+    {"1083", "time", "8", "D", "1183"},        {"1114", "timestamp", "8", "D", "1115"},
     {"1184", "timestamptz", "8", "D", "1185"}, {"1186", "interval", "16", "T", "1187"},
-    {"1266", "timetz", "12", "D", "1270"}, {"1700", "numeric", "-1", "N", "1231"}, {"2205", "regclass", "4", "N", "2210"},
-    {"2206", "regtype", "4", "N", "2211"}, {"2278", "void", "4", "P", "0"},       {"2950", "uuid", "16", "U", "2951"},
+    {"1266", "timetz", "12", "D", "1270"},     {"1700", "numeric", "-1", "N", "1231"},
+    {"2205", "regclass", "4", "N", "2210"},    {"2206", "regtype", "4", "N", "2211"},
+    {"2278", "void", "4", "P", "0"},           {"2950", "uuid", "16", "U", "2951"},
     {"3802", "jsonb", "-1", "U", "3807"},
 };
 
@@ -69,14 +74,15 @@ TypeRef PgTypeOf(const std::string& type) {
     if (type.ends_with("[]")) {
         TypeRef element = PgTypeOf(type.substr(0, type.size() - 2));
         for (const PgType& known : kTypes) {
-            if (element.oid == known.oid && std::string_view(known.array_oid) != "0") return {known.array_oid, "-1", "ARRAY"};
+            if (element.oid == known.oid && std::string_view(known.array_oid) != "0")
+                return {known.array_oid, "-1", "ARRAY"};
         }
         return {"1009", "-1", "ARRAY"};
     }
     if (type.starts_with("DECIMAL(")) {
-        int width = std::atoi(type.c_str() + 8);
+        int64_t width = WholeNumber(type.substr(8));
         size_t comma = type.find(',');
-        int scale = comma == std::string::npos ? 0 : std::atoi(type.c_str() + comma + 1);
+        int64_t scale = comma == std::string::npos ? 0 : WholeNumber(type.substr(comma + 1));
         return {"1700", std::to_string(((width << 16) | scale) + 4), "numeric"};
     }
     static constexpr struct {
@@ -84,14 +90,28 @@ TypeRef PgTypeOf(const std::string& type) {
         const char* oid;
         const char* name;
     } kKnown[] = {
-        {"BOOLEAN", "16", "boolean"},   {"TINYINT", "21", "smallint"},  {"SMALLINT", "21", "smallint"},
-        {"UTINYINT", "21", "smallint"}, {"INTEGER", "23", "integer"},   {"USMALLINT", "23", "integer"},
-        {"BIGINT", "20", "bigint"},     {"UINTEGER", "20", "bigint"},   {"UBIGINT", "1700", "numeric"},
-        {"HUGEINT", "1700", "numeric"}, {"FLOAT", "700", "real"},       {"DOUBLE", "701", "double precision"},
-        {"VARCHAR", "25", "text"},      {"BLOB", "17", "bytea"},        {"DATE", "1082", "date"},
-        {"TIME", "1083", "time without time zone"}, {"TIMESTAMP", "1114", "timestamp without time zone"},
-        {"TIMESTAMPTZ", "1184", "timestamp with time zone"}, {"TIMESTAMP WITH TIME ZONE", "1184", "timestamp with time zone"},
-        {"INTERVAL", "1186", "interval"}, {"UUID", "2950", "uuid"},     {"JSON", "114", "json"},
+        {"BOOLEAN", "16", "boolean"},
+        {"TINYINT", "21", "smallint"},
+        {"SMALLINT", "21", "smallint"},
+        {"UTINYINT", "21", "smallint"},
+        {"INTEGER", "23", "integer"},
+        {"USMALLINT", "23", "integer"},
+        {"BIGINT", "20", "bigint"},
+        {"UINTEGER", "20", "bigint"},
+        {"UBIGINT", "1700", "numeric"},
+        {"HUGEINT", "1700", "numeric"},
+        {"FLOAT", "700", "real"},
+        {"DOUBLE", "701", "double precision"},
+        {"VARCHAR", "25", "text"},
+        {"BLOB", "17", "bytea"},
+        {"DATE", "1082", "date"},
+        {"TIME", "1083", "time without time zone"},
+        {"TIMESTAMP", "1114", "timestamp without time zone"},
+        {"TIMESTAMPTZ", "1184", "timestamp with time zone"},
+        {"TIMESTAMP WITH TIME ZONE", "1184", "timestamp with time zone"},
+        {"INTERVAL", "1186", "interval"},
+        {"UUID", "2950", "uuid"},
+        {"JSON", "114", "json"},
     };
     for (const auto& known : kKnown) {
         if (known.type == type) return {known.oid, "-1", known.name};
@@ -136,9 +156,39 @@ const std::vector<SystemTable>& PgTables();
 const std::vector<SystemTable>& InformationTables();
 
 Row ClassRow(const std::string& schema, const std::string& name, const std::string& kind) {
-    return {TableOid(schema, name), name, SchemaOid(schema), "0", "0", std::to_string(kOwnerOid), "0", "0", "0", "0",
-            "-1", "0", "0", "f", "f", "p", kind, "0", "0", "f", "f", "f", "f", "f", "t", "n", "f", "0", "0", "0",
-            std::nullopt, std::nullopt, std::nullopt};
+    return {TableOid(schema, name),
+            name,
+            SchemaOid(schema),
+            "0",
+            "0",
+            std::to_string(kOwnerOid),
+            "0",
+            "0",
+            "0",
+            "0",
+            "-1",
+            "0",
+            "0",
+            "f",
+            "f",
+            "p",
+            kind,
+            "0",
+            "0",
+            "f",
+            "f",
+            "f",
+            "f",
+            "f",
+            "t",
+            "n",
+            "f",
+            "0",
+            "0",
+            "0",
+            std::nullopt,
+            std::nullopt,
+            std::nullopt};
 }
 
 Status FillNamespaces(RelationSource& source, const security::Principal& principal, std::vector<Row>& rows) {
@@ -164,9 +214,32 @@ Status FillClasses(RelationSource& source, const security::Principal& principal,
 Status FillAttributes(RelationSource& source, const security::Principal& principal, std::vector<Row>& rows) {
     return EachColumn(source, principal, [&](const RelationSummary& one, const Column& column, size_t number) {
         TypeRef type = PgTypeOf(column.type);
-        rows.push_back({TableOid(one.schema, one.name), column.name, type.oid, "-1", "-1", std::to_string(number), "0",
-                        "-1", type.typmod, "f", "x", "i", column.nullable ? "f" : "t", "f", "f", "", "", "f", "t", "0",
-                        "0", std::nullopt, std::nullopt, std::nullopt, std::nullopt, ""});
+        rows.push_back({TableOid(one.schema, one.name),
+                        column.name,
+                        type.oid,
+                        "-1",
+                        "-1",
+                        std::to_string(number),
+                        "0",
+                        "-1",
+                        type.typmod,
+                        "f",
+                        "x",
+                        "i",
+                        column.nullable ? "f" : "t",
+                        "f",
+                        "f",
+                        "",
+                        "",
+                        "f",
+                        "t",
+                        "0",
+                        "0",
+                        std::nullopt,
+                        std::nullopt,
+                        std::nullopt,
+                        std::nullopt,
+                        ""});
     });
 }
 
@@ -175,13 +248,34 @@ Status FillTypes(RelationSource&, const security::Principal&, std::vector<Row>& 
                    const std::string& element, const std::string& array) {
         bool value = std::string_view(length) == "1" || std::string_view(length) == "2" ||
                      std::string_view(length) == "4" || std::string_view(length) == "8";
-        rows.push_back({oid, name, std::to_string(kCatalogOid), std::to_string(kOwnerOid), length, value ? "t" : "f",
-                        category[0] == 'P' ? "p" : "b", category, "f", "t", ",", "0", element, array, "0", "-1", "0",
-                        "0", std::nullopt, "f", "0", name + "in", name + "out"});
+        rows.push_back({oid,
+                        name,
+                        std::to_string(kCatalogOid),
+                        std::to_string(kOwnerOid),
+                        length,
+                        value ? "t" : "f",
+                        category[0] == 'P' ? "p" : "b",
+                        category,
+                        "f",
+                        "t",
+                        ",",
+                        "0",
+                        element,
+                        array,
+                        "0",
+                        "-1",
+                        "0",
+                        "0",
+                        std::nullopt,
+                        "f",
+                        "0",
+                        name + "in",
+                        name + "out"});
     };
     for (const PgType& type : kTypes) add(type.oid, type.name, type.length, type.category, "0", type.array_oid);
     for (const PgType& type : kTypes) {
-        if (std::string_view(type.array_oid) != "0") add(type.array_oid, std::string("_") + type.name, "-1", "A", type.oid, "0");
+        if (std::string_view(type.array_oid) != "0")
+            add(type.array_oid, std::string("_") + type.name, "-1", "A", type.oid, "0");
     }
     return Ok();
 }
@@ -225,7 +319,7 @@ Status FillInformationColumns(RelationSource& source, const security::Principal&
         std::optional<std::string> precision;
         std::optional<std::string> scale;
         if (type.oid == "1700" && type.typmod != "-1") {
-            int packed = std::atoi(type.typmod.c_str()) - 4;
+            int64_t packed = WholeNumber(type.typmod) - 4;
             precision = std::to_string(packed >> 16);
             scale = std::to_string(packed & 0xFFFF);
         }
@@ -235,37 +329,106 @@ Status FillInformationColumns(RelationSource& source, const security::Principal&
         }
         rows.push_back({"tarn", one.schema, one.name, column.name, std::to_string(number), std::nullopt,
                         column.nullable ? "YES" : "NO", type.name, std::nullopt, precision, scale, "tarn", "pg_catalog",
-                        udt, "NO", "NEVER", "NO", column.description.empty() ? std::nullopt : std::optional(column.description)});
+                        udt, "NO", "NEVER", "NO",
+                        column.description.empty() ? std::nullopt : std::optional(column.description)});
     });
 }
 
 Status FillSchemata(RelationSource& source, const security::Principal& principal, std::vector<Row>& rows) {
-    for (const char* schema : {"pg_catalog", "information_schema"}) rows.push_back({"tarn", schema, "tarn", std::nullopt});
+    for (const char* schema : {"pg_catalog", "information_schema"})
+        rows.push_back({"tarn", schema, "tarn", std::nullopt});
     return EachSchema(source, principal, [&](const std::string& schema) -> Status {
         rows.push_back({"tarn", schema, "tarn", std::nullopt});
         return Ok();
     });
 }
 
-const std::vector<SystemTable>& PgTables() {
-    // A constant table; leaked on purpose, so that no destructor runs at exit.
-    static const auto* tables = new std::vector<SystemTable>{
+// Tables of things that do not exist here.
+constexpr std::pair<std::string_view, std::string_view> kEmptyTables[] = {
+    {"pg_attrdef", "oid i,adrelid i,adnum i,adbin t"},
+    {"pg_constraint",
+     "oid i,conname t,connamespace i,contype t,condeferrable b,condeferred b,convalidated b,conrelid i,contypid i,"
+     "conindid i,conparentid i,confrelid i,confupdtype t,confdeltype t,confmatchtype t,conislocal b,coninhcount i,"
+     "connoinherit b,conkey l,confkey l,conpfeqop a,conppeqop a,conffeqop a,conexclop a,conbin t"},
+    {"pg_index",
+     "indexrelid i,indrelid i,indnatts i,indnkeyatts i,indisunique b,indisprimary b,indisexclusion b,indimmediate "
+     "b,"
+     "indisclustered b,indisvalid b,indcheckxmin b,indisready b,indislive b,indisreplident b,indkey l,indcollation "
+     "l,"
+     "indclass l,indoption l,indexprs t,indpred t,indnullsnotdistinct b"},
+    {"pg_inherits", "inhrelid i,inhparent i,inhseqno i,inhdetachpending b"},
+    {"pg_trigger",
+     "oid i,tgrelid i,tgparentid i,tgname t,tgfoid i,tgtype i,tgenabled t,tgisinternal b,tgconstrrelid "
+     "i,tgconstrindid i,tgconstraint i,tgdeferrable b,tginitdeferred b,tgnargs i,tgattr l,tgargs t,tgqual t"},
+    {"pg_rewrite", "oid i,rulename t,ev_class i,ev_type t,ev_enabled t,is_instead b,ev_qual t,ev_action t"},
+    {"pg_policy", "oid i,polname t,polrelid i,polcmd t,polpermissive b,polroles l,polqual t,polwithcheck t"},
+    {"pg_proc",
+     "oid i,proname t,pronamespace i,proowner i,prolang i,prokind t,prosecdef b,proisstrict b,proretset "
+     "b,provolatile t,pronargs i,prorettype i,proargtypes l,proallargtypes l,proargmodes a,proargnames a,prosrc "
+     "t,proacl a"},
+    {"pg_enum", "oid i,enumtypid i,enumsortorder i,enumlabel t"},
+    {"pg_range", "rngtypid i,rngsubtype i,rngmultitypid i,rngcollation i"},
+    {"pg_extension",
+     "oid i,extname t,extowner i,extnamespace i,extrelocatable b,extversion t,extconfig a,extcondition a"},
+    {"pg_views", "schemaname t,viewname t,viewowner t,definition t"},
+    {"pg_matviews", "schemaname t,matviewname t,matviewowner t,tablespace t,hasindexes b,ispopulated b,definition t"},
+    {"pg_indexes", "schemaname t,tablename t,indexname t,tablespace t,indexdef t"},
+    {"pg_sequences",
+     "schemaname t,sequencename t,sequenceowner t,data_type t,start_value i,min_value i,max_value i,increment_by "
+     "i,cycle b,cache_size i,last_value i"},
+    {"pg_sequence", "seqrelid i,seqtypid i,seqstart i,seqincrement i,seqmax i,seqmin i,seqcache i,seqcycle b"},
+    {"pg_depend", "classid i,objid i,objsubid i,refclassid i,refobjid i,refobjsubid i,deptype t"},
+    {"pg_shdescription", "objoid i,classoid i,description t"},
+    {"pg_statistic_ext", "oid i,stxrelid i,stxname t,stxnamespace i,stxowner i,stxstattarget i,stxkeys l,stxkind a"},
+    {"pg_publication",
+     "oid i,pubname t,pubowner i,puballtables b,pubinsert b,pubupdate b,pubdelete b,pubtruncate b,pubviaroot b"},
+    {"pg_publication_rel", "oid i,prpubid i,prrelid i,prqual t,prattrs l"},
+    {"pg_publication_namespace", "oid i,pnpubid i,pnnspid i"},
+    {"pg_foreign_table", "ftrelid i,ftserver i,ftoptions a"},
+    {"pg_foreign_server", "oid i,srvname t,srvowner i,srvfdw i,srvtype t,srvversion t,srvacl a,srvoptions a"},
+    {"pg_foreign_data_wrapper", "oid i,fdwname t,fdwowner i,fdwhandler i,fdwvalidator i,fdwacl a,fdwoptions a"},
+    {"pg_partitioned_table",
+     "partrelid i,partstrat t,partnatts i,partdefid i,partattrs l,partclass a,partcollation a,partexprs t"},
+    {"pg_auth_members", "roleid i,member i,grantor i,admin_option b"},
+    {"pg_stat_activity",
+     "datid i,datname t,pid i,usesysid i,usename t,application_name t,client_addr t,state t,query t"},
+    {"pg_stat_user_tables", "relid i,schemaname t,relname t,n_live_tup i,seq_scan i"},
+    {"pg_event_trigger", "oid i,evtname t,evtevent t,evtowner i,evtfoid i,evtenabled t,evttags a"},
+    {"pg_operator", "oid i,oprname t,oprnamespace i"},
+    {"pg_opclass", "oid i,opcname t,opcnamespace i"},
+    {"pg_cast", "oid i,castsource i,casttarget i,castfunc i,castcontext t,castmethod t"},
+    {"pg_aggregate", "aggfnoid i,aggkind t"},
+    {"pg_default_acl", "oid i,defaclrole i,defaclnamespace i,defaclobjtype t,defaclacl a"},
+    {"pg_seclabel", "objoid i,classoid i,objsubid i,provider t,label t"},
+    {"pg_locks", "locktype t,database i,relation i,pid i,mode t,granted b"},
+    {"pg_prepared_xacts", "transaction i,gid t,prepared t,owner t,database t"},
+    {"pg_available_extensions", "name t,default_version t,installed_version t,comment t"},
+};
+
+std::vector<SystemTable> FilledTables() {
+    return {
         {"pg_namespace", "oid i,nspname t,nspowner i,nspacl a", FillNamespaces},
         {"pg_class",
-         "oid i,relname t,relnamespace i,reltype i,reloftype i,relowner i,relam i,relfilenode i,reltablespace i,relpages i,"
-         "reltuples i,relallvisible i,reltoastrelid i,relhasindex b,relisshared b,relpersistence t,relkind t,relnatts i,"
+         "oid i,relname t,relnamespace i,reltype i,reloftype i,relowner i,relam i,relfilenode i,reltablespace "
+         "i,relpages i,"
+         "reltuples i,relallvisible i,reltoastrelid i,relhasindex b,relisshared b,relpersistence t,relkind t,relnatts "
+         "i,"
          "relchecks i,relhasrules b,relhastriggers b,relhassubclass b,relrowsecurity b,relforcerowsecurity b,"
-         "relispopulated b,relreplident t,relispartition b,relrewrite i,relfrozenxid i,relminmxid i,relacl a,reloptions a,"
+         "relispopulated b,relreplident t,relispartition b,relrewrite i,relfrozenxid i,relminmxid i,relacl "
+         "a,reloptions a,"
          "relpartbound t",
          FillClasses},
         {"pg_attribute",
-         "attrelid i,attname t,atttypid i,attstattarget i,attlen i,attnum i,attndims i,attcacheoff i,atttypmod i,attbyval b,"
+         "attrelid i,attname t,atttypid i,attstattarget i,attlen i,attnum i,attndims i,attcacheoff i,atttypmod "
+         "i,attbyval b,"
          "attstorage t,attalign t,attnotnull b,atthasdef b,atthasmissing b,attidentity t,attgenerated t,attisdropped b,"
-         "attislocal b,attinhcount i,attcollation i,attacl a,attoptions a,attfdwoptions a,attmissingval t,attcompression t",
+         "attislocal b,attinhcount i,attcollation i,attacl a,attoptions a,attfdwoptions a,attmissingval "
+         "t,attcompression t",
          FillAttributes},
         {"pg_type",
          "oid i,typname t,typnamespace i,typowner i,typlen i,typbyval b,typtype t,typcategory t,typispreferred b,"
-         "typisdefined b,typdelim t,typrelid i,typelem i,typarray i,typbasetype i,typtypmod i,typndims i,typcollation i,"
+         "typisdefined b,typdelim t,typrelid i,typelem i,typarray i,typbasetype i,typtypmod i,typndims i,typcollation "
+         "i,"
          "typdefault t,typnotnull b,typsubscript i,typinput t,typoutput t",
          FillTypes},
         {"pg_database",
@@ -278,7 +441,8 @@ const std::vector<SystemTable>& PgTables() {
          "rolconnlimit i,rolpassword t,rolvaliduntil t,rolbypassrls b,rolconfig a",
          Fixed({{std::to_string(kOwnerOid), "tarn", "f", "t", "f", "f", "t", "f", "-1", std::nullopt, std::nullopt, "f",
                  std::nullopt}})},
-        {"pg_user", "usename t,usesysid i,usecreatedb b,usesuper b,userepl b,usebypassrls b,passwd t,valuntil t,useconfig a",
+        {"pg_user",
+         "usename t,usesysid i,usecreatedb b,usesuper b,userepl b,usebypassrls b,passwd t,valuntil t,useconfig a",
          Fixed({{"tarn", std::to_string(kOwnerOid), "f", "f", "f", "f", std::nullopt, std::nullopt, std::nullopt}})},
         {"pg_description", "objoid i,classoid i,objsubid i,description t", FillDescriptions},
         {"pg_am", "oid i,amname t,amhandler t,amtype t", Fixed({{"2", "heap", "heap_tableam_handler", "t"}})},
@@ -286,64 +450,35 @@ const std::vector<SystemTable>& PgTables() {
          Fixed({{"1663", "pg_default", std::to_string(kOwnerOid), std::nullopt, std::nullopt}})},
         {"pg_language", "oid i,lanname t,lanowner i", Fixed({{"14", "sql", std::to_string(kOwnerOid)}})},
         {"pg_collation",
-         "oid i,collname t,collnamespace i,collowner i,collprovider t,collisdeterministic b,collencoding i,collcollate t,"
+         "oid i,collname t,collnamespace i,collowner i,collprovider t,collisdeterministic b,collencoding i,collcollate "
+         "t,"
          "collctype t,colliculocale t,collversion t",
-         Fixed({{"100", "default", std::to_string(kCatalogOid), std::to_string(kOwnerOid), "d", "t", "-1", "", "", "", ""}})},
-        {"pg_tables", "schemaname t,tablename t,tableowner t,tablespace t,hasindexes b,hasrules b,hastriggers b,rowsecurity b",
+         Fixed({{"100", "default", std::to_string(kCatalogOid), std::to_string(kOwnerOid), "d", "t", "-1", "", "", "",
+                 ""}})},
+        {"pg_tables",
+         "schemaname t,tablename t,tableowner t,tablespace t,hasindexes b,hasrules b,hastriggers b,rowsecurity b",
          FillPgTables},
-        {"pg_settings", "name t,setting t,unit t,category t,short_desc t,context t,vartype t,source t,min_val t,max_val t,boot_val t,reset_val t",
-         Fixed({{"server_version", "15.0", std::nullopt, "Preset Options", "", "internal", "string", "default", std::nullopt, std::nullopt, "15.0", "15.0"},
-                {"server_encoding", "UTF8", std::nullopt, "Preset Options", "", "internal", "string", "default", std::nullopt, std::nullopt, "UTF8", "UTF8"},
-                {"max_index_keys", "32", std::nullopt, "Preset Options", "", "internal", "integer", "default", "32", "32", "32", "32"},
-                {"standard_conforming_strings", "on", std::nullopt, "Client", "", "user", "bool", "default", std::nullopt, std::nullopt, "on", "on"}})},
-        {"pg_attrdef", "oid i,adrelid i,adnum i,adbin t", {}},
-        {"pg_constraint",
-         "oid i,conname t,connamespace i,contype t,condeferrable b,condeferred b,convalidated b,conrelid i,contypid i,"
-         "conindid i,conparentid i,confrelid i,confupdtype t,confdeltype t,confmatchtype t,conislocal b,coninhcount i,"
-         "connoinherit b,conkey l,confkey l,conpfeqop a,conppeqop a,conffeqop a,conexclop a,conbin t",
-         {}},
-        {"pg_index",
-         "indexrelid i,indrelid i,indnatts i,indnkeyatts i,indisunique b,indisprimary b,indisexclusion b,indimmediate b,"
-         "indisclustered b,indisvalid b,indcheckxmin b,indisready b,indislive b,indisreplident b,indkey l,indcollation l,"
-         "indclass l,indoption l,indexprs t,indpred t,indnullsnotdistinct b",
-         {}},
-        {"pg_inherits", "inhrelid i,inhparent i,inhseqno i,inhdetachpending b", {}},
-        {"pg_trigger", "oid i,tgrelid i,tgparentid i,tgname t,tgfoid i,tgtype i,tgenabled t,tgisinternal b,tgconstrrelid i,tgconstrindid i,tgconstraint i,tgdeferrable b,tginitdeferred b,tgnargs i,tgattr l,tgargs t,tgqual t", {}},
-        {"pg_rewrite", "oid i,rulename t,ev_class i,ev_type t,ev_enabled t,is_instead b,ev_qual t,ev_action t", {}},
-        {"pg_policy", "oid i,polname t,polrelid i,polcmd t,polpermissive b,polroles l,polqual t,polwithcheck t", {}},
-        {"pg_proc", "oid i,proname t,pronamespace i,proowner i,prolang i,prokind t,prosecdef b,proisstrict b,proretset b,provolatile t,pronargs i,prorettype i,proargtypes l,proallargtypes l,proargmodes a,proargnames a,prosrc t,proacl a", {}},
-        {"pg_enum", "oid i,enumtypid i,enumsortorder i,enumlabel t", {}},
-        {"pg_range", "rngtypid i,rngsubtype i,rngmultitypid i,rngcollation i", {}},
-        {"pg_extension", "oid i,extname t,extowner i,extnamespace i,extrelocatable b,extversion t,extconfig a,extcondition a", {}},
-        {"pg_views", "schemaname t,viewname t,viewowner t,definition t", {}},
-        {"pg_matviews", "schemaname t,matviewname t,matviewowner t,tablespace t,hasindexes b,ispopulated b,definition t", {}},
-        {"pg_indexes", "schemaname t,tablename t,indexname t,tablespace t,indexdef t", {}},
-        {"pg_sequences", "schemaname t,sequencename t,sequenceowner t,data_type t,start_value i,min_value i,max_value i,increment_by i,cycle b,cache_size i,last_value i", {}},
-        {"pg_sequence", "seqrelid i,seqtypid i,seqstart i,seqincrement i,seqmax i,seqmin i,seqcache i,seqcycle b", {}},
-        {"pg_depend", "classid i,objid i,objsubid i,refclassid i,refobjid i,refobjsubid i,deptype t", {}},
-        {"pg_shdescription", "objoid i,classoid i,description t", {}},
-        {"pg_statistic_ext", "oid i,stxrelid i,stxname t,stxnamespace i,stxowner i,stxstattarget i,stxkeys l,stxkind a", {}},
-        {"pg_publication", "oid i,pubname t,pubowner i,puballtables b,pubinsert b,pubupdate b,pubdelete b,pubtruncate b,pubviaroot b", {}},
-        {"pg_publication_rel", "oid i,prpubid i,prrelid i,prqual t,prattrs l", {}},
-        {"pg_publication_namespace", "oid i,pnpubid i,pnnspid i", {}},
-        {"pg_foreign_table", "ftrelid i,ftserver i,ftoptions a", {}},
-        {"pg_foreign_server", "oid i,srvname t,srvowner i,srvfdw i,srvtype t,srvversion t,srvacl a,srvoptions a", {}},
-        {"pg_foreign_data_wrapper", "oid i,fdwname t,fdwowner i,fdwhandler i,fdwvalidator i,fdwacl a,fdwoptions a", {}},
-        {"pg_partitioned_table", "partrelid i,partstrat t,partnatts i,partdefid i,partattrs l,partclass a,partcollation a,partexprs t", {}},
-        {"pg_auth_members", "roleid i,member i,grantor i,admin_option b", {}},
-        {"pg_stat_activity", "datid i,datname t,pid i,usesysid i,usename t,application_name t,client_addr t,state t,query t", {}},
-        {"pg_stat_user_tables", "relid i,schemaname t,relname t,n_live_tup i,seq_scan i", {}},
-        {"pg_event_trigger", "oid i,evtname t,evtevent t,evtowner i,evtfoid i,evtenabled t,evttags a", {}},
-        {"pg_operator", "oid i,oprname t,oprnamespace i", {}},
-        {"pg_opclass", "oid i,opcname t,opcnamespace i", {}},
-        {"pg_cast", "oid i,castsource i,casttarget i,castfunc i,castcontext t,castmethod t", {}},
-        {"pg_aggregate", "aggfnoid i,aggkind t", {}},
-        {"pg_default_acl", "oid i,defaclrole i,defaclnamespace i,defaclobjtype t,defaclacl a", {}},
-        {"pg_seclabel", "objoid i,classoid i,objsubid i,provider t,label t", {}},
-        {"pg_locks", "locktype t,database i,relation i,pid i,mode t,granted b", {}},
-        {"pg_prepared_xacts", "transaction i,gid t,prepared t,owner t,database t", {}},
-        {"pg_available_extensions", "name t,default_version t,installed_version t,comment t", {}},
+        {"pg_settings",
+         "name t,setting t,unit t,category t,short_desc t,context t,vartype t,source t,min_val t,max_val t,boot_val "
+         "t,reset_val t",
+         Fixed({{"server_version", "15.0", std::nullopt, "Preset Options", "", "internal", "string", "default",
+                 std::nullopt, std::nullopt, "15.0", "15.0"},
+                {"server_encoding", "UTF8", std::nullopt, "Preset Options", "", "internal", "string", "default",
+                 std::nullopt, std::nullopt, "UTF8", "UTF8"},
+                {"max_index_keys", "32", std::nullopt, "Preset Options", "", "internal", "integer", "default", "32",
+                 "32", "32", "32"},
+                {"standard_conforming_strings", "on", std::nullopt, "Client", "", "user", "bool", "default",
+                 std::nullopt, std::nullopt, "on", "on"}})},
     };
+}
+
+const std::vector<SystemTable>& PgTables() {
+    // A constant table; leaked on purpose, so that no destructor runs at exit.
+    static const auto* tables = [] {
+        auto* all = new std::vector<SystemTable>(FilledTables());
+        for (const auto& [name, columns] : kEmptyTables) all->push_back({name, columns, {}});
+        return all;
+    }();
     return *tables;
 }
 
@@ -351,22 +486,42 @@ const std::vector<SystemTable>& InformationTables() {
     static const auto* tables = new std::vector<SystemTable>{
         {"schemata", "catalog_name t,schema_name t,schema_owner t,sql_path t", FillSchemata},
         {"tables",
-         "table_catalog t,table_schema t,table_name t,table_type t,self_referencing_column_name t,reference_generation t,"
+         "table_catalog t,table_schema t,table_name t,table_type t,self_referencing_column_name t,reference_generation "
+         "t,"
          "is_insertable_into t,is_typed t,table_comment t",
          FillInformationTables},
         {"columns",
          "table_catalog t,table_schema t,table_name t,column_name t,ordinal_position i,column_default t,is_nullable t,"
-         "data_type t,character_maximum_length i,numeric_precision i,numeric_scale i,udt_catalog t,udt_schema t,udt_name t,"
+         "data_type t,character_maximum_length i,numeric_precision i,numeric_scale i,udt_catalog t,udt_schema "
+         "t,udt_name t,"
          "is_identity t,is_generated t,is_updatable t,column_comment t",
          FillInformationColumns},
         {"views", "table_catalog t,table_schema t,table_name t,view_definition t,is_updatable t", {}},
-        {"table_constraints", "constraint_catalog t,constraint_schema t,constraint_name t,table_catalog t,table_schema t,table_name t,constraint_type t", {}},
-        {"key_column_usage", "constraint_catalog t,constraint_schema t,constraint_name t,table_catalog t,table_schema t,table_name t,column_name t,ordinal_position i,position_in_unique_constraint i", {}},
-        {"referential_constraints", "constraint_catalog t,constraint_schema t,constraint_name t,unique_constraint_catalog t,unique_constraint_schema t,unique_constraint_name t,match_option t,update_rule t,delete_rule t", {}},
-        {"constraint_column_usage", "table_catalog t,table_schema t,table_name t,column_name t,constraint_catalog t,constraint_schema t,constraint_name t", {}},
-        {"routines", "specific_catalog t,specific_schema t,specific_name t,routine_catalog t,routine_schema t,routine_name t,routine_type t,data_type t", {}},
+        {"table_constraints",
+         "constraint_catalog t,constraint_schema t,constraint_name t,table_catalog t,table_schema t,table_name "
+         "t,constraint_type t",
+         {}},
+        {"key_column_usage",
+         "constraint_catalog t,constraint_schema t,constraint_name t,table_catalog t,table_schema t,table_name "
+         "t,column_name t,ordinal_position i,position_in_unique_constraint i",
+         {}},
+        {"referential_constraints",
+         "constraint_catalog t,constraint_schema t,constraint_name t,unique_constraint_catalog "
+         "t,unique_constraint_schema t,unique_constraint_name t,match_option t,update_rule t,delete_rule t",
+         {}},
+        {"constraint_column_usage",
+         "table_catalog t,table_schema t,table_name t,column_name t,constraint_catalog t,constraint_schema "
+         "t,constraint_name t",
+         {}},
+        {"routines",
+         "specific_catalog t,specific_schema t,specific_name t,routine_catalog t,routine_schema t,routine_name "
+         "t,routine_type t,data_type t",
+         {}},
         {"sequences", "sequence_catalog t,sequence_schema t,sequence_name t,data_type t", {}},
-        {"triggers", "trigger_catalog t,trigger_schema t,trigger_name t,event_manipulation t,event_object_schema t,event_object_table t", {}},
+        {"triggers",
+         "trigger_catalog t,trigger_schema t,trigger_name t,event_manipulation t,event_object_schema "
+         "t,event_object_table t",
+         {}},
         {"character_sets", "character_set_name t", Fixed({{"UTF8"}})},
     };
     return *tables;
@@ -376,8 +531,11 @@ std::vector<Column> ColumnsOf(std::string_view spec) {
     std::vector<Column> columns;
     for (const std::string& one : Split(spec, ',')) {
         char kind = one.back();
-        const char* type = kind == 'i' ? "BIGINT" : kind == 'b' ? "BOOLEAN" : kind == 'a' ? "VARCHAR[]"
-                           : kind == 'l' ? "BIGINT[]" : "VARCHAR";
+        const char* type = kind == 'i'   ? "BIGINT"
+                           : kind == 'b' ? "BOOLEAN"
+                           : kind == 'a' ? "VARCHAR[]"
+                           : kind == 'l' ? "BIGINT[]"
+                                         : "VARCHAR";
         columns.push_back({.name = one.substr(0, one.size() - 2), .type = type, .nullable = true, .description = {}});
     }
     return columns;
@@ -393,12 +551,15 @@ const SystemTable* FindTable(const std::string& schema, const std::string& name)
 
 // The names inside are our own, so that a column of the caller's is never taken for one of them.
 constexpr std::string_view kNameOfTable =
-    "(SELECT CASE WHEN tarn_n.nspname IN ('main', 'pg_catalog') THEN tarn_c.relname ELSE tarn_n.nspname || '.' || tarn_c.relname END "
+    "(SELECT CASE WHEN tarn_n.nspname IN ('main', 'pg_catalog') THEN tarn_c.relname ELSE tarn_n.nspname || '.' || "
+    "tarn_c.relname END "
     "FROM pg_catalog.pg_class tarn_c JOIN pg_catalog.pg_namespace tarn_n ON tarn_n.oid = tarn_c.relnamespace "
     "WHERE tarn_c.oid = TRY_CAST($1 AS BIGINT))";
 constexpr std::string_view kOidOfTable =
-    "(SELECT min(tarn_c.oid) FROM pg_catalog.pg_class tarn_c JOIN pg_catalog.pg_namespace tarn_n ON tarn_n.oid = tarn_c.relnamespace "
-    "WHERE lower(replace($1, '\"', '')) IN (tarn_c.relname, tarn_n.nspname || '.' || tarn_c.relname) OR tarn_c.oid = TRY_CAST($1 AS BIGINT))";
+    "(SELECT min(tarn_c.oid) FROM pg_catalog.pg_class tarn_c JOIN pg_catalog.pg_namespace tarn_n ON tarn_n.oid = "
+    "tarn_c.relnamespace "
+    "WHERE lower(replace($1, '\"', '')) IN (tarn_c.relname, tarn_n.nspname || '.' || tarn_c.relname) OR tarn_c.oid = "
+    "TRY_CAST($1 AS BIGINT))";
 constexpr std::string_view kFormatType =
     "(CASE CAST($1 AS BIGINT) WHEN 16 THEN 'boolean' WHEN 17 THEN 'bytea' WHEN 18 THEN '\"char\"' WHEN 19 THEN 'name' "
     "WHEN 20 THEN 'bigint' WHEN 21 THEN 'smallint' WHEN 23 THEN 'integer' WHEN 25 THEN 'text' WHEN 26 THEN 'oid' "
@@ -407,10 +568,12 @@ constexpr std::string_view kFormatType =
     "WHEN 1114 THEN 'timestamp without time zone' WHEN 1184 THEN 'timestamp with time zone' WHEN 1186 THEN 'interval' "
     "WHEN 1700 THEN (CASE WHEN CAST($2 AS BIGINT) > 4 THEN 'numeric(' || ((CAST($2 AS BIGINT) - 4) >> 16) || ',' || "
     "((CAST($2 AS BIGINT) - 4) & 65535) || ')' ELSE 'numeric' END) WHEN 2950 THEN 'uuid' WHEN 3802 THEN 'jsonb' "
-    "ELSE (SELECT CASE WHEN tarn_t.typname LIKE '\\_%' ESCAPE '\\' THEN substr(tarn_t.typname, 2) || '[]' ELSE tarn_t.typname END "
+    "ELSE (SELECT CASE WHEN tarn_t.typname LIKE '\\_%' ESCAPE '\\' THEN substr(tarn_t.typname, 2) || '[]' ELSE "
+    "tarn_t.typname END "
     "FROM pg_catalog.pg_type tarn_t WHERE tarn_t.oid = CAST($1 AS BIGINT)) END)";
 constexpr std::string_view kOidOfType =
-    "(SELECT min(tarn_t.oid) FROM pg_catalog.pg_type tarn_t WHERE tarn_t.typname = (CASE lower($1) WHEN 'integer' THEN 'int4' "
+    "(SELECT min(tarn_t.oid) FROM pg_catalog.pg_type tarn_t WHERE tarn_t.typname = (CASE lower($1) WHEN 'integer' THEN "
+    "'int4' "
     "WHEN 'bigint' THEN 'int8' WHEN 'smallint' THEN 'int2' WHEN 'boolean' THEN 'bool' WHEN 'real' THEN 'float4' "
     "WHEN 'double precision' THEN 'float8' WHEN 'character varying' THEN 'varchar' WHEN 'timestamp without time zone' "
     "THEN 'timestamp' WHEN 'timestamp with time zone' THEN 'timestamptz' ELSE lower($1) END))";
@@ -421,7 +584,10 @@ std::optional<Relation> SystemRelation(RelationSource& source, const security::P
                                        const std::string& schema, const std::string& name) {
     const SystemTable* table = FindTable(schema, name);
     if (table == nullptr) return std::nullopt;
-    Relation relation{.schema = ToLower(schema), .name = std::string(table->name), .version = {}, .columns = ColumnsOf(table->columns)};
+    Relation relation{.schema = ToLower(schema),
+                      .name = std::string(table->name),
+                      .version = {},
+                      .columns = ColumnsOf(table->columns)};
     relation.source = GeneratedRows{[&source, principal, table]() -> Result<RowSet> {
         RowSet rows;
         if (table->fill) TRY(table->fill(source, principal, rows.rows));
@@ -439,7 +605,9 @@ std::string_view SystemFunction(const std::string& name) {
     static constexpr std::pair<std::string_view, std::string_view> kFunctions[] = {
         {"array_lower", "1"},
         {"array_upper", "len($1)"},
-        {"col_description", "(SELECT min(tarn_d.description) FROM pg_catalog.pg_description tarn_d WHERE tarn_d.objoid = CAST($1 AS BIGINT) AND tarn_d.objsubid = CAST($2 AS BIGINT))"},
+        {"col_description",
+         "(SELECT min(tarn_d.description) FROM pg_catalog.pg_description tarn_d WHERE tarn_d.objoid = CAST($1 AS "
+         "BIGINT) AND tarn_d.objsubid = CAST($2 AS BIGINT))"},
         {"current_catalog", "'tarn'"},
         {"current_database", "'tarn'"},
         {"current_schemas", "[current_schema(), 'pg_catalog']"},
@@ -452,7 +620,9 @@ std::string_view SystemFunction(const std::string& name) {
         {"inet_client_addr", "NULL"},
         {"inet_server_addr", "NULL"},
         {"inet_server_port", "NULL"},
-        {"obj_description", "(SELECT min(tarn_d.description) FROM pg_catalog.pg_description tarn_d WHERE tarn_d.objoid = CAST($1 AS BIGINT) AND tarn_d.objsubid = 0)"},
+        {"obj_description",
+         "(SELECT min(tarn_d.description) FROM pg_catalog.pg_description tarn_d WHERE tarn_d.objoid = CAST($1 AS "
+         "BIGINT) AND tarn_d.objsubid = 0)"},
         {"pg_backend_pid", "1"},
         {"pg_client_encoding", "'UTF8'"},
         {"pg_encoding_to_char", "'UTF8'"},
@@ -485,8 +655,10 @@ std::string_view SystemFunction(const std::string& name) {
         {"pg_type_is_visible", "true"},
         {"regclass of name", kOidOfTable},
         {"regclass of oid", kNameOfTable},
-        {"regnamespace of oid", "(SELECT min(tarn_n.nspname) FROM pg_catalog.pg_namespace tarn_n WHERE tarn_n.oid = TRY_CAST($1 AS BIGINT))"},
-        {"regnamespace of name", "(SELECT min(tarn_n.oid) FROM pg_catalog.pg_namespace tarn_n WHERE tarn_n.nspname = lower($1))"},
+        {"regnamespace of oid",
+         "(SELECT min(tarn_n.nspname) FROM pg_catalog.pg_namespace tarn_n WHERE tarn_n.oid = TRY_CAST($1 AS BIGINT))"},
+        {"regnamespace of name",
+         "(SELECT min(tarn_n.oid) FROM pg_catalog.pg_namespace tarn_n WHERE tarn_n.nspname = lower($1))"},
         {"regtype of name", kOidOfType},
         {"shobj_description", "CAST(NULL AS VARCHAR)"},
         {"to_regclass", kOidOfTable},
@@ -494,7 +666,8 @@ std::string_view SystemFunction(const std::string& name) {
         {"txid_current", "1"},
         {"version", "'PostgreSQL 15.0 (Tarn, DuckDB 1.5.5)'"},
     };
-    auto found = std::find_if(std::begin(kFunctions), std::end(kFunctions), [&](const auto& one) { return one.first == name; });
+    auto found =
+        std::find_if(std::begin(kFunctions), std::end(kFunctions), [&](const auto& one) { return one.first == name; });
     return found == std::end(kFunctions) ? std::string_view() : found->second;
 }
 

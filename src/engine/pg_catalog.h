@@ -1,5 +1,5 @@
-// PostgreSQL's system tables (pg_catalog, information_schema) as its clients read them, made from what the principal may
-// see. Tables of things that do not exist here (indexes, triggers ...) are there and empty.
+// PostgreSQL's system tables (pg_catalog, information_schema) as its clients read them, made from what the principal
+// may see. Tables of things that do not exist here (indexes, triggers ...) are there and empty.
 #pragma once
 
 #include <optional>

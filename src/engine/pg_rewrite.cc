@@ -1,14 +1,9 @@
 #include "engine/pg_rewrite.h"
 
 #include "base/text.h"
-#include "duckdb/parser/expression/list.hpp"
-#include "duckdb/parser/parsed_expression_iterator.hpp"
-#include "duckdb/parser/parser.hpp"
-#include "duckdb/parser/query_node.hpp"
-#include "duckdb/parser/query_node/select_node.hpp"
-#include "duckdb/parser/statement/select_statement.hpp"
 #include "engine/adapter.h"
 #include "engine/ast_walk.h"
+#include "engine/delta_statistics.h"
 #include "engine/pg_catalog.h"
 
 namespace tarn::engine {
@@ -29,7 +24,7 @@ class Substitution : public AstWalker {
         if (expression->GetExpressionClass() != ExpressionClass::PARAMETER) return Ok();
         const std::string& name = expression->Cast<duckdb::ParameterExpression>().identifier;
         if (!name.starts_with("tarn_")) return Ok();
-        size_t number = std::strtoull(name.c_str() + 5, nullptr, 10);
+        size_t number = static_cast<size_t>(WholeNumber(std::string_view(name).substr(5)));
         if (number >= 1 && number <= arguments_.size()) {
             expression = arguments_[number - 1]->Copy();
         } else {
@@ -131,8 +126,9 @@ Result<bool> RewriteCast(ExpressionPointer& expression) {
         if (type == "regnamespace") return expand(named ? "regnamespace of name" : "regnamespace of oid");
         return expand(named ? "regtype of name" : "format_type");
     }
-    static constexpr std::string_view kTexts[] = {"name", "char", "regproc", "regprocedure", "aclitem", "cstring",
-                                                  "xid", "pg_node_tree", "int2vector", "oidvector", "regrole"};
+    static constexpr std::string_view kTexts[] = {"name",       "char",      "regproc", "regprocedure",
+                                                  "aclitem",    "cstring",   "xid",     "pg_node_tree",
+                                                  "int2vector", "oidvector", "regrole"};
     for (std::string_view text : kTexts) {
         if (type != text) continue;
         cast.cast_type = duckdb::LogicalType::VARCHAR;
@@ -151,8 +147,10 @@ Result<bool> RewriteCast(ExpressionPointer& expression) {
 Result<bool> RewriteForPostgres(ExpressionPointer& expression, const PgRewriteOptions& options) {
     try {
         switch (expression->GetExpressionClass()) {
-            case ExpressionClass::FUNCTION: return RewriteFunction(expression, options);
-            case ExpressionClass::CAST: return RewriteCast(expression);
+            case ExpressionClass::FUNCTION:
+                return RewriteFunction(expression, options);
+            case ExpressionClass::CAST:
+                return RewriteCast(expression);
             case ExpressionClass::COLUMN_REF: {
                 // These words are reserved in PostgreSQL, so no column has such a name without quotes.
                 const auto& names = expression->Cast<duckdb::ColumnRefExpression>().column_names;
@@ -166,15 +164,16 @@ Result<bool> RewriteForPostgres(ExpressionPointer& expression, const PgRewriteOp
             case ExpressionClass::COLLATE: {
                 auto& collate = expression->Cast<duckdb::CollateExpression>();
                 std::string collation = ToLower(collate.collation);
-                if (collation == "pg_catalog.default" || collation == "default" || collation == "pg_catalog.\"default\"" ||
-                    collation == "c" || collation == "pg_catalog.c") {
+                if (collation == "pg_catalog.default" || collation == "default" ||
+                    collation == "pg_catalog.\"default\"" || collation == "c" || collation == "pg_catalog.c") {
                     auto child = std::move(collate.child);
                     expression = std::move(child);
                     return RewriteForPostgres(expression, options);
                 }
                 return false;
             }
-            default: return false;
+            default:
+                return false;
         }
     } catch (const std::exception& failure) {
         return ToError(failure, {});

@@ -3,8 +3,7 @@
 
 #include <functional>
 
-#include "duckdb.hpp"
-#include "duckdb/parser/parsed_expression.hpp"
+#include "engine/duck_ast.h"
 #include "engine/engine.h"
 
 namespace tarn::engine {

@@ -6,8 +6,6 @@
 
 #include "base/text.h"
 #include "base/time.h"
-#include "duckdb/common/types/decimal.hpp"
-#include "duckdb/common/types/uuid.hpp"
 
 namespace tarn::engine {
 namespace {
@@ -19,11 +17,38 @@ using duckdb::Vector;
 
 // Object ids of PostgreSQL's catalog (pg_type.dat); they never change.
 enum Oid : uint32_t {
-    kBool = 16, kBytea = 17, kChar = 18, kName = 19, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25, kOid = 26,
-    kXid = 28, kJson = 114, kXml = 142, kPoint = 600, kCidr = 650, kFloat4 = 700, kFloat8 = 701, kUnknown = 705,
-    kMacaddr = 829, kInet = 869, kBpchar = 1042, kVarchar = 1043, kDate = 1082, kTime = 1083, kTimestamp = 1114,
-    kTimestamptz = 1184, kInterval = 1186, kTimetz = 1266, kBit = 1560, kVarbit = 1562, kNumeric = 1700,
-    kUuid = 2950, kJsonb = 3802,
+    kBool = 16,
+    kBytea = 17,
+    kChar = 18,
+    kName = 19,
+    kInt8 = 20,
+    kInt2 = 21,
+    kInt4 = 23,
+    kText = 25,
+    kOid = 26,
+    kXid = 28,
+    kJson = 114,
+    kXml = 142,
+    kPoint = 600,
+    kCidr = 650,
+    kFloat4 = 700,
+    kFloat8 = 701,
+    kUnknown = 705,
+    kMacaddr = 829,
+    kInet = 869,
+    kBpchar = 1042,
+    kVarchar = 1043,
+    kDate = 1082,
+    kTime = 1083,
+    kTimestamp = 1114,
+    kTimestamptz = 1184,
+    kInterval = 1186,
+    kTimetz = 1266,
+    kBit = 1560,
+    kVarbit = 1562,
+    kNumeric = 1700,
+    kUuid = 2950,
+    kJsonb = 3802,
 };
 
 constexpr int64_t kEpochDays = 10957;  // 2000-01-01, PostgreSQL's zero, in days since 1970
@@ -79,8 +104,8 @@ bool DecodeText(ByteSpan payload, Vector& vector, size_t row, const LogicalType&
 }
 
 bool DecodeBytes(ByteSpan payload, Vector& vector, size_t row, const LogicalType&) {
-    FlatVector::GetData<duckdb::string_t>(vector)[row] = duckdb::StringVector::AddStringOrBlob(
-        vector, reinterpret_cast<const char*>(payload.data()), payload.size());
+    FlatVector::GetData<duckdb::string_t>(vector)[row] =
+        duckdb::StringVector::AddStringOrBlob(vector, reinterpret_cast<const char*>(payload.data()), payload.size());
     return true;
 }
 
@@ -154,9 +179,15 @@ bool DecodeDecimal(ByteSpan payload, Vector& vector, size_t row, const LogicalTy
     for (int i = 0; i < duckdb::DecimalType::GetWidth(type); i++) limit *= 10;
     if (value >= limit || value <= -limit) return false;
     switch (type.InternalType()) {
-        case duckdb::PhysicalType::INT16: FlatVector::GetData<int16_t>(vector)[row] = static_cast<int16_t>(value); break;
-        case duckdb::PhysicalType::INT32: FlatVector::GetData<int32_t>(vector)[row] = static_cast<int32_t>(value); break;
-        case duckdb::PhysicalType::INT64: FlatVector::GetData<int64_t>(vector)[row] = static_cast<int64_t>(value); break;
+        case duckdb::PhysicalType::INT16:
+            FlatVector::GetData<int16_t>(vector)[row] = static_cast<int16_t>(value);
+            break;
+        case duckdb::PhysicalType::INT32:
+            FlatVector::GetData<int32_t>(vector)[row] = static_cast<int32_t>(value);
+            break;
+        case duckdb::PhysicalType::INT64:
+            FlatVector::GetData<int64_t>(vector)[row] = static_cast<int64_t>(value);
+            break;
         default: {
             auto& huge = FlatVector::GetData<duckdb::hugeint_t>(vector)[row];
             huge.lower = static_cast<uint64_t>(value);
@@ -205,8 +236,8 @@ std::string NumericText(const Numeric& numeric) {
 }
 
 std::string ClockText(int64_t micros) {
-    std::string text = fmt::format("{:02}:{:02}:{:02}", micros / 3'600'000'000, micros / 60'000'000 % 60,
-                                   micros / 1'000'000 % 60);
+    std::string text =
+        fmt::format("{:02}:{:02}:{:02}", micros / 3'600'000'000, micros / 60'000'000 % 60, micros / 1'000'000 % 60);
     int64_t fraction = micros % 1'000'000;
     if (fraction == 0) return text;
     text += fmt::format(".{:06}", fraction);
@@ -345,9 +376,9 @@ class ArrayReader {
 
 // The array types of the types known here.
 bool IsArray(uint32_t oid) {
-    static constexpr uint32_t kArrays[] = {143,  199,  629,  651,  1000, 1001, 1002, 1003, 1005, 1007, 1009, 1010,
-                                           1011, 1014, 1015, 1016, 1021, 1022, 1028, 1040, 1041, 1115, 1182, 1183,
-                                           1185, 1187, 1231, 1270, 1561, 1563, 2951, 3807};
+    static constexpr uint32_t kArrays[] = {143,  199,  629,  651,  1000, 1001, 1002, 1003, 1005, 1007, 1009,
+                                           1010, 1011, 1014, 1015, 1016, 1021, 1022, 1028, 1040, 1041, 1115,
+                                           1182, 1183, 1185, 1187, 1231, 1270, 1561, 1563, 2951, 3807};
     for (uint32_t one : kArrays) {
         if (one == oid) return true;
     }
@@ -358,24 +389,32 @@ bool IsArray(uint32_t oid) {
 size_t FixedBytes(uint32_t oid) {
     switch (oid) {
         case kBool:
-        case kChar: return 1;
-        case kInt2: return 2;
+        case kChar:
+            return 1;
+        case kInt2:
+            return 2;
         case kInt4:
         case kOid:
         case kXid:
         case kFloat4:
-        case kDate: return 4;
-        case kMacaddr: return 6;
+        case kDate:
+            return 4;
+        case kMacaddr:
+            return 6;
         case kInt8:
         case kFloat8:
         case kTime:
         case kTimestamp:
-        case kTimestamptz: return 8;
-        case kTimetz: return 12;
+        case kTimestamptz:
+            return 8;
+        case kTimetz:
+            return 12;
         case kInterval:
         case kUuid:
-        case kPoint: return 16;
-        default: return 0;
+        case kPoint:
+            return 16;
+        default:
+            return 0;
     }
 }
 
@@ -394,27 +433,41 @@ std::string UuidText(ByteSpan payload) {
 std::string FixedText(uint32_t oid, ByteSpan payload) {
     const uint8_t* bytes = payload.data();
     switch (oid) {
-        case kBool: return bytes[0] != 0 ? "t" : "f";
-        case kChar: return std::string(1, static_cast<char>(bytes[0]));
-        case kInt2: return std::to_string(ReadBig<int16_t>(bytes));
-        case kInt4: return std::to_string(ReadBig<int32_t>(bytes));
+        case kBool:
+            return bytes[0] != 0 ? "t" : "f";
+        case kChar:
+            return std::string(1, static_cast<char>(bytes[0]));
+        case kInt2:
+            return std::to_string(ReadBig<int16_t>(bytes));
+        case kInt4:
+            return std::to_string(ReadBig<int32_t>(bytes));
         case kOid:
-        case kXid: return std::to_string(ReadBig<uint32_t>(bytes));
-        case kInt8: return std::to_string(ReadBig<int64_t>(bytes));
-        case kFloat4: return FloatText(std::bit_cast<float>(ReadBig<uint32_t>(bytes)), true);
-        case kFloat8: return FloatText(std::bit_cast<double>(ReadBig<uint64_t>(bytes)), false);
+        case kXid:
+            return std::to_string(ReadBig<uint32_t>(bytes));
+        case kInt8:
+            return std::to_string(ReadBig<int64_t>(bytes));
+        case kFloat4:
+            return FloatText(std::bit_cast<float>(ReadBig<uint32_t>(bytes)), true);
+        case kFloat8:
+            return FloatText(std::bit_cast<double>(ReadBig<uint64_t>(bytes)), false);
         case kDate: {
             int32_t days = ReadBig<int32_t>(bytes);
             if (days == INT32_MAX) return "infinity";
             if (days == INT32_MIN) return "-infinity";
             return FormatTime(FromMicros((days + kEpochDays) * kDayMicros)).substr(0, 10);
         }
-        case kTime: return ClockText(ReadBig<int64_t>(bytes));
-        case kTimestamp: return TimestampText(ReadBig<int64_t>(bytes), false);
-        case kTimestamptz: return TimestampText(ReadBig<int64_t>(bytes), true);
-        case kTimetz: return ClockText(ReadBig<int64_t>(bytes)) + ZoneText(ReadBig<int32_t>(bytes + 8));
-        case kInterval: return IntervalText(payload);
-        case kUuid: return UuidText(payload);
+        case kTime:
+            return ClockText(ReadBig<int64_t>(bytes));
+        case kTimestamp:
+            return TimestampText(ReadBig<int64_t>(bytes), false);
+        case kTimestamptz:
+            return TimestampText(ReadBig<int64_t>(bytes), true);
+        case kTimetz:
+            return ClockText(ReadBig<int64_t>(bytes)) + ZoneText(ReadBig<int32_t>(bytes + 8));
+        case kInterval:
+            return IntervalText(payload);
+        case kUuid:
+            return UuidText(payload);
         case kPoint:
             return fmt::format("({},{})", std::bit_cast<double>(ReadBig<uint64_t>(bytes)),
                                std::bit_cast<double>(ReadBig<uint64_t>(bytes + 8)));
@@ -432,10 +485,14 @@ CellDecoder TextDecoder(uint32_t oid) {
         case kXml:
         case kUnknown:
         case kBpchar:
-        case kVarchar: return DecodeText;
-        case kUuid: return DecodeUuid;
-        case kJsonb: return DecodeJsonb;
-        default: return nullptr;
+        case kVarchar:
+            return DecodeText;
+        case kUuid:
+            return DecodeUuid;
+        case kJsonb:
+            return DecodeJsonb;
+        default:
+            return nullptr;
     }
 }
 
@@ -444,7 +501,8 @@ CellDecoder TextDecoder(uint32_t oid) {
 CellDecoder DirectDecoder(uint32_t oid, const LogicalType& type) {
     LogicalTypeId id = type.id();
     switch (oid) {
-        case kBool: return id == LogicalTypeId::BOOLEAN ? DecodeBool : nullptr;
+        case kBool:
+            return id == LogicalTypeId::BOOLEAN ? DecodeBool : nullptr;
         case kInt2:
             if (id == LogicalTypeId::SMALLINT) return DecodeInteger<int16_t, int16_t>;
             if (id == LogicalTypeId::INTEGER) return DecodeInteger<int16_t, int32_t>;
@@ -452,18 +510,27 @@ CellDecoder DirectDecoder(uint32_t oid, const LogicalType& type) {
         case kInt4:
             if (id == LogicalTypeId::INTEGER) return DecodeInteger<int32_t, int32_t>;
             return id == LogicalTypeId::BIGINT ? DecodeInteger<int32_t, int64_t> : nullptr;
-        case kOid: return id == LogicalTypeId::BIGINT ? DecodeInteger<uint32_t, int64_t> : nullptr;
-        case kInt8: return id == LogicalTypeId::BIGINT ? DecodeInteger<int64_t, int64_t> : nullptr;
+        case kOid:
+            return id == LogicalTypeId::BIGINT ? DecodeInteger<uint32_t, int64_t> : nullptr;
+        case kInt8:
+            return id == LogicalTypeId::BIGINT ? DecodeInteger<int64_t, int64_t> : nullptr;
         case kFloat4:
             if (id == LogicalTypeId::FLOAT) return DecodeFloat4<float>;
             return id == LogicalTypeId::DOUBLE ? DecodeFloat4<double> : nullptr;
-        case kFloat8: return id == LogicalTypeId::DOUBLE ? DecodeFloat8 : nullptr;
-        case kNumeric: return id == LogicalTypeId::DECIMAL ? DecodeDecimal : nullptr;
-        case kDate: return id == LogicalTypeId::DATE ? DecodeDate : nullptr;
-        case kTimestamp: return id == LogicalTypeId::TIMESTAMP ? DecodeTimestamp : nullptr;
-        case kTimestamptz: return id == LogicalTypeId::TIMESTAMP_TZ ? DecodeTimestamp : nullptr;
-        case kBytea: return id == LogicalTypeId::BLOB ? DecodeBytes : nullptr;
-        default: return id == LogicalTypeId::VARCHAR ? TextDecoder(oid) : nullptr;
+        case kFloat8:
+            return id == LogicalTypeId::DOUBLE ? DecodeFloat8 : nullptr;
+        case kNumeric:
+            return id == LogicalTypeId::DECIMAL ? DecodeDecimal : nullptr;
+        case kDate:
+            return id == LogicalTypeId::DATE ? DecodeDate : nullptr;
+        case kTimestamp:
+            return id == LogicalTypeId::TIMESTAMP ? DecodeTimestamp : nullptr;
+        case kTimestamptz:
+            return id == LogicalTypeId::TIMESTAMP_TZ ? DecodeTimestamp : nullptr;
+        case kBytea:
+            return id == LogicalTypeId::BLOB ? DecodeBytes : nullptr;
+        default:
+            return id == LogicalTypeId::VARCHAR ? TextDecoder(oid) : nullptr;
     }
 }
 
@@ -471,21 +538,27 @@ Result<std::string> PostgresText(uint32_t oid, ByteSpan payload) {
     size_t fixed = FixedBytes(oid);
     if (fixed != 0) {
         if (payload.size() == fixed) return FixedText(oid, payload);
-        return Error(ErrorCode::kInvalidArgument, "a value of type {} has {} bytes, not {}", oid, payload.size(), fixed);
+        return Error(ErrorCode::kInvalidArgument, "a value of type {} has {} bytes, not {}", oid, payload.size(),
+                     fixed);
     }
     switch (oid) {
-        case kBytea: return "\\x" + HexEncode(payload);
-        case kJsonb: return std::string(AsText(payload.empty() ? payload : payload.subspan(1)));
+        case kBytea:
+            return "\\x" + HexEncode(payload);
+        case kJsonb:
+            return std::string(AsText(payload.empty() ? payload : payload.subspan(1)));
         case kInet:
-        case kCidr: return AddressText(payload);
+        case kCidr:
+            return AddressText(payload);
         case kBit:
-        case kVarbit: return BitText(payload);
+        case kVarbit:
+            return BitText(payload);
         case kNumeric: {
             Numeric numeric;
             if (ReadNumeric(payload, numeric)) return NumericText(numeric);
             return Error(ErrorCode::kInvalidArgument, "a binary numeric is cut short");
         }
-        default: break;
+        default:
+            break;
     }
     if (IsArray(oid)) return ArrayReader(payload).Text();
     constexpr uint32_t kFirstOwnOid = 16384;  // types of extensions and users: enums are text, others cannot be told

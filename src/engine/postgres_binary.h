@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/bytes.h"
-#include "duckdb.hpp"
+#include "engine/adapter.h"
 
 namespace tarn::engine {
 

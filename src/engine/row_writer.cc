@@ -1,15 +1,16 @@
-// Rows pushed by the program, into Parquet. The pusher's thread decodes into chunks; one thread of the writer's own drives
-// DuckDB's Parquet writer. Between them stands a short queue, so memory holds a row group and some chunks, never all rows.
+// Rows pushed by the program, into Parquet. The pusher's thread decodes into chunks; one thread of the writer's own
+// drives DuckDB's Parquet writer. Between them stands a short queue, so memory holds a row group and some chunks, never
+// all rows.
 #include <condition_variable>
 #include <deque>
 #include <thread>
 
 #include "base/text.h"
-#include "duckdb/catalog/catalog_entry/copy_function_catalog_entry.hpp"
-#include "duckdb/common/vector_operations/vector_operations.hpp"
-#include "duckdb/execution/execution_context.hpp"
-#include "duckdb/parallel/thread_context.hpp"
-#include "duckdb/parser/parsed_data/copy_info.hpp"
+#include <duckdb/catalog/catalog_entry/copy_function_catalog_entry.hpp>
+#include <duckdb/common/vector_operations/vector_operations.hpp>
+#include <duckdb/execution/execution_context.hpp>
+#include <duckdb/parallel/thread_context.hpp>
+#include <duckdb/parser/parsed_data/copy_info.hpp>
 #include "engine/adapter.h"
 #include "engine/postgres_binary.h"
 #include "engine/stored_types.h"
@@ -29,8 +30,12 @@ constexpr size_t kQueuedChunksMax = 16;
 class ParquetFiles {
   public:
     ParquetFiles(Run& run, const RowWriterOptions& options, duckdb::vector<LogicalType> types)
-        : context_(*run.connection->context), options_(options), types_(std::move(types)), thread_(context_),
-          execution_(context_, thread_, nullptr), random_(run.context->deps.env.random()) {
+        : context_(*run.connection->context),
+          options_(options),
+          types_(std::move(types)),
+          thread_(context_),
+          execution_(context_, thread_, nullptr),
+          random_(run.context->deps.env.random()) {
         auto& entry = duckdb::Catalog::GetEntry<duckdb::CopyFunctionCatalogEntry>(context_, SYSTEM_CATALOG,
                                                                                   DEFAULT_SCHEMA, "parquet");
         function_ = std::make_unique<duckdb::CopyFunction>(entry.function);
@@ -318,7 +323,8 @@ class RowWriterImpl : public RowWriter {
 
 Result<std::unique_ptr<RowWriter>> NewRowWriter(Run run, const RowWriterOptions& options) {
     if (!options.write.partition_by.empty()) {
-        return Error(ErrorCode::kNotSupported, "pushed rows cannot be partitioned").WithHint("write them, then WriteQuery");
+        return Error(ErrorCode::kNotSupported, "pushed rows cannot be partitioned")
+            .WithHint("write them, then WriteQuery");
     }
     if (options.columns.empty()) return Error(ErrorCode::kInvalidArgument, "a table needs a column");
     std::vector<ResultColumn> columns;

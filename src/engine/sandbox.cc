@@ -4,14 +4,6 @@
 #include <array>
 
 #include "base/text.h"
-#include "duckdb/common/exception.hpp"
-#include "duckdb/parser/expression/list.hpp"
-#include "duckdb/parser/parser.hpp"
-#include "duckdb/parser/statement/explain_statement.hpp"
-#include "duckdb/parser/statement/multi_statement.hpp"
-#include "duckdb/parser/statement/select_statement.hpp"
-#include "duckdb/parser/tableref/subqueryref.hpp"
-#include "duckdb/parser/tableref/table_function_ref.hpp"
 #include "engine/adapter.h"
 #include "engine/ast_walk.h"
 #include "engine/pg_catalog.h"
@@ -26,20 +18,42 @@ using duckdb::StatementType;
 
 // The only table functions of users: they make rows out of their arguments.
 constexpr std::string_view kTableFunctions[] = {
-    "generate_series", "generate_subscripts", "json_each", "json_tree", "pg_timezone_names", "range", "repeat",
-    "repeat_row",      "unnest",              "unnest_rows",
+    "generate_series", "generate_subscripts", "json_each", "json_tree",   "pg_timezone_names", "range",
+    "repeat",          "repeat_row",          "unnest",    "unnest_rows",
 };
 // Scalar and aggregate functions that read the machine, the settings, other text as SQL, or DuckDB's insides.
 constexpr std::string_view kForbidden[] = {
-    "getenv",   "getvariable", "current_setting", "nextval",  "currval", "query", "query_table", "write_log",
-    "sleep_ms", "finalize",    "combine",         "sql_auto_complete", "in_search_path", "current_schemas",
-    "json_execute_serialized_sql", "json_serialize_plan", "from_substrait", "get_substrait", "which_secret",
-    "parse_duckdb_log_message", "create_sort_key", "getenv_or_default", "file_exists", "set_config",
-    "from_binary_state", "tarn_fence",
+    "getenv",
+    "getvariable",
+    "current_setting",
+    "nextval",
+    "currval",
+    "query",
+    "query_table",
+    "write_log",
+    "sleep_ms",
+    "finalize",
+    "combine",
+    "sql_auto_complete",
+    "in_search_path",
+    "current_schemas",
+    "json_execute_serialized_sql",
+    "json_serialize_plan",
+    "from_substrait",
+    "get_substrait",
+    "which_secret",
+    "parse_duckdb_log_message",
+    "create_sort_key",
+    "getenv_or_default",
+    "file_exists",
+    "set_config",
+    "from_binary_state",
+    "tarn_fence",
 };
 constexpr std::string_view kForbiddenPrefixes[] = {
-    "duckdb_", "pragma_", "read_", "__internal", "parquet_", "sniff_", "sqlite_", "tarn_", "postgres_", "iceberg_",
-    "delta_", "http_", "write_", "copy_", "glob", "scan_", "arrow_scan", "pandas_scan", "seq_scan",
+    "duckdb_", "pragma_",   "read_",      "__internal",  "parquet_", "sniff_", "sqlite_",
+    "tarn_",   "postgres_", "iceberg_",   "delta_",      "http_",    "write_", "copy_",
+    "glob",    "scan_",     "arrow_scan", "pandas_scan", "seq_scan",
 };
 
 bool IsForbidden(const std::string& name) {
@@ -141,8 +155,10 @@ class Sandbox : public AstWalker {
             }
             case ExpressionClass::WINDOW:
                 return CheckFunction(expression->Cast<duckdb::WindowExpression>().function_name, false, *expression);
-            case ExpressionClass::PARAMETER: return TypeParameter(expression);
-            default: return Ok();
+            case ExpressionClass::PARAMETER:
+                return TypeParameter(expression);
+            default:
+                return Ok();
         }
     }
 
@@ -177,8 +193,7 @@ class Sandbox : public AstWalker {
     }
 
     Status Refused(const char* what, const std::string& name, duckdb::optional_idx location) {
-        return At(Error(ErrorCode::kPermissionDenied, "{} {} cannot be used here", what, name)
-                      .WithDetailCode("42501"),
+        return At(Error(ErrorCode::kPermissionDenied, "{} {} cannot be used here", what, name).WithDetailCode("42501"),
                   location);
     }
     Status NotSupported(const std::string& what, duckdb::optional_idx location) {
@@ -218,8 +233,8 @@ Status RefuseStatement(StatementType type) {
     }
 }
 
-// psql writes x::pg_catalog.text and x OPERATOR(pg_catalog.~) y, which DuckDB's grammar does not know: the schema becomes blanks, so that every position
-// stays what it was.
+// psql writes x::pg_catalog.text and x OPERATOR(pg_catalog.~) y, which DuckDB's grammar does not know: the schema
+// becomes blanks, so that every position stays what it was.
 std::string WithoutTypeSchemas(const std::string& sql) {
     if (sql.find("pg_catalog") == std::string::npos) return sql;
     auto tokens = Tokenize(sql);

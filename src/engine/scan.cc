@@ -7,19 +7,20 @@
 
 #include <roaring/roaring64map.hh>
 
-#include "duckdb/catalog/catalog_entry/table_catalog_entry.hpp"
-#include "duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp"
-#include "duckdb/common/multi_file/base_file_reader.hpp"
-#include "duckdb/common/multi_file/multi_file_function.hpp"
-#include "duckdb/common/multi_file/multi_file_reader.hpp"
-#include "duckdb/common/multi_file/multi_file_states.hpp"
-#include "duckdb/function/partition_stats.hpp"
-#include "duckdb/main/extension/extension_loader.hpp"
-#include "duckdb/parser/expression/constant_expression.hpp"
-#include "duckdb/parser/tableref/table_function_ref.hpp"
-#include "duckdb/planner/filter/constant_filter.hpp"
-#include "duckdb/planner/table_filter.hpp"
-#include "duckdb/storage/statistics/node_statistics.hpp"
+#include <duckdb/catalog/catalog_entry/table_catalog_entry.hpp>
+#include <duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp>
+#include <duckdb/common/multi_file/base_file_reader.hpp>
+#include <duckdb/common/multi_file/multi_file_function.hpp>
+#include <duckdb/common/multi_file/multi_file_reader.hpp>
+#include <duckdb/common/multi_file/multi_file_states.hpp>
+#include <duckdb/function/partition_stats.hpp>
+#include <duckdb/function/scalar_function.hpp>
+#include <duckdb/main/extension/extension_loader.hpp>
+#include <duckdb/parser/expression/constant_expression.hpp>
+#include <duckdb/parser/tableref/table_function_ref.hpp>
+#include <duckdb/planner/filter/constant_filter.hpp>
+#include <duckdb/planner/table_filter.hpp>
+#include <duckdb/storage/statistics/node_statistics.hpp>
 #include "engine/scan_table.h"
 
 namespace tarn::engine {
@@ -93,9 +94,7 @@ class ScanFileList : public MultiFileList {
         return files_.empty() ? duckdb::FileExpandResult::NO_FILES : duckdb::FileExpandResult::MULTIPLE_FILES;
     }
     idx_t GetTotalFileCount() const override { return files_.size(); }
-    duckdb::unique_ptr<MultiFileList> Copy() const override {
-        return duckdb::make_uniq<ScanFileList>(table_, files_);
-    }
+    duckdb::unique_ptr<MultiFileList> Copy() const override { return duckdb::make_uniq<ScanFileList>(table_, files_); }
 
     duckdb::unique_ptr<duckdb::NodeStatistics> GetCardinality(ClientContext&) const override {
         idx_t rows = 0;
@@ -221,8 +220,8 @@ class ScanReader : public MultiFileReader {
             int32_t id = table_->scan().columns[i].field_id;
             if (id >= 0) named[i].identifier = Value(NameOfField(data.reader->GetColumns(), id));
         }
-        return MultiFileReader::CreateMapping(context, data, named, column_ids, filters, files, bind,
-                                              virtual_columns, mode);
+        return MultiFileReader::CreateMapping(context, data, named, column_ids, filters, files, bind, virtual_columns,
+                                              mode);
     }
 
   private:
@@ -325,9 +324,21 @@ duckdb::InsertionOrderPreservingMap<string> ScanDynamicToString(duckdb::TableFun
 }
 
 const TableFunction& Template(ClientContext& context) {
-    auto& entry = duckdb::Catalog::GetEntry<duckdb::TableFunctionCatalogEntry>(context, SYSTEM_CATALOG,
-                                                                               DEFAULT_SCHEMA, "parquet_scan");
+    auto& entry = duckdb::Catalog::GetEntry<duckdb::TableFunctionCatalogEntry>(context, SYSTEM_CATALOG, DEFAULT_SCHEMA,
+                                                                               "parquet_scan");
     return entry.functions.GetFunctionReferenceByOffset(0);
+}
+
+// The identity, which the optimizer may neither see through nor move expressions across: see catalog.cc.
+void Fence(duckdb::DataChunk& arguments, duckdb::ExpressionState&, duckdb::Vector& result) {
+    result.Reference(arguments.data[0]);
+}
+
+duckdb::unique_ptr<duckdb::FunctionData> BindFence(duckdb::ClientContext&, duckdb::ScalarFunction& function,
+                                                   duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& arguments) {
+    function.arguments[0] = arguments[0]->return_type;
+    function.SetReturnType(arguments[0]->return_type);
+    return nullptr;
 }
 
 }  // namespace
@@ -358,13 +369,21 @@ TableFunction ScanFunction(ClientContext& context, std::shared_ptr<const Relatio
     duckdb::vector<LogicalType> input_types;
     duckdb::vector<string> input_names;
     duckdb::TableFunctionRef reference;
-    duckdb::TableFunctionBindInput input(inputs, named, input_types, input_names, function.function_info.get(),
-                                         nullptr, function, reference);
+    duckdb::TableFunctionBindInput input(inputs, named, input_types, input_names, function.function_info.get(), nullptr,
+                                         function, reference);
     duckdb::vector<LogicalType> return_types;
     duckdb::vector<string> return_names;
     auto bound = function.bind(context, input, return_types, return_names);
     bind_data = ScanBindData::From(bound->Cast<MultiFileBindData>(), table, &entry);
     return function;
+}
+
+void RegisterFunctions(duckdb::DatabaseInstance& database) {
+    duckdb::ExtensionLoader loader(database, "tarn");
+    duckdb::ScalarFunction fence("tarn_fence", {duckdb::LogicalType::ANY}, duckdb::LogicalType::ANY, Fence, BindFence);
+    fence.SetVolatile();
+    fence.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
+    loader.RegisterFunction(std::move(fence));
 }
 
 }  // namespace tarn::engine

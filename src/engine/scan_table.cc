@@ -6,8 +6,6 @@
 
 #include <roaring/roaring64map.hh>
 
-#include "duckdb/storage/statistics/numeric_stats.hpp"
-#include "duckdb/storage/statistics/string_stats.hpp"
 #include "engine/adapter.h"
 
 namespace tarn::engine {
@@ -89,7 +87,8 @@ Value BoundOf(const Json& bound, const LogicalType& type, bool upper) {
         case LogicalTypeId::TIMESTAMP_TZ:
             return bound.is_string() ? TimeBound(bound, type, upper) : Value(type);
         // Floating point is left out: writers disagree on NaN, and a wrong bound loses rows.
-        default: return Value(type);
+        default:
+            return Value(type);
     }
 }
 

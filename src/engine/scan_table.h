@@ -1,12 +1,16 @@
-// What a scan of one relation's files needs, shared by every part of the plan that scans it: types, statistics, deletes.
+// What a scan of one relation's files needs, shared by every part of the plan that scans it: types, statistics,
+ // deletes.
 #pragma once
 
 #include <memory>
 #include <mutex>
 #include <vector>
 
-#include "duckdb.hpp"
-#include "duckdb/storage/statistics/base_statistics.hpp"
+#include <duckdb.hpp>
+#include <duckdb/storage/statistics/base_statistics.hpp>
+#include <duckdb/storage/statistics/numeric_stats.hpp>
+#include <duckdb/storage/statistics/string_stats.hpp>
+
 #include "engine/relation.h"
 
 class Roaring64Map;  // CRoaring's

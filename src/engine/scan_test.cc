@@ -1,7 +1,7 @@
 // What a scan of a relation's files makes of Delta's rules.
 #include <roaring/roaring64map.hh>
 
-#include "engine/test_fakes.h"
+#include "engine/engine_for_test.h"
 
 namespace tarn::engine {
 namespace {
@@ -82,7 +82,8 @@ TEST_F(ScanTest, StatisticsPruneFiles) {
     for (int part = 0; part < 5; part++) {
         MakeTable("d", "p" + std::to_string(part),
                   fmt::format("SELECT i AS id, DATE '2020-01-01' + ({0} * 10)::INTEGER AS day, 'k{0}' AS k "
-                              "FROM range({0} * 1000, {0} * 1000 + 1000) t(i)", part));
+                              "FROM range({0} * 1000, {0} * 1000 + 1000) t(i)",
+                              part));
     }
     Relation all = relations.relations.at("d.p0");
     all.name = "t";
@@ -132,8 +133,12 @@ TEST_F(ScanTest, OneSnapshotAStatementAndTimeTravel) {
 }
 
 TEST_F(ScanTest, GeneratedRowsAndViews) {
-    Relation rows{.schema = "system", .name = "z", .columns = {{.name = "n", .type = "INTEGER"}, {.name = "made_at", .type = "TIMESTAMP"}}};
-    rows.source = GeneratedRows{[] { return Result<RowSet>(RowSet{{{"1", "2020-01-01 00:00:00"}, {std::nullopt, std::nullopt}}}); }};
+    Relation rows{.schema = "system",
+                  .name = "z",
+                  .columns = {{.name = "n", .type = "INTEGER"}, {.name = "made_at", .type = "TIMESTAMP"}}};
+    rows.source = GeneratedRows{[] {
+        return Result<RowSet>(RowSet{{{"1", "2020-01-01 00:00:00"}, {std::nullopt, std::nullopt}}});
+    }};
     relations.Add(rows);
     EXPECT_EQ(Ask("SELECT made_at, n FROM system.z ORDER BY n NULLS LAST"), "2020-01-01 00:00:00|1\nNULL|NULL\n");
     EXPECT_EQ(Ask("SELECT count(*) FROM system.z"), "2\n");
@@ -150,14 +155,18 @@ TEST_F(ScanTest, GeneratedRowsAndViews) {
 }
 
 TEST_F(ScanTest, ObligationsHoldBelowTheUsersExpressions) {
-    MakeTable("d", "t", "SELECT i AS id, CASE WHEN i % 2 = 0 THEN 'mine' ELSE 'hidden' END AS owner, 'secret' || i AS s FROM range(10) t(i)");
+    MakeTable("d", "t",
+              "SELECT i AS id, CASE WHEN i % 2 = 0 THEN 'mine' ELSE 'hidden' END AS owner, 'secret' || i AS s FROM "
+              "range(10) t(i)");
     Relation& relation = relations.relations.at("d.t");
     relation.obligations.row_filter = "owner = 'mine'";
     relation.obligations.masks = {{"s", "'***'"}};
     EXPECT_EQ(Ask("SELECT count(*), min(s), max(owner) FROM d.t"), "5|***|mine\n");
     // An error of the user's expression on a hidden row would tell of it.
     EXPECT_EQ(Ask("SELECT count(*) FROM d.t WHERE CASE WHEN owner = 'hidden' THEN error('leak') ELSE true END"), "5\n");
-    EXPECT_EQ(Ask("SELECT count(*) FROM d.t a JOIN d.t b ON a.id = b.id WHERE CASE WHEN a.owner = 'hidden' THEN error('leak')::BOOLEAN ELSE true END"), "5\n");
+    EXPECT_EQ(Ask("SELECT count(*) FROM d.t a JOIN d.t b ON a.id = b.id WHERE CASE WHEN a.owner = 'hidden' THEN "
+                  "error('leak')::BOOLEAN ELSE true END"),
+              "5\n");
     EXPECT_EQ(Ask("SELECT count(*) FROM d.t WHERE s LIKE 'secret%'"), "0\n");
     std::string plan = Ask("EXPLAIN SELECT count(*) FROM d.t WHERE id < 3");
     EXPECT_EQ(plan.find("tarn://"), std::string::npos);

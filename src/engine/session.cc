@@ -4,12 +4,11 @@
 #include <chrono>
 
 #include "base/text.h"
-#include "duckdb/catalog/catalog_entry/table_catalog_entry.hpp"
-#include "duckdb/execution/operator/scan/physical_table_scan.hpp"
-#include "duckdb/main/prepared_statement_data.hpp"
-#include "duckdb/parser/statement/select_statement.hpp"
-#include "duckdb/parser/tableref/showref.hpp"
+#include <duckdb/catalog/catalog_entry/table_catalog_entry.hpp>
+#include <duckdb/execution/operator/scan/physical_table_scan.hpp>
+#include <duckdb/main/prepared_statement_data.hpp>
 #include "engine/adapter.h"
+#include "engine/duck_ast.h"
 #include "engine/settings.h"
 
 namespace tarn::engine {
@@ -127,7 +126,8 @@ class StreamedResult : public ResultStream {
 class TextResult : public ResultStream {
   public:
     explicit TextResult(SettingsAnswer answer) {
-        for (auto& name : answer.columns) columns_.push_back({.name = name, .type = "VARCHAR", .kind = CellKind::kText});
+        for (auto& name : answer.columns)
+            columns_.push_back({.name = name, .type = "VARCHAR", .kind = CellKind::kText});
         rows_ = std::move(answer.rows);
         view_.owner = this;
     }
@@ -202,8 +202,8 @@ class SqlStatement : public Statement {
 
     Status Prepare() {
         fresh_ = TRY(Bind());
-        info_.kind = parsed_->type == StatementType::EXPLAIN_STATEMENT ? StatementKind::kExplain
-                                                                       : StatementKind::kSelect;
+        info_.kind =
+            parsed_->type == StatementType::EXPLAIN_STATEMENT ? StatementKind::kExplain : StatementKind::kSelect;
         for (size_t i = 0; i < fresh_.prepared->GetNames().size(); i++) {
             info_.columns.push_back(DescribeColumn(fresh_.prepared->GetNames()[i], fresh_.prepared->GetTypes()[i]));
         }
@@ -229,8 +229,8 @@ class SqlStatement : public Statement {
         fresh_ = {};
         if (!bound.prepared) bound = TRY(Bind());
         auto values = TRY(Parameters(bound, parameters));
-        auto stream = std::make_unique<StreamedResult>(core_, std::move(bound.run), std::move(bound.prepared),
-                                                       info_.columns);
+        auto stream =
+            std::make_unique<StreamedResult>(core_, std::move(bound.run), std::move(bound.prepared), info_.columns);
         TRY(stream->Start(values));
         return std::unique_ptr<ResultStream>(std::move(stream));
     }
@@ -261,8 +261,8 @@ class SqlStatement : public Statement {
     Result<ParameterMap> Parameters(Bound& bound, const std::vector<SqlValue>& given) {
         const auto& names = bound.prepared->named_param_map;
         if (names.size() != given.size()) {
-            return Error(ErrorCode::kInvalidArgument, "the statement takes {} parameters, {} were given",
-                         names.size(), given.size())
+            return Error(ErrorCode::kInvalidArgument, "the statement takes {} parameters, {} were given", names.size(),
+                         given.size())
                 .WithDetailCode("08P01");
         }
         auto types = bound.prepared->GetExpectedParameterTypes();
@@ -399,21 +399,19 @@ class SessionImpl : public Session {
     Result<duckdb::unique_ptr<duckdb::SQLStatement>> ParseOne(const std::string& sql) {
         auto statements = TRY(ParseSql(sql));
         if (statements.size() != 1) {
-            return Error(ErrorCode::kInvalidArgument, "one statement is needed here, {} were given",
-                         statements.size())
+            return Error(ErrorCode::kInvalidArgument, "one statement is needed here, {} were given", statements.size())
                 .WithDetailCode("42601");
         }
         return std::move(statements[0]);
     }
     Status Check(duckdb::SQLStatement& statement, const std::string& sql,
                  const std::vector<std::string>& parameter_types) {
-        SandboxOptions options{.trusted = core_->options.trusted,
-                               .default_schema = core_->options.default_schema,
-                               .parameter_types = parameter_types,
-                               .user = core_->options.principal.name,
-                               .setting = [this](const std::string& name) {
-                                   return core_->settings.Get(name, core_->options);
-                               }};
+        SandboxOptions options{
+            .trusted = core_->options.trusted,
+            .default_schema = core_->options.default_schema,
+            .parameter_types = parameter_types,
+            .user = core_->options.principal.name,
+            .setting = [this](const std::string& name) { return core_->settings.Get(name, core_->options); }};
         return CheckStatement(statement, sql, options);
     }
 

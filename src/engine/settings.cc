@@ -39,10 +39,22 @@ constexpr std::string_view kDefaults[][2] = {
 };
 // What drivers set on every connection: taken, kept for SHOW, and without an effect on what a query answers.
 constexpr std::string_view kSettable[] = {
-    "application_name", "bytea_output", "client_encoding", "client_min_messages", "datestyle", "extra_float_digits",
-    "intervalstyle",    "row_security", "standard_conforming_strings", "synchronize_seqscans",
-    "default_transaction_isolation", "default_transaction_read_only", "transaction_isolation",
-    "transaction_read_only", "idle_in_transaction_session_timeout", "lock_timeout",
+    "application_name",
+    "bytea_output",
+    "client_encoding",
+    "client_min_messages",
+    "datestyle",
+    "extra_float_digits",
+    "intervalstyle",
+    "row_security",
+    "standard_conforming_strings",
+    "synchronize_seqscans",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "transaction_isolation",
+    "transaction_read_only",
+    "idle_in_transaction_session_timeout",
+    "lock_timeout",
 };
 
 bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'; }
@@ -342,7 +354,8 @@ std::optional<std::string> SessionSettings::Get(const std::string& name, const S
 Result<SettingsAnswer> SessionSettings::Apply(const SettingsCommand& command, SessionOptions& options) {
     SettingsAnswer answer{.columns = command.columns, .rows = {}};
     switch (command.action) {
-        case SettingsCommand::Action::kNothing: break;
+        case SettingsCommand::Action::kNothing:
+            break;
         case SettingsCommand::Action::kShow:
             answer.rows.push_back({Get(command.name, options).value_or("")});
             break;

@@ -1,10 +1,11 @@
-// What DuckDB writes to disk when memory runs out is ciphertext: looked for a canary, and for it to be there without us.
+// What DuckDB writes to disk when memory runs out is ciphertext: looked for a canary, and for it to be there without
+ // us.
 #include <duckdb.h>
 
 #include <filesystem>
 #include <fstream>
 
-#include "engine/test_fakes.h"
+#include "engine/engine_for_test.h"
 
 namespace tarn::engine {
 namespace {

@@ -14,9 +14,9 @@ struct StoredType {
 };
 
 StoredType StoredTypeOf(const std::string& type) {
-    static constexpr std::string_view kAsIs[] = {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT",
-                                                 "DOUBLE",  "VARCHAR", "BLOB",     "DATE",    "TIMESTAMP",
-                                                 "TIMESTAMP WITH TIME ZONE"};
+    static constexpr std::string_view kAsIs[] = {"BOOLEAN", "TINYINT", "SMALLINT",  "INTEGER",
+                                                 "BIGINT",  "FLOAT",   "DOUBLE",    "VARCHAR",
+                                                 "BLOB",    "DATE",    "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"};
     for (std::string_view same : kAsIs) {
         if (type == same) return {type, {}};
     }
@@ -36,9 +36,9 @@ StoredType StoredTypeOf(const std::string& type) {
 // A nested type is stored if all of its parts are: look for a part that is not.
 std::string UnstorablePart(const std::string& type) {
     static constexpr std::string_view kUnstorable[] = {
-        "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "UHUGEINT", "TIMESTAMP_S", "TIMESTAMP_MS",
-        "TIMESTAMP_NS", "TIME", "INTERVAL", "UUID", "BIT", "ENUM", "UNION", "JSON", "BIGNUM", "TIMETZ", "VARIANT",
-        "GEOMETRY"};
+        "UTINYINT",     "USMALLINT",    "UINTEGER", "UBIGINT",  "HUGEINT", "UHUGEINT", "TIMESTAMP_S",
+        "TIMESTAMP_MS", "TIMESTAMP_NS", "TIME",     "INTERVAL", "UUID",    "BIT",      "ENUM",
+        "UNION",        "JSON",         "BIGNUM",   "TIMETZ",   "VARIANT", "GEOMETRY"};
     std::string word;
     bool quoted = false;
     for (size_t i = 0; i <= type.size(); i++) {
