@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/offline.h"
 #include "app/platform_state.h"
 #include "app/routes.h"
 #include "app/system_tables.h"
@@ -60,6 +61,14 @@ class RunningPlatform : public Platform {
         return dataset.ok() ? dataset->rows : -1;
     }
     Status Apply() override;
+    Result<Json> Verify(bool audit_only) override {
+        VerifyReport report = TRY(VerifyAll(parts_, audit_only));
+        return Json{{"checked", report.checked}, {"issues", report.issues}};
+    }
+    Result<int64_t> Export(const std::string& directory,
+                           const std::function<void(const std::string&)>& progress) override {
+        return ExportAll(parts_, env_, directory, progress);
+    }
     int64_t MemoryBytes() override { return parts_.monitoring->ResidentBytes(); }
 
   private:
@@ -214,7 +223,7 @@ Status RunningPlatform::BuildListeners() {
     web.listen = TRY(ListenAddress(parts.config.listen.web, options_.web_address));
     web.tls = parts.tls;
     web.hosts = parts.config.hosts;
-    web.body_bytes_max = 64 << 20;
+    web.body_bytes_max = 5ull << 30;  // uploads into the lake; every row has its own limit
     parts.web_server = TRY_CONTEXT(
         HttpServer::Create(web, *parts.log, *parts.web_executor,
                            [&parts](HttpRequest& request, HttpResponder& responder) {

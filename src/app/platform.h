@@ -4,12 +4,14 @@
 // the listeners and begins to schedule. State: the state directory's lock for its whole life. Threads: one.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "app/config.h"
 #include "base/env.h"
+#include "base/json.h"
 #include "base/net.h"
 #include "base/result.h"
 #include "ingestion/orchestrator/orchestrator.h"
@@ -56,6 +58,10 @@ class Platform {
     virtual Status SetSecret(const std::string& name, const std::string& value) = 0;
     virtual int64_t RowsOf(const std::string& schema, const std::string& name) const = 0;  // -1: unknown
     virtual Status Apply() = 0;
+    // {"checked": [...], "issues": [...]}: offline.h. Also before Start.
+    virtual Result<Json> Verify(bool audit_only) = 0;
+    virtual Result<int64_t> Export(const std::string& directory,
+                                   const std::function<void(const std::string&)>& progress) = 0;
     virtual int64_t MemoryBytes() = 0;
 };
 

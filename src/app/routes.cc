@@ -6,6 +6,8 @@
 #include <mutex>
 #include <set>
 
+#include "app/lake_routes.h"
+#include "app/offline.h"
 #include "app/platform_state.h"
 #include "app/web_assets.h"
 #include "base/text.h"
@@ -203,6 +205,13 @@ Result<HttpResponse> ApplyWorkspace(Components& parts, HttpCall& call) {
 
 // ---- the operations and the UI's files
 
+Result<HttpResponse> Verify(Components& parts, HttpCall& call) {
+    bool audit_only = TRY(JsonBoolOr(TRY(call.JsonBody()), "audit_only", false));
+    VerifyReport report = TRY(VerifyAll(parts, audit_only));
+    call.call.details["issues"] = report.issues.size();
+    return JsonResponse({{"checked", report.checked}, {"issues", report.issues}});
+}
+
 Result<HttpResponse> ListOperations(Components& parts, HttpCall&) {
     Json rows = Json::array();
     for (const security::Operation& operation : parts.registry.operations()) {
@@ -271,6 +280,7 @@ void AddRoutes(Components& parts, Env& env) {
     router.Add(catalog::CatalogRoutes(*parts.catalog, *parts.engine));
     router.Add(query::QueryRoutes({env, *parts.engine, *parts.catalog, *parts.identity, *parts.dispatcher,
                                    parts.registry, parts.metrics, *parts.log}));
+    router.Add(LakeRoutes(*parts.lake));
     constexpr auto kRead = AuditClass::kRead;
     router.Add({
         {{"http", "GET /api/v1/overview", "self", "platform", kRead, {}},
@@ -278,6 +288,7 @@ void AddRoutes(Components& parts, Env& env) {
          [&parts, &env, started](HttpCall& call) { return Overview(parts, env, started, call); }},
         {{"http", "GET /api/v1/events", "self", "platform", kRead, {1 << 16, 8}}, "*", With(parts, Events)},
         {{"http", "GET /api/v1/operations", "self", "platform", kRead, {}}, "*", With(parts, ListOperations)},
+        {{"http", "POST /api/v1/verify", "platform:Verify", "platform", kRead, {1 << 16, 1}}, "*", With(parts, Verify)},
         {{"http", "GET /api/v1/workspace", "workspace:Read", "workspace", kRead, {}}, "*", With(parts, GetWorkspace)},
         {{"http", "POST /api/v1/workspace/plan", "workspace:Read", "workspace", kRead, {}},
          "*",

@@ -1,0 +1,126 @@
+// The workspace and what runs: plan, apply, run, runs, why.
+#include <iostream>
+
+#include "app/client.h"
+#include "app/command.h"
+#include "app/output.h"
+
+namespace tarn::app {
+namespace {
+
+constexpr Duration kAskEvery = std::chrono::milliseconds(200);
+
+void PrintJson(const Json& json) { std::cout << DumpJson(json, 2) << "\n"; }
+
+void PrintIssues(const Json& issues) {
+    for (const Json& issue : issues) {
+        std::cout << issue.value("file", "") << ":" << issue.value("line", 0) << ":" << issue.value("column", 0) << ": "
+                  << issue.value("message", "") << "\n";
+    }
+}
+
+void PrintSteps(const Json& plan) {
+    if (plan["steps"].empty()) std::cout << "nothing to do: the folder is what is applied\n";
+    for (const Json& step : plan["steps"]) {
+        std::string sign = step["change"] == "add" ? "+" : step["change"] == "remove" ? "-" : "~";
+        std::cout << sign << " " << step.value("kind", "") << " " << step.value("name", "") << "  ("
+                  << step.value("file", "") << ")\n";
+    }
+}
+
+Status Plan(const Invocation& call) {
+    Client client = TRY(Client::Find(call));
+    Json plan = TRY(client.Post("/api/v1/workspace/plan", Json::object()));
+    if (call.json()) return PrintJson(plan), Ok();
+    PrintSteps(plan);
+    if (plan["issues"].empty()) return Ok();
+    PrintIssues(plan["issues"]);
+    return Error(ErrorCode::kInvalidArgument, "{} issues keep this folder from being applied", plan["issues"].size());
+}
+
+Status Apply(const Invocation& call) {
+    Client client = TRY(Client::Find(call));
+    Json plan = TRY(client.Post("/api/v1/workspace/apply", Json::object()));
+    if (call.json()) return PrintJson(plan), Ok();
+    PrintSteps(plan);
+    return Ok();
+}
+
+Status PrintRun(const Json& run) {
+    std::cout << "run " << run.value("id", "") << " " << run.value("task", "") << ": " << run.value("state", "");
+    if (run.value("rows", int64_t{-1}) >= 0) std::cout << ", " << GroupDigits(run["rows"].get<int64_t>()) << " rows";
+    std::cout << "\n";
+    if (run.value("state", "") != "failed") return Ok();
+    return Error(ErrorCode::kInternal, "run {} failed: {}", run.value("id", ""), run.value("error", ""));
+}
+
+Status WaitForRun(const Invocation& call, Client& client, const std::string& id) {
+    while (true) {
+        Json run = TRY(client.Get("/api/v1/runs/" + id));
+        std::string state = run.value("state", "");
+        if (state != "queued" && state != "running" && state != "waiting_retry") return PrintRun(run);
+        call.env().clock().Sleep(kAskEvery);
+    }
+}
+
+Status Run(const Invocation& call) {
+    Client client = TRY(Client::Find(call));
+    Json started = TRY(client.Post("/api/v1/runs", {{"target", call.Get("TARGET")}}));
+    if (call.json() && !call.Has("--wait")) return PrintJson(started), Ok();
+    for (const Json& id : started["runs"]) {
+        if (!call.Has("--wait")) std::cout << "run " << id.get<std::string>() << " is queued\n";
+        else TRY(WaitForRun(call, client, id.get<std::string>()));
+    }
+    return Ok();
+}
+
+Status Runs(const Invocation& call) {
+    Client client = TRY(Client::Find(call));
+    bool tasks = call.Has("--tasks");
+    Json answer = TRY(client.Get(tasks ? "/api/v1/tasks" : "/api/v1/runs?limit=50"));
+    if (call.json()) return PrintJson(answer), Ok();
+    if (tasks) PrintObjects(std::cout, answer["tasks"], {"id", "fresh", "why"});
+    else PrintObjects(std::cout, answer["runs"], {"id", "task", "state", "trigger", "queued_at", "rows", "error"});
+    return Ok();
+}
+
+Status Why(const Invocation& call) {
+    Client client = TRY(Client::Find(call));
+    Json task = TRY(client.Get("/api/v1/why?target=" + UrlEncode(call.Get("TARGET"))));
+    if (call.json()) return PrintJson(task), Ok();
+    std::cout << task.value("id", "") << ": " << task.value("why", "") << "\n";
+    return Ok();
+}
+
+}  // namespace
+
+std::vector<Command> WorkspaceCommands() {
+    return {
+        {.name = "plan",
+         .summary = "Shows what applying the workspace's files would change, and every issue in them.",
+         .example = "tarn plan",
+         .run = Plan},
+        {.name = "apply",
+         .summary = "Makes the workspace's files what runs, all of them or none.",
+         .example = "tarn apply",
+         .run = Apply},
+        {.name = "run",
+         .summary = "Runs a task, dataset or glob now.",
+         .example = "tarn run delays.flights --wait",
+         .arguments = {{"TARGET", "A task, a dataset, a source, a use case, or a glob of them."}},
+         .options = {{"--wait", nullptr, "Waits for the end and fails if a run does."}},
+         .run = Run},
+        {.name = "runs",
+         .summary = "Lists the newest runs, or what can run.",
+         .example = "tarn runs --tasks",
+         .options = {{"--tasks", nullptr, "Lists tasks, and why each is not running."}},
+         .run = Runs},
+        {.name = "why",
+         .summary = "Says why something is not running.",
+         .example = "tarn why delays.flights",
+         .arguments = {{"TARGET", "A task, dataset or glob."}},
+         .run = Why},
+    };
+}
+
+}  // namespace tarn::app
