@@ -3,6 +3,7 @@ import '@mantine/notifications/styles.css';
 import './design/tokens.css';
 import './design/base.css';
 import './design/page.css';
+import './design/parts.css';
 import { createRoot } from 'react-dom/client';
 import { App } from './app/App';
 

@@ -11,8 +11,10 @@ interface RunEvent {
 const kSettleMs = 400; // many runs change at once: what they make stale is asked for once
 const kRetryMs = 5000;
 
+export type Liveness = 'connecting' | 'live' | 'polling';
+
 class Events {
-  live = false;
+  state: Liveness = 'connecting';
   private source: EventSource | null = null;
   private readonly listeners = new Set<() => void>();
   private readonly stale = new Set<string>();
@@ -39,7 +41,7 @@ class Events {
     if (this.source || document.hidden) return;
     const source = new EventSource('/api/v1/events');
     this.source = source;
-    source.onopen = () => this.setLive(true);
+    source.onopen = () => this.set('live');
     source.addEventListener('run', (event) => this.onRun(JSON.parse(String(event.data)) as RunEvent));
     source.onerror = () => {
       this.close();
@@ -50,7 +52,7 @@ class Events {
   private close(): void {
     this.source?.close();
     this.source = null;
-    this.setLive(false);
+    this.set('polling');
   }
 
   private onRun(run: RunEvent): void {
@@ -63,9 +65,9 @@ class Events {
     }, kSettleMs);
   }
 
-  private setLive(live: boolean): void {
-    if (this.live === live) return;
-    this.live = live;
+  private set(state: Liveness): void {
+    if (this.state === state) return;
+    this.state = state;
     this.listeners.forEach((listener) => listener());
   }
 }

@@ -2,15 +2,15 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
 import { get, path, post, put, query, remove } from './client';
-import { events } from './events';
+import { events, type Liveness } from './events';
 import type * as Api from './types';
 
 // While the event stream is up it tells what changed; without it, pages ask again by themselves.
-export function useLive(): boolean {
-  return useSyncExternalStore(events.subscribe, () => events.live);
+export function useLiveness(): Liveness {
+  return useSyncExternalStore(events.subscribe, () => events.state);
 }
 function usePollMs(pollMs: number): number {
-  return useLive() ? 60_000 : pollMs;
+  return useLiveness() === 'live' ? 60_000 : pollMs;
 }
 
 export const useMe = (): UseQueryResult<Api.Me> =>

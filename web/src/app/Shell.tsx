@@ -4,7 +4,8 @@ import { useLocalStorage } from '@mantine/hooks';
 import { useQueryClient } from '@tanstack/react-query';
 import { useCallback, useState, type ReactNode } from 'react';
 import { Link, useLocation } from 'wouter';
-import { logout, useLive, useMe, useOverview } from '../api/queries';
+import { logout, useLiveness, useMe, useOverview } from '../api/queries';
+import type { Liveness } from '../api/events';
 import { Icon } from '../design/icons';
 import { Finder } from './Finder';
 import { useKeys } from './keys';
@@ -94,9 +95,15 @@ function KeysHelp({ opened, onClose }: { opened: boolean; onClose: () => void })
   );
 }
 
+const kLiveness: Record<Liveness, string> = {
+  connecting: 'Connecting to the stream of changes',
+  live: 'Changes arrive as they happen',
+  polling: 'Asking every few seconds',
+};
+
 function Rail({ folded, fold, openFinder }: { folded: boolean; fold: () => void; openFinder: () => void }) {
   const overview = useOverview();
-  const live = useLive();
+  const liveness = useLiveness();
   const failing = overview.data?.attention.length ?? 0;
   return (
     <nav className="rail" aria-label="Places">
@@ -132,9 +139,9 @@ function Rail({ folded, fold, openFinder }: { folded: boolean; fold: () => void;
         })}
       </div>
       <div className="rail-bottom">
-        <span className="live rail-text" title={live ? 'Changes arrive as they happen' : 'Asking every few seconds'}>
-          <i className={live ? 'dot on' : 'dot'} />
-          {live ? 'live' : 'polling'}
+        <span className="live rail-text" title={kLiveness[liveness]}>
+          <i className={liveness === 'live' ? 'dot on' : 'dot'} />
+          {liveness}
         </span>
         <Person />
         <ThemeSwitch />

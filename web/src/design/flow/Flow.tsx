@@ -18,12 +18,9 @@ import { Icon, type IconName } from '../icons';
 import { lookOf, Status } from '../status';
 import { Ago } from '../time';
 import { boundsOf, zoomFor, type Placed } from './layout';
-import { kSizes } from './look';
+import { kSizes, zoomMinAt } from './look';
 import type { FlowNode, FlowProps } from './types';
 
-const kPhonePx = 640;
-const kPhoneZoom = 0.75; // on a phone the picture is read piece by piece
-const kZoomMin = 0.3;
 const kIcons: Record<string, IconName> = {
   source: 'source',
   raw: 'raw',
@@ -79,7 +76,7 @@ function Fit({ places }: { places: Placed[] }) {
     if (places.length === 0 || width === 0) return;
     const bounds = boundsOf(places, kSizes);
     const whole = zoomFor(bounds, width, height, kSizes);
-    const zoom = Math.max(whole, width < kPhonePx ? kPhoneZoom : kZoomMin);
+    const zoom = Math.max(whole, zoomMinAt(width));
     const center = (space: number, start: number, size: number) => (space - size * zoom) / 2 - start * zoom;
     const x =
       bounds.width * zoom > width ? kSizes.marginPx - bounds.left * zoom : center(width, bounds.left, bounds.width);

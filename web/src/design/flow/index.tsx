@@ -2,7 +2,7 @@ import { Skeleton } from '@mantine/core';
 import { useElementSize } from '@mantine/hooks';
 import { lazy, Suspense, useMemo } from 'react';
 import { boundsOf, layout, zoomFor } from './layout';
-import { kBands, kSizes } from './look';
+import { kBands, kSizes, zoomMinAt } from './look';
 import type { FlowProps } from './types';
 
 const Flow = lazy(() => import('./Flow'));
@@ -26,7 +26,7 @@ export function DataFlow({ label, ...props }: FlowProps & { label: string }) {
     [shape],
   );
   const bounds = boundsOf(places, kSizes);
-  const zoom = zoomFor(bounds, width || 1000, kHeightMax, kSizes);
+  const zoom = Math.max(zoomFor(bounds, width || 1000, kHeightMax, kSizes), zoomMinAt(width || 1000));
   const height = Math.min(kHeightMax, Math.max(kHeightMin, Math.round(bounds.height * zoom + 2 * kSizes.marginPx)));
   return (
     <div className="flow" role="group" aria-label={label} style={{ height }} ref={ref}>

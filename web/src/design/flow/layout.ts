@@ -1,4 +1,4 @@
-// Where the nodes of a picture of data go: columns from left to right by what they need, rows by where their inputs are.
+// Where the nodes of a picture of data go: columns from left to right by what they need, rows near their inputs.
 
 export interface LayoutNode {
   id: string;

@@ -2,6 +2,7 @@
 import { Tabs } from '@mantine/core';
 import { useSearchParams } from 'wouter';
 import { useMe } from '../../api/queries';
+import type { Me } from '../../api/types';
 import { Page } from '../../design/page';
 import { Explain } from './Explain';
 import { S3Keys, Secrets, Tokens } from './Keys';
@@ -17,6 +18,12 @@ const kTabs = [
   ['explain', 'May I?', '/me'],
 ] as const;
 
+function youAre(me: Me | undefined): string {
+  if (!me) return '';
+  const roles = me.roles.length === 1 ? `the role ${me.roles[0]}` : `the roles ${me.roles.join(', ')}`;
+  return `You are ${me.name}, with ${me.roles.length === 0 ? 'no role' : roles}.`;
+}
+
 export default function AccessPage() {
   const me = useMe();
   const [parameters, setParameters] = useSearchParams();
@@ -24,7 +31,7 @@ export default function AccessPage() {
   return (
     <Page
       title="Access"
-      subtitle={`One login, one policy, on every protocol. You are ${me.data?.name ?? '…'}${me.data?.roles.length ? `, with ${me.data.roles.length === 1 ? 'the role' : 'the roles'} ${me.data.roles.join(', ')}` : ''}.`}
+      subtitle={`One login, one policy, on every protocol. ${youAre(me.data)}`}
       behind={{ api: tab[2] }}
     >
       <Tabs value={tab[0]} onChange={(value) => setParameters({ tab: value ?? 'users' })}>

@@ -210,7 +210,7 @@ export default function AuditPage() {
   return (
     <Page
       title="Audit"
-      subtitle="No record, no answer: each operation is written here before its answer leaves. As a table: system.audit."
+      subtitle="No record, no answer: an operation is written here before its answer leaves. As a table: system.audit."
       behind={{ api: '/audit' }}
       action={
         <Button loading={verify.isPending} onClick={() => verify.mutate()}>

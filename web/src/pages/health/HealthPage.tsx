@@ -43,7 +43,7 @@ function Operations({ operations }: { operations: Operation[] }) {
   return (
     <Section
       title="Operations"
-      note={`${plural(found.length, 'operation')}: each has an action, a resource and an audit class, on every protocol`}
+      note={`${plural(found.length, 'operation')}: each with its action, resource and audit class`}
       action={
         <TextInput
           aria-label="Filter operations"

@@ -13,7 +13,8 @@ import { Status } from '../../design/status';
 import { Table } from '../../design/table';
 import { Ago } from '../../design/time';
 
-const kExample = 'sources/registry.yaml';
+const kExample =
+  "printf 'kind: files\\npath: ./inbox/*.csv\\nstreams: {flights: {format: csv}}\\n' > sources/flights.yaml";
 
 const keyOf = (stream: SourceStream): string => (Array.isArray(stream.key) ? stream.key.join(', ') : stream.key) || '–';
 
@@ -125,10 +126,7 @@ export default function SourcesPage() {
       <Loaded query={sources}>
         {(list) =>
           list.length === 0 ? (
-            <Empty
-              title="No sources yet"
-              command={`printf 'kind: files\\npath: ./inbox/*.csv\\nstreams: {flights: {format: csv}}\\n' > ${kExample}`}
-            >
+            <Empty title="No sources yet" command={kExample}>
               A source is one file: what to extract, from where, how often. This one reads files:
             </Empty>
           ) : (
