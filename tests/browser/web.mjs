@@ -41,7 +41,7 @@ async function run(context, name, scenario) {
 
 mkdirSync(screenshots, { recursive: true });
 const browser = await launch();
-const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: 'light' });
+const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: 'light', reducedMotion: 'reduce' });
 await run(context, 'login_refused', loginRefused);
 await run(context, 'login', login);
 const wanted = process.env.ONLY?.split(',');

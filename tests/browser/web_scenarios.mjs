@@ -107,7 +107,7 @@ async function sqlCancel({ page, base, watched }) {
   await page.getByText(/Running for/).waitFor();
   await page.waitForTimeout(500);
   await button(page, 'Cancel').click();
-  await page.getByRole('alert').waitFor();
+  await page.getByText('Cancelled', { exact: true }).waitFor();
   await button(page, 'Run').waitFor();
 }
 

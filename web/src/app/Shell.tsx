@@ -141,7 +141,7 @@ function Rail({ folded, fold, openFinder }: { folded: boolean; fold: () => void;
       <div className="rail-bottom">
         <span className="live rail-text" title={kLiveness[liveness]}>
           <i className={liveness === 'live' ? 'dot on' : 'dot'} />
-          {liveness}
+          {liveness === 'polling' ? 'polling' : 'live'}
         </span>
         <Person />
         <ThemeSwitch />

@@ -2,7 +2,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useMemo, useRef } from 'react';
 import type { Cell, ResultColumn } from '../api/types';
-import { cellText, isNumeric } from './format';
+import { cellText, formatNumber, isNumeric } from './format';
 
 const kRowPx = 28;
 const kCharPx = 8;
@@ -14,11 +14,16 @@ function widthOf(rows: Cell[][], column: ResultColumn, index: number): number {
   return Math.min(380, Math.max(64, Math.round(chars * kCharPx + 26)));
 }
 
-function GridCell({ value, numeric }: { value: Cell | undefined; numeric: boolean }) {
+function GridCell({ value, numeric, rounded }: { value: Cell | undefined; numeric: boolean; rounded: boolean }) {
   const isNull = value === null || value === undefined;
-  const text = cellText(value);
+  const exact = cellText(value);
+  const text = rounded && typeof value === 'number' && !Number.isInteger(value) ? formatNumber(value) : exact;
   return (
-    <div role="gridcell" className={numeric ? 'cell number' : 'cell'} title={text.length > 30 ? text : undefined}>
+    <div
+      role="gridcell"
+      className={numeric ? 'cell number' : 'cell'}
+      title={exact.length > 30 || text !== exact ? exact : undefined}
+    >
       {isNull ? <span className="null">NULL</span> : text}
     </div>
   );
@@ -29,9 +34,10 @@ export interface GridProps {
   columns: ResultColumn[];
   rows: Cell[][];
   numbered?: boolean;
+  rounded?: boolean; // fractions as people read them, exact on hover
 }
 
-export function Grid({ label, columns, rows, numbered = true }: GridProps) {
+export function Grid({ label, columns, rows, numbered = true, rounded = false }: GridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   // eslint-disable-next-line react-hooks/incompatible-library -- the virtualizer is read in this render only
   const virtual = useVirtualizer({
@@ -69,7 +75,12 @@ export function Grid({ label, columns, rows, numbered = true }: GridProps) {
           >
             {numbered && <div className="cell gutter">{item.index + 1}</div>}
             {columns.map((_, index) => (
-              <GridCell key={index} value={rows[item.index]?.[index]} numeric={numeric[index] ?? false} />
+              <GridCell
+                key={index}
+                value={rows[item.index]?.[index]}
+                numeric={numeric[index] ?? false}
+                rounded={rounded}
+              />
             ))}
             <div className="cell" />
           </div>

@@ -37,14 +37,14 @@ function adviceFor(error: unknown): string {
   return 'Change what was asked, and try again.';
 }
 
-export function ErrorState({ error, retry }: { error: unknown; retry?: () => void }) {
+export function ErrorState({ error, advice, retry }: { error: unknown; advice?: string; retry?: () => void }) {
   const message = error instanceof Error ? error.message : String(error);
   return (
     <div className="error-state" role="alert">
       <Icon name="warning" />
       <div>
         <strong>{message}</strong>
-        <p>{adviceFor(error)}</p>
+        <p>{advice ?? adviceFor(error)}</p>
       </div>
       {retry && (
         <Button variant="default" onClick={retry}>

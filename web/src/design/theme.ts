@@ -54,6 +54,7 @@ export const theme = createTheme({
   defaultRadius: 'sm',
   focusRing: 'auto',
   cursorType: 'pointer',
+  respectReducedMotion: true,
   components: {
     Button: { defaultProps: { size: 'xs', fz: 14, fw: 600, h: 32 } },
     TextInput: { defaultProps: { size: 'xs' } },
@@ -62,8 +63,23 @@ export const theme = createTheme({
     SegmentedControl: { defaultProps: { size: 'xs' } },
     Tabs: { defaultProps: { keepMounted: false } },
     Tooltip: { defaultProps: { openDelay: 300, withArrow: false, fz: 12 } },
-    Drawer: { defaultProps: { position: 'right', size: 560, overlayProps: { opacity: 0.25 }, padding: 'lg' } },
-    Modal: { defaultProps: { overlayProps: { opacity: 0.35 }, centered: true, padding: 'lg' } },
+    Drawer: {
+      defaultProps: {
+        transitionProps: { duration: 120 },
+        position: 'right',
+        size: 560,
+        overlayProps: { opacity: 0.25 },
+        padding: 'lg',
+      },
+    },
+    Modal: {
+      defaultProps: {
+        transitionProps: { duration: 100 },
+        overlayProps: { opacity: 0.35 },
+        centered: true,
+        padding: 'lg',
+      },
+    },
   },
 });
 

@@ -13,6 +13,14 @@ function isSideways(kind: ChartKind, data: ChartData): boolean {
   return kind === 'bar' && data.xKind === 'name' && (data.x.length > 8 || data.x.some((name) => name.length > 10));
 }
 
+// Drawn close up, small noise on large numbers would look like news.
+export function isFlat(data: ChartData): boolean {
+  const values = data.series.flatMap((series) => series.values).filter((value) => value !== null);
+  const most = Math.max(...values);
+  const least = Math.min(...values);
+  return least >= 0 && most - least < 0.05 * most;
+}
+
 function lineSeries(data: ChartData, palette: Palette, index: number) {
   const series = data.series[index]!;
   const several = data.series.length > 1;
@@ -81,7 +89,7 @@ export function chartOptions(kind: ChartKind, data: ChartData, palette: Palette)
   };
   const values = {
     type: 'value',
-    scale: kind === 'line', // a line may start anywhere, a bar starts at zero
+    scale: kind === 'line' && !isFlat(data), // a bar starts at zero, and so does a line that hardly moves
     axisLabel: { color: palette.faint, fontSize: 12, formatter: (value: number) => formatShort(value) },
     splitLine: { lineStyle: { color: palette.line } },
     splitNumber: 4,

@@ -29,7 +29,7 @@ const kIcons: Record<string, IconName> = {
   dashboard: 'dashboard',
 };
 
-type Data = FlowNode & { chosen: boolean; faded: boolean };
+type Data = FlowNode & { chosen: boolean; faded: boolean; open: () => void };
 type DataNode = Node<Data, 'data'>;
 
 function nameOf(node: FlowNode): { name: string; where: string } {
@@ -43,7 +43,15 @@ const DataCard = memo(function DataCard({ data }: NodeProps<DataNode>) {
   const tone = data.state ? lookOf(data.state).tone : 'empty';
   const classes = ['flow-node', `tone-${tone}`, data.chosen && 'chosen', data.faded && 'faded'];
   return (
-    <div className={classes.filter(Boolean).join(' ')} title={data.note || data.title}>
+    <div
+      className={classes.filter(Boolean).join(' ')}
+      title={data.note || data.title}
+      role="link"
+      tabIndex={0}
+      onKeyDown={(event) => {
+        if (event.key === 'Enter') data.open();
+      }}
+    >
       <Handle type="target" position={Position.Left} isConnectable={false} />
       <div className="name">
         <Icon name={kIcons[data.kind] ?? 'table'} size={16} />
@@ -88,13 +96,13 @@ function Fit({ places }: { places: Placed[] }) {
 type PictureProps = FlowProps & { places: Placed[] };
 
 function Picture(props: PictureProps) {
-  const { nodes, edges, places, chosenNode, chosenEdge } = props;
+  const { nodes, edges, places, chosenNode, chosenEdge, onNode } = props;
   const flowNodes = useMemo((): DataNode[] => {
     const byId = new Map(nodes.map((node) => [node.id, node]));
     return places.flatMap((place) => {
       const node = byId.get(place.id);
       if (!node) return [];
-      const data = { ...node, chosen: node.id === chosenNode, faded: false };
+      const data = { ...node, chosen: node.id === chosenNode, faded: false, open: () => onNode?.(node) };
       return [
         {
           id: node.id,
@@ -107,7 +115,7 @@ function Picture(props: PictureProps) {
         },
       ];
     });
-  }, [nodes, places, chosenNode]);
+  }, [nodes, places, chosenNode, onNode]);
   const flowEdges = useMemo((): Edge[] => {
     const byId = new Map(nodes.map((node) => [node.id, node]));
     return edges
@@ -129,12 +137,13 @@ function Picture(props: PictureProps) {
       nodeTypes={kNodeTypes}
       nodesDraggable={false}
       nodesConnectable={false}
+      nodesFocusable={false}
       deleteKeyCode={null}
       minZoom={0.2}
       maxZoom={1.5}
       zoomOnScroll={false}
       preventScrolling={false}
-      onNodeClick={(_, node) => props.onNode?.(node.data)}
+      onNodeClick={(_, node) => node.data.open()}
       onEdgeClick={(_, edge) => props.onEdge?.(edge.id)}
       proOptions={{ hideAttribution: true }}
     >

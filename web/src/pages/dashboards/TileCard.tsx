@@ -33,7 +33,7 @@ export function TileContent({ tile, data }: { tile: Tile; data: TileData }) {
   if (tile.kind === 'number') return <NumberTile data={data} />;
   if (data.rows.length === 0) return <p className="faint">No rows.</p>;
   if (tile.kind === 'table')
-    return <Grid label={tile.title} columns={data.columns} rows={data.rows} numbered={false} />;
+    return <Grid label={tile.title} columns={data.columns} rows={data.rows} numbered={false} rounded />;
   if (chart.series.length === 0) return <p className="faint">The SELECT has no number to draw.</p>;
   return <Chart kind={tile.kind} data={chart} label={`${tile.title}: ${tile.kind} chart`} />;
 }

@@ -47,14 +47,16 @@ export function LoginPage() {
     event.preventDefault();
     byPassword.mutate();
   };
-  const error = byPassword.error ?? byLink.error;
   return (
     <main className="login">
       <form className="login-card" onSubmit={submit}>
         <img src="/favicon.svg" alt="" width={40} height={40} />
         <h1>Tarn</h1>
         <p className="subtitle">{byLink.isPending ? 'The link is being checked…' : 'Log in to your data platform.'}</p>
-        {error && <ErrorState error={error} />}
+        {byLink.error && <ErrorState error={byLink.error} />}
+        {byPassword.error && (
+          <ErrorState error={byPassword.error} advice="Try again; after several failures it takes longer each time." />
+        )}
         <TextInput
           label="User"
           value={user}

@@ -131,6 +131,17 @@ function Result({ result }: { result: SqlResult }) {
   );
 }
 
+function Failure({ error }: { error: Error }) {
+  if (error instanceof ApiError && error.code === 'cancelled') {
+    return <Empty title="Cancelled">The statement was stopped; it changed nothing.</Empty>;
+  }
+  return (
+    <div className="pad">
+      <ErrorState error={error} />
+    </div>
+  );
+}
+
 function Past({ onChoose }: { onChoose: (sql: string) => void }) {
   const past = pastQueries();
   return (
@@ -205,11 +216,7 @@ export default function SqlPage() {
               <Elapsed since={running.since} />
             </div>
           )}
-          {!running && error && (
-            <div className="pad">
-              <ErrorState error={error} />
-            </div>
-          )}
+          {!running && error && <Failure error={error} />}
           {!running && !error && result && <Result result={result} />}
           {!running && !error && !result && (
             <Empty title="Rows appear here" command="SELECT * FROM system.assets">
