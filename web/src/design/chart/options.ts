@@ -50,6 +50,8 @@ function lineSeries(data: ChartData, palette: Palette, index: number) {
 function barSeries(data: ChartData, palette: Palette, index: number, sideways: boolean) {
   const series = data.series[index]!;
   const single = data.series.length === 1;
+  const largest = Math.max(...series.values.map((value) => Math.abs(value ?? 0)));
+  const digits = largest >= 1 ? 100 : 1e6; // labels beside each other are rounded alike
   return {
     type: 'bar',
     name: series.name,
@@ -60,7 +62,8 @@ function barSeries(data: ChartData, palette: Palette, index: number, sideways: b
     label: {
       show: single && data.x.length <= 24,
       position: sideways ? 'right' : 'top',
-      formatter: (point: { value: unknown }) => (typeof point.value === 'number' ? formatShort(point.value) : ''),
+      formatter: (point: { value: unknown }) =>
+        typeof point.value === 'number' ? formatShort(Math.round(point.value * digits) / digits) : '',
       color: palette.ink,
       fontSize: 12,
     },

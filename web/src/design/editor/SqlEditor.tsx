@@ -4,11 +4,12 @@ import {
   closeBrackets,
   closeBracketsKeymap,
   completionKeymap,
+  type Completion,
   type CompletionContext,
 } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
-import { PostgreSQL, sql } from '@codemirror/lang-sql';
-import { bracketMatching } from '@codemirror/language';
+import { PostgreSQL, schemaCompletionSource } from '@codemirror/lang-sql';
+import { bracketMatching, LanguageSupport } from '@codemirror/language';
 import { setDiagnostics } from '@codemirror/lint';
 import { highlightSelectionMatches, searchKeymap } from '@codemirror/search';
 import { Compartment, EditorState, Prec } from '@codemirror/state';
@@ -25,23 +26,35 @@ export interface SqlEditorProps {
   onRun: (selection: string) => void;
 }
 
+// Names first, then columns, then words; words in capitals for who types in capitals.
 function language(words: SqlWords | undefined) {
+  const relations = words?.relations ?? [];
   const schema: Record<string, Record<string, string[]>> = {};
-  for (const relation of words?.relations ?? []) (schema[relation.schema] ??= {})[relation.name] = relation.columns;
-  const columns = [...new Set((words?.relations ?? []).flatMap((relation) => relation.columns))];
-  const full = (words?.relations ?? []).map((relation) => `${relation.schema}.${relation.name}`);
-  const options = [
-    ...full.map((label) => ({ label, type: 'class', boost: 2 })),
-    ...columns.map((label) => ({ label, type: 'property', boost: 1 })),
-    ...(words?.words ?? []).map((label) => ({ label, type: /^[A-Z]/.test(label) ? 'keyword' : 'function' })),
+  for (const relation of relations) (schema[relation.schema] ??= {})[relation.name] = relation.columns;
+  const named = [
+    ...relations.map(({ schema: in_, name }): Completion => ({ label: `${in_}.${name}`, type: 'class', boost: 2 })),
+    ...[...new Set(relations.flatMap((relation) => relation.columns))].map((label): Completion => ({
+      label,
+      type: 'property',
+      boost: 1,
+    })),
+  ];
+  const lower = [...named, ...(words?.words ?? []).map((label): Completion => ({ label, type: 'keyword' }))];
+  const upper = [
+    ...named,
+    ...(words?.words ?? []).map((word): Completion => ({ label: word.toUpperCase(), type: 'keyword' })),
   ];
   const complete = (context: CompletionContext) => {
-    const word = context.matchBefore(/[\w]+/);
-    if (!word || (word.from > 0 && context.state.sliceDoc(word.from - 1, word.from) === '.')) return null;
-    return { from: word.from, options, validFor: /^[\w.]*$/ };
+    const word = context.matchBefore(/\w+/);
+    if (!word && !context.explicit) return null;
+    const from = word?.from ?? context.pos;
+    if (from > 0 && context.state.sliceDoc(from - 1, from) === '.') return null; // the schema's own source knows
+    return { from, options: word && /^[A-Z_]+$/.test(word.text) ? upper : lower, validFor: /^\w*$/ };
   };
-  const support = sql({ dialect: PostgreSQL, schema, upperCaseKeywords: true });
-  return [support, support.language.data.of({ autocomplete: complete })];
+  return new LanguageSupport(PostgreSQL.language, [
+    PostgreSQL.language.data.of({ autocomplete: schemaCompletionSource({ dialect: PostgreSQL, schema }) }),
+    PostgreSQL.language.data.of({ autocomplete: complete }),
+  ]);
 }
 
 // From the position to the end of the word there.
