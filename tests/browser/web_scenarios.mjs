@@ -42,7 +42,7 @@ async function keyboard({ page, base }) {
 }
 
 async function theme({ page, base }) {
-  await page.goto(base + '/health');
+  await page.goto(base + '/status');
   const scheme = () => page.evaluate(() => document.documentElement.dataset.mantineColorScheme);
   await button(page, 'Switch to dark').click();
   check((await scheme()) === 'dark', 'the switch made nothing dark');
@@ -222,7 +222,7 @@ async function access({ page, base, shot }) {
 }
 
 async function health({ page, base }) {
-  await page.goto(base + '/health');
+  await page.goto(base + '/status');
   await table(page, 'Components').getByText('orchestrator').waitFor();
   await page.getByLabel('Filter operations').fill('GET /api/v1/audit');
   await table(page, 'Operations').getByText('GET /api/v1/audit', { exact: true }).waitFor();

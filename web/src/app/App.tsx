@@ -85,7 +85,7 @@ function Pages() {
           <Route path="/workspace" component={WorkspacePage} />
           <Route path="/audit" component={AuditPage} />
           <Route path="/access" component={AccessPage} />
-          <Route path="/health" component={HealthPage} />
+          <Route path="/status" component={HealthPage} />
           <Route component={NotFound} />
         </Switch>
       </Suspense>

@@ -19,7 +19,7 @@ export const places: Place[] = [
   { title: 'Workspace', href: '/workspace', icon: 'folder', key: 'w', group: 'Build' },
   { title: 'Audit', href: '/audit', icon: 'audit', key: 'a', group: 'Govern' },
   { title: 'Access', href: '/access', icon: 'access', key: 'x', group: 'Govern' },
-  { title: 'Health', href: '/health', icon: 'health', key: 'e', group: 'Operate' },
+  { title: 'Health', href: '/status', icon: 'health', key: 'e', group: 'Operate' },
 ];
 
 export const isAt = (place: Place, location: string): boolean =>

@@ -21,7 +21,7 @@ export function BehindLink({ file, api, post }: Behind) {
         </Link>
       )}
       {post && (
-        <Link href={`/health?q=${encodeURIComponent(post)}`} title="The API call behind this page">
+        <Link href={`/status?q=${encodeURIComponent(post)}`} title="The API call behind this page">
           <Icon name="code" size={14} />
           <code>POST /api/v1{post}</code>
         </Link>

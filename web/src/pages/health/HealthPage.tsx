@@ -1,4 +1,4 @@
-// Health: every component, the version, and the operations that there are.
+// Health: every component, the version, and the operations that there are. At /status, for /health answers probes.
 import { Button, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { useSearchParams } from 'wouter';
