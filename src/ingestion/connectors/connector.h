@@ -37,6 +37,13 @@ class Connector {
     virtual Result<bool> HasNew(const SourceDefinition&, const StreamDefinition&, const StreamState&) { return false; }
 };
 
+// kInvalidArgument naming the first of the stream's columns (`columns`, `cursor`, `key`) that the table lacks.
+Status CheckColumns(const StreamDefinition& stream, const std::string& table, const std::vector<std::string>& columns);
+// Whether `columns` of the stream lists it, or is not given.
+bool IsWanted(const StreamDefinition& stream, const std::string& column);
+// Sets the manifest's columns to those of this load; of an increment to those of all so far, wide enough for all.
+void RecordColumns(ReadContext& context, const std::vector<engine::Column>& columns);
+
 std::unique_ptr<Connector> MakePostgresConnector(ConnectorsDependencies dependencies);
 std::unique_ptr<Connector> MakeSqliteConnector(ConnectorsDependencies dependencies);
 std::unique_ptr<Connector> MakeRestConnector(ConnectorsDependencies dependencies);

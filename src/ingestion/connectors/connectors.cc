@@ -17,7 +17,8 @@ namespace {
 class SourceConnectors : public Connectors {
   public:
     explicit SourceConnectors(ConnectorsDependencies dependencies)
-        : dependencies_(dependencies), loads_(dependencies.lake, dependencies.env),
+        : dependencies_(dependencies),
+          loads_(dependencies.lake, dependencies.env),
           provider_(loads_, [this] { return Sources(); }),
           loads_total_(dependencies.metrics.GetCounter("tarn_connectors_loads_total", "Loads that were committed.")),
           bytes_total_(dependencies.metrics.GetCounter("tarn_connectors_bytes_total", "Bytes that loads stored.")) {
@@ -119,7 +120,10 @@ Manifest SourceConnectors::FirstManifest(const SourceDefinition& source, const S
     manifest.run_id = run_id;
     manifest.key = stream.key;
     manifest.cursor = stream.cursor;
-    if (const Manifest* last = state.last()) manifest.position = last->position;
+    // A position means something only to what reads as the load before did.
+    const Manifest* last = state.last();
+    bool goes_on = last && last->mode == manifest.mode && last->cursor == manifest.cursor && manifest.mode != "full";
+    if (goes_on) manifest.position = last->position;
     return manifest;
 }
 
@@ -140,6 +144,17 @@ std::vector<std::string> Drift(const Manifest* before, const Manifest& now) {
     }
     for (const auto& [name, type] : types) notes.push_back(fmt::format("column {} is gone from the source", name));
     return notes;
+}
+
+LoadOutcome OutcomeOf(const Manifest& manifest) {
+    LoadOutcome outcome;
+    outcome.load = manifest.load;
+    outcome.rows = manifest.rows;
+    outcome.bytes = static_cast<int64_t>(manifest.bytes);
+    outcome.objects = static_cast<int64_t>(manifest.objects.size());
+    outcome.changed = true;
+    outcome.warnings = manifest.warnings;
+    return outcome;
 }
 
 void SourceConnectors::RecordLineage(const Manifest& manifest) {
@@ -174,6 +189,9 @@ Result<LoadOutcome> SourceConnectors::Load(const Principal& principal, const std
         loading_.erase(name);
     });
     auto state = TRY(loads_.Read(source, stream));
+    // The run that committed the last load was cut off before it could say so: there is nothing left to do.
+    const Manifest* last = state->last();
+    if (last && !run_id.empty() && last->run_id == run_id) return OutcomeOf(*last);
     TRY(loads_.RemoveGarbage(source, stream, state->next_load()));
     LoadWriter writer(dependencies_.lake, dependencies_.engine, principal,
                       FirstManifest(definition, wanted, *state, run_id));
@@ -184,21 +202,16 @@ Result<LoadOutcome> SourceConnectors::Load(const Principal& principal, const std
     Manifest& manifest = writer.manifest();
     LoadOutcome outcome;
     outcome.warnings = manifest.warnings;
-    // A complete load counts even when it is empty: the source has no rows now. Otherwise nothing new is no load.
-    bool nothing_new = manifest.objects.empty() && !(manifest.mode == "full" || state->loads.empty());
-    if (nothing_new) return outcome;
+    // A complete load counts even when it is empty: the source has no rows now. Otherwise nothing new is no load,
+    // and so is one that shows no columns: nobody could read it.
+    bool counts = manifest.mode == "full" || state->loads.empty();
+    if (manifest.objects.empty() && (!counts || manifest.columns.empty())) return outcome;
     for (std::string& note : Drift(state->last(), manifest)) manifest.warnings.push_back(std::move(note));
     TRY(loads_.Commit(manifest));
     RecordLineage(manifest);
     loads_total_.Add();
     bytes_total_.Add(static_cast<int64_t>(manifest.bytes));
-    outcome.load = manifest.load;
-    outcome.rows = manifest.rows;
-    outcome.bytes = static_cast<int64_t>(manifest.bytes);
-    outcome.objects = static_cast<int64_t>(manifest.objects.size());
-    outcome.changed = true;
-    outcome.warnings = manifest.warnings;
-    return outcome;
+    return OutcomeOf(manifest);
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ inline constexpr const char* kRawBucket = "raw";
 struct StreamDefinition {
     std::string name;
     std::optional<Duration> every;
-    std::string cursor;             // column or field; empty: everything each time
+    std::string cursor;  // column or field; empty: everything each time
     std::vector<std::string> key;
     Json settings;
 };
@@ -51,7 +51,7 @@ struct SourceDefinition {
     std::string kind;
     std::string description;
     std::map<std::string, StreamDefinition> streams;
-    Json settings;                  // of the source; secrets only as {"secret": "name"}
+    Json settings;  // of the source; secrets only as {"secret": "name"}
     std::optional<Duration> every;  // for streams that say nothing
     int retries = 3;
     Duration timeout = std::chrono::hours(1);
@@ -65,8 +65,8 @@ struct LoadProgress {
 };
 
 struct LoadOutcome {
-    int64_t load = -1;      // number of the committed load; -1: there was nothing new
-    int64_t rows = -1;      // unknown: -1
+    int64_t load = -1;  // number of the committed load; -1: there was nothing new
+    int64_t rows = -1;  // unknown: -1
     int64_t bytes = 0;
     int64_t objects = 0;
     bool changed = false;

@@ -1,7 +1,9 @@
 // Kind files: a glob of csv, json, parquet or any files; each file once, a changed one again.
 #include <algorithm>
 #include <map>
+#include <mutex>
 
+#include "base/crypto.h"
 #include "base/text.h"
 #include "ingestion/connectors/connector.h"
 #include "ingestion/connectors/inference.h"
@@ -54,11 +56,13 @@ class FilesConnector : public Connector {
     Status Read(ReadContext& context) override;
     Result<bool> HasNew(const SourceDefinition& source, const StreamDefinition& stream,
                         const StreamState& state) override {
-        Json position = state.last() ? state.last()->position : Json::object();
-        for (const FoundFile& file : TRY(Find(source, stream))) {
-            if (!IsKnown(position, file)) return true;
-        }
-        return false;
+        Json position = state.last() && state.last()->mode == "files" ? state.last()->position : Json::object();
+        std::vector<FoundFile> files = TRY(Find(source, stream));
+        bool fresh =
+            std::any_of(files.begin(), files.end(), [&](const auto& file) { return !IsKnown(position, file); });
+        std::lock_guard lock(mutex_);
+        auto tried = tried_.find(source.name + "." + stream.name);
+        return fresh && (tried == tried_.end() || tried->second != LookOf(files));
     }
 
   private:
@@ -70,15 +74,34 @@ class FilesConnector : public Connector {
         return known != position.end() && (*known)["bytes"] == file.bytes &&
                (*known)["modified_us"] == ToMicros(file.modified_at);
     }
+    // Tells one set of files from another.
+    static std::string LookOf(const std::vector<FoundFile>& files) {
+        Json look = Json::array();
+        for (const FoundFile& file : files) look.push_back({file.name, file.bytes, ToMicros(file.modified_at)});
+        return Sha256Hex(AsBytes(DumpJson(look)));
+    }
     Status ReadOne(ReadContext& context, const FoundFile& file);
 
     ConnectorsDependencies dependencies_;
+    std::mutex mutex_;  // guards tried_
+    // By stream the files that the last load found: a load that failed over them is not tried again until they change.
+    std::map<std::string, std::string> tried_;
 };
 
 Status FilesConnector::Walk(const std::string& folder, const std::vector<std::string>& parts, size_t at,
                             const std::string& shown, std::vector<FoundFile>& found) {
     const std::string& pattern = parts[at];
     bool last = at + 1 == parts.size();
+    if (pattern == "**") {
+        // No folder, or one more and again any depth.
+        if (last) return Walk(folder, {"*"}, 0, shown, found);
+        TRY(Walk(folder, parts, at + 1, shown, found));
+        for (const FileEntry& entry : TRY(dependencies_.env.files().List(folder))) {
+            if (!entry.is_directory || entry.name.starts_with(".")) continue;
+            TRY(Walk(folder + "/" + entry.name, parts, at, shown + entry.name + "/", found));
+        }
+        return Ok();
+    }
     if (!last && pattern.find_first_of("*?") == std::string::npos) {
         std::string next = folder + "/" + pattern;
         if (!dependencies_.env.files().Exists(next)) return Ok();
@@ -144,9 +167,7 @@ Status FilesConnector::ReadOne(ReadContext& context, const FoundFile& file) {
     bool steady = after.bytes == file.bytes && after.modified_at == file.modified_at;
     if (!steady || manifest.objects.back().bytes != file.bytes) {
         manifest.warnings.push_back(fmt::format("{} changed while it was read; it is read again", file.name));
-        manifest.bytes -= manifest.objects.back().bytes;
-        manifest.objects.pop_back();
-        return Ok();
+        return context.writer.DropLast();
     }
     manifest.position[file.name] = {{"bytes", file.bytes}, {"modified_us", ToMicros(file.modified_at)}};
     return Ok();
@@ -160,7 +181,12 @@ Status FilesConnector::Read(ReadContext& context) {
     }
     Json before = manifest.position;
     LoadProgress progress;
-    for (const FoundFile& file : TRY(Find(context.source, context.stream))) {
+    std::vector<FoundFile> files = TRY(Find(context.source, context.stream));
+    {
+        std::lock_guard lock(mutex_);
+        tried_[context.source.name + "." + context.stream.name] = LookOf(files);
+    }
+    for (const FoundFile& file : files) {
         if (IsKnown(before, file)) continue;
         TRY(context.CheckCancelled());
         progress.note = file.name;

@@ -13,6 +13,9 @@ namespace tarn::connectors {
 // rows where cheap. A file that can't be read is kInvalidArgument naming it and what is wrong.
 Status InferColumns(engine::Engine& engine, const StreamState& state, Manifest& manifest);
 
+// Adds columns that are new and widens those that are not wide enough.
+void Merge(std::vector<engine::Column>& columns, const std::vector<engine::Column>& more);
+
 // The narrowest type both fit in without loss: BIGINT and DOUBLE give DOUBLE, unlike ones VARCHAR.
 std::string WidestType(const std::string& left, const std::string& right);
 

@@ -30,10 +30,23 @@ Result<std::vector<engine::Column>> ColumnsOf(const Json& json) {
 }
 
 Json ObjectJson(const LoadObject& object) {
-    Json json = {{"key", object.key},       {"bytes", object.bytes},   {"rows", object.rows},
-                 {"format", object.format}, {"origin", object.origin}};
+    Json json = {{"key", object.key},
+                 {"bytes", object.bytes},
+                 {"rows", object.rows},
+                 {"format", object.format},
+                 {"origin", object.origin}};
     if (!object.columns.empty()) json["columns"] = ColumnsJson(object.columns);
+    if (!object.delimiter.empty()) json["delimiter"] = object.delimiter;
     return json;
+}
+
+Result<std::vector<std::string>> TextsOf(const Json& json, const char* name) {
+    std::vector<std::string> texts;
+    for (const Json& text : json.value(name, Json::array())) {
+        if (!text.is_string()) return Error(ErrorCode::kInvalidArgument, "\"{}\" is no list of texts", name);
+        texts.push_back(text.get<std::string>());
+    }
+    return texts;
 }
 
 Result<LoadObject> ObjectFromJson(const Json& json) {
@@ -44,6 +57,7 @@ Result<LoadObject> ObjectFromJson(const Json& json) {
     object.format = TRY(JsonString(json, "format"));
     object.origin = json.value("origin", Json());
     if (json.contains("columns")) object.columns = TRY(ColumnsOf(json["columns"]));
+    object.delimiter = TRY(JsonStringOr(json, "delimiter", ""));
     return object;
 }
 
@@ -96,10 +110,10 @@ Result<Manifest> ManifestFromJson(const Json& json) {
     }
     manifest.rows = TRY(JsonIntegerOr(json, "rows", -1));
     manifest.bytes = static_cast<uint64_t>(TRY(JsonIntegerOr(json, "bytes", 0)));
-    manifest.warnings = json.value("warnings", std::vector<std::string>());
+    manifest.warnings = TRY(TextsOf(json, "warnings"));
     manifest.records = TRY(JsonStringOr(json, "records", ""));
     manifest.format_options = json.value("format_options", Json());
-    manifest.key = json.value("key", std::vector<std::string>());
+    manifest.key = TRY(TextsOf(json, "key"));
     manifest.cursor = TRY(JsonStringOr(json, "cursor", ""));
     return manifest;
 }
@@ -108,8 +122,8 @@ Result<Manifest> ManifestFromJson(const Json& json) {
 
 LoadWriter::LoadWriter(lake::Lake& lake, engine::Engine& engine, security::Principal principal, Manifest manifest)
     : lake_(lake), engine_(engine), principal_(std::move(principal)), manifest_(std::move(manifest)) {
-    prefix_ = fmt::format("{}/{}{}/", kRawBucket, StreamPrefix(manifest_.source, manifest_.stream),
-                          LoadName(manifest_.load));
+    prefix_ =
+        fmt::format("{}/{}{}/", kRawBucket, StreamPrefix(manifest_.source, manifest_.stream), LoadName(manifest_.load));
 }
 
 Status LoadWriter::PutObject(const std::string& name, ByteReader& content, LoadObject object) {
@@ -126,6 +140,13 @@ Status LoadWriter::PutObject(const std::string& name, ByteReader& content, LoadO
 Status LoadWriter::PutBytes(const std::string& name, ByteSpan content, LoadObject object) {
     SpanReader reader(content);
     return PutObject(name, reader, std::move(object));
+}
+
+Status LoadWriter::DropLast() {
+    LoadObject dropped = std::move(manifest_.objects.back());
+    manifest_.objects.pop_back();
+    manifest_.bytes -= dropped.bytes;
+    return lake_.Delete(principal_, {kRawBucket, dropped.key});
 }
 
 Result<std::unique_ptr<engine::RowWriter>> LoadWriter::StartRows(const std::vector<engine::Column>& columns,

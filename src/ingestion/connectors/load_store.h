@@ -25,6 +25,7 @@ struct LoadObject {
     std::string format;     // "parquet", "csv", "json", "any"
     Json origin;            // {"file": ...} or {"url": ..., "status": 200, "headers": {...}} or {"table": ...}
     std::vector<engine::Column> columns;  // csv and json: as read in this object, in order
+    std::string delimiter;  // csv: given or found
 };
 
 struct Manifest {
@@ -65,6 +66,8 @@ class LoadWriter {
     // Bytes as received. `name` is only for people who look into the bucket.
     Status PutObject(const std::string& name, ByteReader& content, LoadObject object);
     Status PutBytes(const std::string& name, ByteSpan content, LoadObject object);
+    // Takes back the object that was put last.
+    Status DropLast();
     // Typed rows as Parquet.
     Result<std::unique_ptr<engine::RowWriter>> StartRows(const std::vector<engine::Column>& columns,
                                                          const std::vector<uint32_t>& postgres_oids);

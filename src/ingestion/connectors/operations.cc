@@ -48,7 +48,9 @@ Result<HttpResponse> DiscoverSource(Connectors& connectors, HttpCall& call) {
         for (const engine::Column& column : stream.columns) {
             columns.push_back({{"name", column.name}, {"type", column.type}});
         }
-        streams.push_back({{"name", stream.name}, {"columns", std::move(columns)}, {"key", stream.key},
+        streams.push_back({{"name", stream.name},
+                           {"columns", std::move(columns)},
+                           {"key", stream.key},
                            {"rows_estimate", stream.rows_estimate}});
     }
     return JsonResponse({{"streams", std::move(streams)}});

@@ -71,18 +71,30 @@ std::string DecimalType(int modifier) {
 // The engine's type that keeps every value; VARCHAR (the server's own text) where there is none.
 std::string EngineType(uint32_t oid, int modifier) {
     switch (oid) {
-        case 16: return "BOOLEAN";
-        case 17: return "BLOB";
-        case 20: return "BIGINT";
-        case 21: return "SMALLINT";
-        case 23: return "INTEGER";
-        case 700: return "FLOAT";
-        case 701: return "DOUBLE";
-        case 1082: return "DATE";
-        case 1114: return "TIMESTAMP";
-        case 1184: return "TIMESTAMP WITH TIME ZONE";
-        case 1700: return DecimalType(modifier);
-        default: return "VARCHAR";
+        case 16:
+            return "BOOLEAN";
+        case 17:
+            return "BLOB";
+        case 20:
+            return "BIGINT";
+        case 21:
+            return "SMALLINT";
+        case 23:
+            return "INTEGER";
+        case 700:
+            return "FLOAT";
+        case 701:
+            return "DOUBLE";
+        case 1082:
+            return "DATE";
+        case 1114:
+            return "TIMESTAMP";
+        case 1184:
+            return "TIMESTAMP WITH TIME ZONE";
+        case 1700:
+            return DecimalType(modifier);
+        default:
+            return "VARCHAR";
     }
 }
 
@@ -176,7 +188,7 @@ class PostgresConnector : public Connector {
     Result<Connection> Connect(const SourceDefinition& source);
     static Result<std::vector<TableColumn>> Columns(PGconn* connection, const SourceDefinition& source,
                                                     const StreamDefinition& stream);
-    Result<std::string> WhereOf(ReadContext& context, PGconn* connection, const std::string& table);
+    Result<std::optional<std::string>> WhereOf(ReadContext& context, PGconn* connection, const std::string& table);
     Status Copy(ReadContext& context, PGconn* connection, const std::string& table, const std::string& where,
                 const std::vector<TableColumn>& columns);
 
@@ -196,10 +208,20 @@ Result<Connection> PostgresConnector::Connect(const SourceDefinition& source) {
     std::string user = settings.value("user", "");
     std::string tls = settings.value("tls", "prefer");
     std::string password_text(password.text());
-    const char* names[] = {"host", "hostaddr", "port", "dbname", "user", "password", "sslmode", "application_name",
-                           "connect_timeout", "client_encoding", nullptr};
-    const char* values[] = {address.host.c_str(), numeric.c_str(), port.c_str(), database.c_str(), user.c_str(),
-                            password_text.c_str(), tls.c_str(), "tarn", "10", "UTF8", nullptr};
+    const char* names[] = {"host",
+                           "hostaddr",
+                           "port",
+                           "dbname",
+                           "user",
+                           "password",
+                           "sslmode",
+                           "application_name",
+                           "connect_timeout",
+                           "client_encoding",
+                           nullptr};
+    const char* values[] = {
+        address.host.c_str(), numeric.c_str(), port.c_str(), database.c_str(), user.c_str(), password_text.c_str(),
+        tls.c_str(),          "tarn",          "10",         "UTF8",           nullptr};
     Connection connection(PQconnectdbParams(names, values, 0));
     if (PQstatus(connection.get()) != CONNECTION_OK) {
         std::string message = Line(PQerrorMessage(connection.get()));
@@ -215,13 +237,15 @@ Result<Connection> PostgresConnector::Connect(const SourceDefinition& source) {
 Result<std::vector<TableColumn>> PostgresConnector::Columns(PGconn* connection, const SourceDefinition& source,
                                                             const StreamDefinition& stream) {
     auto [schema, table] = SchemaAndTable(source, stream);
-    QueryResult result = TRY(Run(connection, fmt::format(
-        "SELECT a.attname, a.atttypid::int8, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attnotnull "
-        "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = {} AND c.relname = {} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-        QuoteLiteral(schema), QuoteLiteral(table))));
-    std::vector<std::string> wanted = stream.settings.value("columns", std::vector<std::string>());
+    QueryResult result = TRY(Run(
+        connection,
+        fmt::format(
+            "SELECT a.attname, a.atttypid::int8, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attnotnull "
+            "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = {} AND c.relname = {} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+            QuoteLiteral(schema), QuoteLiteral(table))));
     std::vector<TableColumn> columns;
+    std::vector<std::string> names;
     for (int row = 0; row < PQntuples(result.get()); ++row) {
         TableColumn column;
         column.name = Cell(result, row, 0);
@@ -232,21 +256,25 @@ Result<std::vector<TableColumn>> PostgresConnector::Columns(PGconn* connection, 
         column.select = QuoteIdentifier(column.name);
         bool as_text = column.column.type == "VARCHAR" && !IsTextOid(column.oid);
         if (as_text) column.select += "::text", column.oid = 25;
-        bool chosen = wanted.empty() || std::find(wanted.begin(), wanted.end(), column.name) != wanted.end();
-        if (chosen) columns.push_back(std::move(column));
+        names.push_back(column.name);
+        if (IsWanted(stream, column.name)) columns.push_back(std::move(column));
     }
-    if (!columns.empty()) return columns;
-    return Error(ErrorCode::kInvalidArgument, "there is no table {}.{} in the database of {}, or none of its columns",
-                 schema, table, source.name)
-        .WithHint("set `table` of the stream, or `schema` of the connection");
+    if (names.empty()) {
+        return Error(ErrorCode::kInvalidArgument, "there is no table {}.{} in the database of {}", schema, table,
+                     source.name)
+            .WithHint("set `table` of the stream, or `schema` of the connection");
+    }
+    TRY(CheckColumns(stream, schema + "." + table, names));
+    return columns;
 }
 
 Result<std::vector<DiscoveredStream>> PostgresConnector::Discover(const SourceDefinition& source) {
     Connection connection = TRY(Connect(source));
-    QueryResult tables = TRY(Run(connection.get(), fmt::format(
-        "SELECT c.relname, c.reltuples::int8 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = {} AND c.relkind IN ('r', 'p', 'v', 'm') ORDER BY 1",
-        QuoteLiteral(source.settings.value("schema", "public")))));
+    QueryResult tables = TRY(Run(
+        connection.get(),
+        fmt::format("SELECT c.relname, c.reltuples::int8 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                    "WHERE n.nspname = {} AND c.relkind IN ('r', 'p', 'v', 'm') ORDER BY 1",
+                    QuoteLiteral(source.settings.value("schema", "public")))));
     std::vector<DiscoveredStream> streams;
     for (int row = 0; row < PQntuples(tables.get()); ++row) {
         DiscoveredStream stream;
@@ -263,21 +291,27 @@ Result<std::vector<DiscoveredStream>> PostgresConnector::Discover(const SourceDe
     return streams;
 }
 
-// What is newer than the position, up to the largest value of this snapshot. Empty result: nothing is new.
-Result<std::string> PostgresConnector::WhereOf(ReadContext& context, PGconn* connection, const std::string& table) {
+// What is newer than the position, up to the largest value of this snapshot. No result: nothing is new.
+Result<std::optional<std::string>> PostgresConnector::WhereOf(ReadContext& context, PGconn* connection,
+                                                              const std::string& table) {
     Manifest& manifest = context.writer.manifest();
     std::string cursor = QuoteIdentifier(context.stream.cursor);
     QueryResult newest = TRY(Run(connection, fmt::format("SELECT max({})::text FROM {}", cursor, table)));
-    if (PQgetisnull(newest.get(), 0, 0)) return std::string();
-    std::string value = Cell(newest, 0, 0);
     if (manifest.position.is_object()) manifest.after = manifest.position.value("cursor", Json());
-    if (manifest.after == value) return std::string();
+    bool none = PQgetisnull(newest.get(), 0, 0);
+    std::string value = none ? "" : Cell(newest, 0, 0);
+    // A first load shows the columns, also of a table without rows; and it reads what has no cursor.
+    if (manifest.after.is_null() && (!none || !context.state.last())) {
+        if (!none) manifest.position = {{"cursor", value}};
+        return std::optional<std::string>("");
+    }
+    if (none || manifest.after == value) return std::optional<std::string>();
     manifest.position = {{"cursor", value}};
     std::string where = fmt::format(" WHERE {} <= {}", cursor, QuoteLiteral(value));
-    if (!manifest.after.is_string()) return where;
     // With a key, rows of the position's own moment are read again and replace themselves: none can be missed.
     const char* compare = context.stream.key.empty() ? ">" : ">=";
-    return where + fmt::format(" AND {} {} {}", cursor, compare, QuoteLiteral(manifest.after.get<std::string>()));
+    where += fmt::format(" AND {} {} {}", cursor, compare, QuoteLiteral(manifest.after.get<std::string>()));
+    return std::optional(where);
 }
 
 Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const std::string& table,
@@ -285,15 +319,17 @@ Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const s
     Manifest& manifest = context.writer.manifest();
     std::vector<std::string> items;
     std::vector<uint32_t> oids;
+    std::vector<engine::Column> written;
     for (const TableColumn& column : columns) {
         items.push_back(column.select);
         oids.push_back(column.oid);
-        manifest.columns.push_back(column.column);
+        written.push_back(column.column);
         manifest.source_types[column.name] = column.source_type;
     }
-    TRY(Run(connection, fmt::format("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)", Join(items, ", "), table,
-                                    where)));
-    auto writer = TRY(context.writer.StartRows(manifest.columns, oids));
+    TRY(Run(connection,
+            fmt::format("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)", Join(items, ", "), table, where)));
+    RecordColumns(context, written);
+    auto writer = TRY(context.writer.StartRows(written, oids));
     CopyRows rows(columns.size());
     LoadProgress progress;
     progress.note = table;
@@ -312,6 +348,7 @@ Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const s
     if (bytes == -2) return Failure(connection, nullptr);
     QueryResult end(PQgetResult(connection));
     if (PQresultStatus(end.get()) != PGRES_COMMAND_OK) return Failure(connection, end.get());
+    manifest.rows = 0;
     if (progress.rows == 0 && manifest.mode == "incremental") return Ok();
     return context.writer.FinishRows(*writer, {{"table", table}});
 }
@@ -325,15 +362,17 @@ Status PostgresConnector::Read(ReadContext& context) {
         PQcancel(canceller.get(), ignored, sizeof(ignored));
     });
     TRY(Run(connection.get(), "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-    TRY(Run(connection.get(), "SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'iso_8601'; "
-                              "SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 3"));
+    TRY(Run(connection.get(),
+            "SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'iso_8601'; "
+            "SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 3"));
     auto columns = TRY(Columns(connection.get(), context.source, context.stream));
     auto [schema, name] = SchemaAndTable(context.source, context.stream);
     std::string table = QuoteIdentifier(schema) + "." + QuoteIdentifier(name);
     std::string where;
     if (!context.stream.cursor.empty()) {
-        where = TRY(WhereOf(context, connection.get(), table));
-        if (where.empty()) return Ok();
+        std::optional<std::string> newer = TRY(WhereOf(context, connection.get(), table));
+        if (!newer) return Ok();
+        where = *newer;
     }
     return Copy(context, connection.get(), table, where, columns);
 }

@@ -15,8 +15,9 @@ constexpr std::string_view kPrefix = "raw_";
 // The position in state.loads of a load's number, by binary search; loads are numbered without gaps.
 Result<int64_t> ChosenLoad(const StreamState& state, const std::string& dataset, const engine::AtClause& at) {
     if (state.loads.empty()) {
-        return Error(ErrorCode::kNotFound, "{} has no data yet: its first load has not been committed", dataset)
-            .WithDetailCode("42P01");
+        // Not kNotFound: it is there, and a person should not be told to look for another name.
+        return Error(ErrorCode::kFailedPrecondition, "{} has no data yet: its first load has not been committed",
+                     dataset);
     }
     int64_t last = state.loads.back().load;
     if (at.version) {
@@ -38,10 +39,15 @@ Result<int64_t> ChosenLoad(const StreamState& state, const std::string& dataset,
 std::vector<LiveObject> LiveObjects(const StreamState& state, int64_t load) {
     std::vector<LiveObject> live;
     std::map<std::string, size_t> by_file;
+    std::string mode;
     for (const Manifest& manifest : state.loads) {
         if (manifest.load > load) break;
-        // A complete load shows itself alone; files replace their earlier selves; the rest adds up.
-        if (manifest.mode == "full") live.clear();
+        // A complete load shows itself alone; files replace their earlier selves; the rest adds up. What was loaded
+        // in another mode, or before an increment that began anew, lies in what this load read.
+        bool begins = manifest.mode == "full" || manifest.mode != mode ||
+                      (manifest.mode == "incremental" && manifest.after.is_null());
+        if (begins) live.clear(), by_file.clear();
+        mode = manifest.mode;
         for (const LoadObject& object : manifest.objects) {
             std::string file = manifest.mode == "files" ? object.origin.value("file", "") : "";
             auto earlier = file.empty() ? by_file.end() : by_file.find(file);
@@ -56,8 +62,14 @@ std::vector<LiveObject> LiveObjects(const StreamState& state, int64_t load) {
     return live;
 }
 
+std::string ShownName(const std::string& column) {
+    bool ours = column == "_load" || column == "_loaded_at" || column == "_origin";
+    return ours ? "source" + column : column;
+}
+
 std::vector<engine::Column> ViewColumns(const Manifest& manifest) {
     std::vector<engine::Column> columns = manifest.columns;
+    for (engine::Column& column : columns) column.name = ShownName(column.name);
     columns.push_back({"_load", "BIGINT", true, "Number of the load that brought the row."});
     columns.push_back({"_loaded_at", "TIMESTAMP WITH TIME ZONE", true, "When that load was committed."});
     columns.push_back({"_origin", "VARCHAR", true, "File, URL or table it came from."});
@@ -111,11 +123,21 @@ Result<std::vector<catalog::Dataset>> RawProvider::Datasets(const std::string& s
     return datasets;
 }
 
+bool RawProvider::IsDefined(const std::string& source, const std::string& stream) const {
+    for (const SourceDefinition& definition : definitions_()) {
+        if (definition.name == source && definition.streams.contains(stream)) return true;
+    }
+    return false;
+}
+
 Result<engine::Relation> RawProvider::Find(const security::Principal&, const std::string& schema,
                                            const std::string& name, const engine::AtClause& at) {
     std::string dataset = schema + "." + name;
     if (!schema.starts_with(kPrefix)) return Error(ErrorCode::kNotFound, "there is no table {}", dataset);
     auto state = TRY(loads_.Read(schema.substr(kPrefix.size()), name));
+    if (state->loads.empty() && !IsDefined(schema.substr(kPrefix.size()), name)) {
+        return Error(ErrorCode::kNotFound, "there is no table {}", dataset);
+    }
     int64_t load = TRY(ChosenLoad(*state, dataset, at));
     engine::Relation relation;
     relation.schema = schema;
@@ -140,7 +162,9 @@ Result<std::vector<catalog::DatasetVersion>> RawProvider::Versions(const std::st
         version.run_id = load->run_id;
         version.rows_added = load->rows;
         version.bytes = static_cast<int64_t>(load->bytes);
-        version.details = {{"mode", load->mode}, {"position", load->position}, {"objects", load->objects.size()},
+        version.details = {{"mode", load->mode},
+                           {"position", load->position},
+                           {"objects", load->objects.size()},
                            {"warnings", load->warnings}};
         versions.push_back(std::move(version));
     }

@@ -13,8 +13,6 @@ namespace tarn::connectors {
 
 class RawProvider : public catalog::DatasetProvider {
   public:
-    using DefinitionOf = std::function<std::optional<std::pair<SourceDefinition, StreamDefinition>>(
-        const std::string& source, const std::string& stream)>;
     using Definitions = std::function<std::vector<SourceDefinition>()>;
     RawProvider(LoadStore& loads, Definitions definitions) : loads_(loads), definitions_(std::move(definitions)) {}
 
@@ -26,6 +24,7 @@ class RawProvider : public catalog::DatasetProvider {
                                                           int limit) override;
 
   private:
+    bool IsDefined(const std::string& source, const std::string& stream) const;
     LoadStore& loads_;
     Definitions definitions_;
 };
@@ -38,6 +37,8 @@ struct LiveObject {
 std::vector<LiveObject> LiveObjects(const StreamState& state, int64_t load);
 // The view over them.
 engine::TrustedView ViewOf(const StreamState& state, int64_t load);
+// A column of the source that is called as one of ours gets another name.
+std::string ShownName(const std::string& column);
 // The columns that the view has, with _load, _loaded_at and _origin.
 std::vector<engine::Column> ViewColumns(const Manifest& manifest);
 

@@ -9,7 +9,8 @@
 namespace tarn::connectors {
 namespace {
 
-constexpr int64_t kJsonBytesMax = 256 << 20;  // of one answer or line
+constexpr uint64_t kAnswerBytesMin = 1 << 20;
+constexpr const char* kFile = "tarn_file";     // the column with the object that a row comes from
 
 std::string ObjectList(const std::vector<const LoadObject*>& objects) {
     std::vector<std::string> literals;
@@ -25,20 +26,19 @@ std::string ColumnsStruct(const std::vector<engine::Column>& columns) {
     return "{" + Join(parts, ", ") + "}";
 }
 
-std::string Compression(const LoadObject& object) {
-    if (object.key.ends_with(".gz")) return "gzip";
-    return object.key.ends_with(".zst") ? "zstd" : "none";
-}
-
+// Quotes are those of RFC 4180, never guessed: a guess would take a broken file for a strange one.
 std::string CsvOptions(const LoadObject& first, const Manifest& manifest) {
     const Json& given = manifest.format_options;
-    std::string options = fmt::format(", compression = '{}'", Compression(first));
+    std::string options = ", quote = '\"', escape = '\"'";
+    std::string compression = CompressionOf(first);
+    options += fmt::format(", compression = '{}'", compression == "uncompressed" ? "none" : compression);
     if (given.contains("null")) {
         std::vector<std::string> nulls;
         for (const Json& text : given["null"]) nulls.push_back(QuoteLiteral(text.get<std::string>()));
         options += ", nullstr = [" + Join(nulls, ", ") + "]";
     }
-    if (given.contains("delimiter")) options += ", delim = " + QuoteLiteral(given["delimiter"].get<std::string>());
+    std::string delimiter = first.delimiter.empty() ? given.value("delimiter", "") : first.delimiter;
+    if (!delimiter.empty()) options += ", delim = " + QuoteLiteral(delimiter);
     options += given.value("header", true) ? ", header = true" : ", header = false";
     return options;
 }
@@ -65,32 +65,55 @@ std::string PathExpression(const std::vector<std::string>& path) {
     return Join(quoted, ".");
 }
 
+// The engine takes twice the largest value's size for each thread at once: a list is read record by record, but an
+// answer that has its list inside is one value.
+std::string JsonOptions(const std::vector<const LoadObject*>& objects, const std::vector<std::string>& path) {
+    std::string options = fmt::format(", compression = '{}'", CompressionOf(*objects[0]));
+    if (path.empty()) return options;
+    uint64_t largest = kAnswerBytesMin;
+    for (const LoadObject* object : objects) largest = std::max(largest, object->bytes + 1);
+    return options + fmt::format(", maximum_object_size = {}", largest);
+}
+
 std::string ReadJsonSql(const std::vector<const LoadObject*>& objects, const Manifest& manifest,
                         const std::vector<engine::Column>& columns) {
     std::vector<std::string> path = PathOf(manifest.records);
-    std::string common = fmt::format("filename = true, compression = '{}', maximum_object_size = {}",
-                                     Compression(*objects[0]), kJsonBytesMax);
+    std::string common = fmt::format("filename = '{}'{}", kFile, JsonOptions(objects, path));
     if (path.empty()) {
         return fmt::format("SELECT * FROM read_json({}, columns = {}, {})", ObjectList(objects), ColumnsStruct(columns),
                            common);
     }
     std::vector<engine::Column> whole = {{path[0], AnswerType(path, 1, columns), true, ""}};
     return fmt::format(
-        "SELECT unnest(tarn_record), filename FROM (SELECT unnest({}) AS tarn_record, filename FROM read_json({}, "
-        "columns = {}, format = 'unstructured', {}))",
-        PathExpression(path), ObjectList(objects), ColumnsStruct(whole), common);
+        "SELECT unnest(tarn_record), {0} FROM (SELECT unnest({1}) AS tarn_record, {0} FROM read_json({2}, "
+        "columns = {3}, format = 'unstructured', {4}))",
+        kFile, PathExpression(path), ObjectList(objects), ColumnsStruct(whole), common);
+}
+
+const engine::Column* FindColumn(const std::vector<engine::Column>& columns, const std::string& name) {
+    auto found = std::find_if(columns.begin(), columns.end(), [&](const auto& column) { return column.name == name; });
+    return found == columns.end() ? nullptr : &*found;
+}
+
+// The cursor as an expression: of an API's records it is a path.
+std::string CursorOf(const Manifest& manifest) {
+    return manifest.kind == "rest" ? PathExpression(PathOf(manifest.cursor)) : QuoteIdentifier(manifest.cursor);
 }
 
 // Objects that are read alike: same format, columns and compression.
 std::string GroupKey(const LiveObject& live) {
-    std::string key = live.object->format + "|" + Compression(*live.object) + "|";
-    for (const engine::Column& column : live.object->columns) key += column.name + "\x1f";
-    return key + (live.object->format == "parquet" ? "" : DumpJson(live.load->format_options));
+    std::string key = live.object->format + "|" + CompressionOf(*live.object) + "|";
+    bool typed = live.object->format == "parquet";
+    for (const engine::Column& column : live.object->columns) {
+        key += column.name + "\x1f" + (typed ? column.type : "") + "\x1f";
+    }
+    if (typed) return key;
+    return key + live.object->delimiter + "|" + live.load->records + "|" + DumpJson(live.load->format_options);
 }
 
 struct Group {
     std::vector<const LoadObject*> objects;
-    std::vector<std::string> origins;  // VALUES rows: filename, load, loaded_at, origin, after
+    std::vector<std::string> origins;  // VALUES rows: object, load, loaded_at, origin, after
     const Manifest* manifest = nullptr;
 };
 
@@ -104,13 +127,12 @@ std::string OriginOf(const LoadObject& object) {
 // The recorded type wins over the one an object was read with then; columns the object lacks are NULL.
 std::string SelectList(const Manifest& last, const Group& group) {
     std::vector<std::string> items;
-    std::vector<std::string> has;
-    for (const engine::Column& column : group.objects[0]->columns) has.push_back(column.name);
     for (const engine::Column& column : last.columns) {
-        bool present = has.empty() || std::find(has.begin(), has.end(), column.name) != has.end();
+        bool present = FindColumn(group.objects[0]->columns, column.name) != nullptr;
         std::string name = QuoteIdentifier(column.name);
-        items.push_back(present ? fmt::format("CAST(tarn_rows.{} AS {}) AS {}", name, column.type, name)
-                                : fmt::format("CAST(NULL AS {}) AS {}", column.type, name));
+        std::string shown = QuoteIdentifier(ShownName(column.name));
+        items.push_back(present ? fmt::format("CAST(tarn_rows.{} AS {}) AS {}", name, column.type, shown)
+                                : fmt::format("CAST(NULL AS {}) AS {}", column.type, shown));
     }
     for (const char* name : {"_load", "_loaded_at", "_origin"}) items.push_back(fmt::format("tarn_origin.{}", name));
     return Join(items, ", ");
@@ -119,9 +141,7 @@ std::string SelectList(const Manifest& last, const Group& group) {
 std::vector<engine::Column> TypedColumns(const Manifest& last, const LoadObject& object) {
     std::vector<engine::Column> columns = object.columns;
     for (engine::Column& column : columns) {
-        auto recorded = std::find_if(last.columns.begin(), last.columns.end(),
-                                     [&](const engine::Column& other) { return other.name == column.name; });
-        if (recorded != last.columns.end()) column.type = recorded->type;
+        if (const engine::Column* recorded = FindColumn(last.columns, column.name)) column.type = recorded->type;
     }
     return columns;
 }
@@ -129,19 +149,18 @@ std::vector<engine::Column> TypedColumns(const Manifest& last, const LoadObject&
 std::string GroupSql(const Manifest& last, const Group& group) {
     std::string rows = ReadObjectsSql(group.objects, *group.manifest, TypedColumns(last, *group.objects[0]));
     std::string sql = fmt::format(
-        "SELECT {} FROM ({}) AS tarn_rows JOIN (VALUES {}) AS tarn_origin(filename, _load, _loaded_at, _origin, "
-        "tarn_after) USING (filename)",
-        SelectList(last, group), rows, Join(group.origins, ", "));
+        "SELECT {} FROM ({}) AS tarn_rows JOIN (VALUES {}) AS tarn_origin({}, _load, _loaded_at, _origin, "
+        "tarn_after) USING ({})",
+        SelectList(last, group), rows, Join(group.origins, ", "), kFile, kFile);
     // A server that sends more than was asked for does not make rows appear twice.
     bool bounded = last.mode == "incremental" && last.key.empty() && !last.cursor.empty();
-    if (bounded) {
-        auto column = std::find_if(last.columns.begin(), last.columns.end(),
-                                   [&](const engine::Column& other) { return other.name == last.cursor; });
-        std::string type = column == last.columns.end() ? "VARCHAR" : column->type;
-        sql += fmt::format(" WHERE tarn_after IS NULL OR tarn_rows.{} > CAST(tarn_after AS {})",
-                           QuoteIdentifier(last.cursor), type);
-    }
-    return sql;
+    if (!bounded) return sql;
+    std::string top = last.kind == "rest" ? last.cursor.substr(0, last.cursor.find('.')) : last.cursor;
+    if (!FindColumn(group.objects[0]->columns, top)) return sql;
+    std::string cursor = CursorOf(last);
+    // Two casts: `after` is kept as text, and a field of a record has a type that only the engine knows.
+    return sql +
+           fmt::format(" WHERE tarn_after IS NULL OR tarn_rows.{0} > cast_to_type(tarn_after, tarn_rows.{0})", cursor);
 }
 
 std::string EmptySql(const Manifest& last) {
@@ -154,45 +173,58 @@ std::string EmptySql(const Manifest& last) {
 
 std::string NewestByKey(const Manifest& last, const std::string& sql) {
     std::vector<std::string> keys;
-    for (const std::string& key : last.key) keys.push_back(QuoteIdentifier(key));
+    for (const std::string& key : last.key) keys.push_back(QuoteIdentifier(ShownName(key)));
     return fmt::format(
         "SELECT * FROM ({}) QUALIFY row_number() OVER (PARTITION BY {} ORDER BY {} DESC NULLS LAST, _load DESC) = 1",
-        sql, Join(keys, ", "), QuoteIdentifier(last.cursor));
+        sql, Join(keys, ", "), CursorOf(last));
 }
 
 }  // namespace
 
+std::string CompressionOf(const LoadObject& object) {
+    if (object.key.ends_with(".gz")) return "gzip";
+    return object.key.ends_with(".zst") ? "zstd" : "uncompressed";
+}
+
 std::string ObjectLiteral(const std::string& key) {
     return QuoteLiteral(std::string("tarn://") + kRawBucket + "/" + key);
+}
+
+std::string SniffCsvSql(const LoadObject& object, const Manifest& manifest) {
+    return fmt::format(
+        "SELECT delimiter, tarn_column.name, tarn_column.type FROM (SELECT delimiter, unnest(columns) AS tarn_column "
+        "FROM sniff_csv({}, sample_size = -1, ignore_errors = true{}))",
+        ObjectLiteral(object.key), CsvOptions(object, manifest));
+}
+
+std::string StrictCsvSql(const LoadObject& object, const Manifest& manifest,
+                         const std::vector<engine::Column>& columns) {
+    return fmt::format("SELECT * FROM read_csv({}, auto_detect = false, columns = {}{})", ObjectLiteral(object.key),
+                       ColumnsStruct(columns), CsvOptions(object, manifest));
 }
 
 std::string ReadObjectsSql(const std::vector<const LoadObject*>& objects, const Manifest& manifest,
                            const std::vector<engine::Column>& columns) {
     const LoadObject& first = *objects[0];
     if (first.format == "parquet") {
-        return fmt::format("SELECT * FROM read_parquet({}, filename = true, union_by_name = true)",
-                           ObjectList(objects));
+        return fmt::format("SELECT * FROM read_parquet({}, filename = '{}', union_by_name = true)", ObjectList(objects),
+                           kFile);
     }
     if (first.format == "csv") {
-        return fmt::format("SELECT * FROM read_csv({}, filename = true, auto_detect = true, columns = {}{})",
-                           ObjectList(objects), ColumnsStruct(columns), CsvOptions(first, manifest));
+        return fmt::format("SELECT * FROM read_csv({}, filename = '{}', auto_detect = true, columns = {}{})",
+                           ObjectList(objects), kFile, ColumnsStruct(columns), CsvOptions(first, manifest));
     }
     if (first.format == "json") return ReadJsonSql(objects, manifest, columns);
-    return fmt::format("SELECT content, filename FROM read_blob({})", ObjectList(objects));
+    return fmt::format("SELECT content, filename AS {} FROM read_blob({})", kFile, ObjectList(objects));
 }
 
 std::string InferSql(const std::vector<const LoadObject*>& objects, const Manifest& manifest) {
     const LoadObject& first = *objects[0];
-    if (first.format == "csv") {
-        return fmt::format("DESCRIBE SELECT * FROM read_csv({}, sample_size = -1, union_by_name = true{})",
-                           ObjectList(objects), CsvOptions(first, manifest));
-    }
     if (first.format == "parquet") {
         return fmt::format("DESCRIBE SELECT * FROM read_parquet({}, union_by_name = true)", ObjectList(objects));
     }
-    std::string read = fmt::format("read_json({}, sample_size = -1, compression = '{}', maximum_object_size = {}",
-                                   ObjectList(objects), Compression(first), kJsonBytesMax);
     std::vector<std::string> path = PathOf(manifest.records);
+    std::string read = fmt::format("read_json({}, sample_size = -1{}", ObjectList(objects), JsonOptions(objects, path));
     if (path.empty()) return "DESCRIBE SELECT * FROM " + read + ")";
     return fmt::format(
         "DESCRIBE SELECT unnest(tarn_record) FROM (SELECT unnest({}) AS tarn_record FROM {}, format = 'unstructured'))",
@@ -204,17 +236,16 @@ engine::TrustedView ViewOf(const StreamState& state, int64_t load) {
     std::map<std::string, Group> groups;
     engine::TrustedView view;
     for (const LiveObject& live : LiveObjects(state, load)) {
+        if (live.object->columns.empty()) continue;  // an empty file
         Group& group = groups[GroupKey(live)];
         group.objects.push_back(live.object);
         group.manifest = live.load;
-        std::string after = live.load->after.is_null() ? "NULL"
-                            : live.load->after.is_string()
-                                ? QuoteLiteral(live.load->after.get<std::string>())
-                                : QuoteLiteral(live.load->after.dump());
-        group.origins.push_back(fmt::format("({}, CAST({} AS BIGINT), TIMESTAMPTZ {}, {}, {})",
-                                            ObjectLiteral(live.object->key), live.load->load,
-                                            QuoteLiteral(live.load->committed_at), QuoteLiteral(OriginOf(*live.object)),
-                                            after));
+        std::string after = live.load->after.is_null()     ? "NULL"
+                            : live.load->after.is_string() ? QuoteLiteral(live.load->after.get<std::string>())
+                                                           : QuoteLiteral(live.load->after.dump());
+        group.origins.push_back(fmt::format(
+            "({}, CAST({} AS BIGINT), TIMESTAMPTZ {}, {}, {})", ObjectLiteral(live.object->key), live.load->load,
+            QuoteLiteral(live.load->committed_at), QuoteLiteral(OriginOf(*live.object)), after));
         view.files.push_back(std::string(kRawBucket) + "/" + live.object->key);
     }
     std::vector<std::string> parts;

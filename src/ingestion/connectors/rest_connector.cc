@@ -39,17 +39,40 @@ bool CursorLess(const Json& left, const Json& right) {
 
 std::string ScalarText(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
-// Link: <https://...>; rel="next"
+// Link: <https://...>; rel="first", <https://...?ids=1,2>; rel="next"
 std::string NextLink(std::string_view header) {
-    for (const std::string& part : Split(header, ',')) {
-        size_t open = part.find('<');
-        size_t close = part.find('>');
-        bool next = part.find("rel=\"next\"") != std::string::npos || part.find("rel=next") != std::string::npos;
-        if (next && open != std::string::npos && close != std::string::npos) {
-            return part.substr(open + 1, close - open - 1);
-        }
+    for (size_t open = header.find('<'); open != std::string_view::npos; open = header.find('<', open + 1)) {
+        size_t close = header.find('>', open);
+        if (close == std::string_view::npos) return "";
+        std::string_view rest = header.substr(close, header.find('<', close) - close);
+        bool next =
+            rest.find("rel=\"next\"") != std::string_view::npos || rest.find("rel=next") != std::string_view::npos;
+        if (next) return std::string(header.substr(open + 1, close - open - 1));
+        open = close;
     }
     return "";
+}
+
+// A link of an answer, absolute or relative to the URL that was asked.
+Result<std::string> ResolveLink(const std::string& asked, const std::string& link) {
+    if (link.empty() || link.find("://") != std::string::npos) return link;
+    Url at = TRY(ParseUrl(asked));
+    std::string origin = at.scheme + "://" + at.address.ToString();
+    if (link.starts_with("/")) return origin + link;
+    std::string path = at.target.substr(0, at.target.find('?'));
+    if (link.starts_with("?")) return origin + path + link;
+    return origin + path.substr(0, path.rfind('/') + 1) + link;
+}
+
+// The URL without one of its query's parameters.
+std::string WithoutParameter(const std::string& url, const std::string& name) {
+    size_t query = url.find('?');
+    if (query == std::string::npos) return url;
+    std::vector<std::string> kept;
+    for (std::string& part : Split(url.substr(query + 1), '&')) {
+        if (part.substr(0, part.find('=')) != UrlEncode(name)) kept.push_back(std::move(part));
+    }
+    return url.substr(0, query) + (kept.empty() ? "" : "?" + Join(kept, "&"));
 }
 
 using Parameters = std::vector<std::pair<std::string, std::string>>;
@@ -66,7 +89,9 @@ std::string WithParameters(std::string url, const Parameters& parameters) {
 class PageWalk {
   public:
     PageWalk(ConnectorsDependencies& dependencies, ReadContext& context)
-        : dependencies_(dependencies), context_(context), settings_(context.stream.settings),
+        : dependencies_(dependencies),
+          context_(context),
+          settings_(context.stream.settings),
           pages_(settings_.value("pagination", Json::object())) {}
     Status Run();
 
@@ -80,6 +105,7 @@ class PageWalk {
     Result<Json> ReadAnswer(const std::string& url, const HttpClientResponse& response);
     Result<const Json*> RecordsOf(const std::string& url, const Json& answer);
     void Follow(const Json& records);
+    std::string Shown(std::string text) const;
     Status Store(const std::string& url, const HttpClientResponse& response, size_t records);
     // Empty: that was the last page.
     Result<std::string> NextUrl(const std::string& url, const HttpClientResponse& response, const Json& answer,
@@ -93,8 +119,20 @@ class PageWalk {
     int64_t page_ = 0;
     int64_t offset_ = 0;
     std::string repeated_;    // the body before, to find servers that ignore the page's number
+    std::vector<std::string> secrets_;  // as they may come back in an answer
     LoadProgress progress_;
 };
+
+// A server's text that gets into errors or manifests.
+std::string PageWalk::Shown(std::string text) const {
+    for (const std::string& secret : secrets_) {
+        if (secret.empty()) continue;
+        for (size_t at = text.find(secret); at != std::string::npos; at = text.find(secret, at)) {
+            text.replace(at, secret.size(), "***");
+        }
+    }
+    return text;
+}
 
 Result<std::string> PageWalk::FirstUrl() {
     std::string base = context_.source.settings.value("base_url", "");
@@ -102,7 +140,8 @@ Result<std::string> PageWalk::FirstUrl() {
     std::string path = settings_.value("path", "");
     std::string url = base + (path.starts_with("/") ? "" : "/") + path;
     Parameters parameters;
-    for (const auto& [name, value] : settings_.value("params", Json::object()).items()) {
+    const Json given = settings_.value("params", Json::object());
+    for (const auto& [name, value] : given.items()) {
         parameters.emplace_back(name, ScalarText(value));
     }
     const Json& position = context_.writer.manifest().position;
@@ -123,8 +162,10 @@ Result<std::string> PageWalk::FirstUrl() {
 
 Status PageWalk::AddAuth(HttpClientRequest& request, Parameters& secret_parameters) {
     const Json& source = context_.source.settings;
-    auto secret = [&](const Json& reference) {
-        return dependencies_.secrets.Get(reference["secret"].get<std::string>());
+    auto secret = [&](const Json& reference) -> Result<Secret> {
+        Secret value = TRY(dependencies_.secrets.Get(reference["secret"].get<std::string>()));
+        secrets_ = {std::string(value.text()), UrlEncode(value.text())};
+        return value;
     };
     if (source.contains("bearer")) {
         Secret token = TRY(secret(source["bearer"]));
@@ -138,8 +179,10 @@ Status PageWalk::AddAuth(HttpClientRequest& request, Parameters& secret_paramete
     if (source.contains("key")) {
         Secret value = TRY(secret(source["key"]["value"]));
         std::string header = source["key"].value("header", "");
-        if (!header.empty()) request.headers.Set(header, std::string(value.text()));
-        else secret_parameters.emplace_back(source["key"].value("query", "key"), std::string(value.text()));
+        if (!header.empty())
+            request.headers.Set(header, std::string(value.text()));
+        else
+            secret_parameters.emplace_back(source["key"].value("query", "key"), std::string(value.text()));
     }
     return Ok();
 }
@@ -204,7 +247,7 @@ Result<HttpClientResponse> PageWalk::Get(const std::string& url) {
 }
 
 Result<Json> PageWalk::ReadAnswer(const std::string& url, const HttpClientResponse& response) {
-    std::string start = response.body.substr(0, kQuotedMax);
+    std::string start = Shown(response.body).substr(0, kQuotedMax);
     if (response.status == 401 || response.status == 403) {
         return Error(ErrorCode::kPermissionDenied, "{} refuses the credential (status {})", url, response.status)
             .WithHint("set the secret again with `tarn secret set NAME`");
@@ -248,7 +291,7 @@ Status PageWalk::Store(const std::string& url, const HttpClientResponse& respons
     Json headers = Json::object();
     for (const auto& [name, value] : response.headers.fields()) {
         // A session of ours at the source is a secret.
-        if (!EqualsIgnoreCase(name, "Set-Cookie")) headers[name] = value;
+        if (!EqualsIgnoreCase(name, "Set-Cookie")) headers[name] = Shown(value);
     }
     object.origin = {{"url", url}, {"status", response.status}, {"headers", std::move(headers)}};
     TRY(context_.writer.PutBytes("page.json", AsBytes(response.body), std::move(object)));
@@ -284,11 +327,11 @@ Result<std::string> PageWalk::NextUrl(const std::string& url, const HttpClientRe
     } else if (const Json* found = AtPath(answer, link); found && found->is_string()) {
         next = found->get<std::string>();
     }
-    if (next.starts_with("/")) {
-        Url at = TRY(ParseUrl(url));
-        next = at.scheme + "://" + at.address.ToString() + next;
-    }
-    return next;
+    next = TRY(ResolveLink(url, next));
+    // Some servers repeat the whole query with our key in it: it is added to each request and kept nowhere.
+    const Json& source = context_.source.settings;
+    std::string query = source.contains("key") ? source["key"].value("query", "") : "";
+    return query.empty() ? next : WithoutParameter(next, query);
 }
 
 Status PageWalk::Run() {
@@ -319,7 +362,12 @@ Status PageWalk::Run() {
         url = TRY(NextUrl(url, response, answer, records->size()));
         repeated_ = std::move(response.body);
     }
-    if (manifest.objects.empty()) return Ok();
+    if (manifest.objects.empty()) {
+        // No record at all: the columns are those of before.
+        if (const Manifest* last = context_.state.last()) manifest.columns = last->columns;
+        manifest.rows = 0;
+        return Ok();
+    }
     return InferColumns(dependencies_.engine, context_.state, manifest);
 }
 

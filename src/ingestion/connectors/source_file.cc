@@ -122,9 +122,8 @@ void Bind(ConfigBinder& binder, Pagination& pages) {
 }
 
 Json PaginationJson(const Pagination& pages) {
-    return {{"page", pages.page},   {"offset", pages.offset}, {"cursor", pages.cursor},
-            {"param", pages.param}, {"link", pages.link},     {"size_param", pages.size_param},
-            {"size", pages.size},   {"start", pages.start}};
+    return {{"page", pages.page}, {"offset", pages.offset},         {"cursor", pages.cursor}, {"param", pages.param},
+            {"link", pages.link}, {"size_param", pages.size_param}, {"size", pages.size},     {"start", pages.start}};
 }
 
 struct StreamFile {
@@ -140,18 +139,17 @@ std::string* CurrentKind(std::string* set = nullptr) {
 void Bind(ConfigBinder& binder, StreamFile& file) {
     StreamDefinition& stream = file.stream;
     binder.Key("cursor", stream.cursor, "Column or field that grows: only what is newer is read.");
-    binder.Key("key", stream.key, "Columns that identify a row: the newest row a key is shown.");
+    binder.Key("key", stream.key, "Columns that identify a row: of several with one key the newest is shown.");
     binder.Key("every", stream.every, "How often it is read; files are also watched.");
     std::string none;
     const std::string& kind = CurrentKind() ? *CurrentKind() : none;
     KindKeys keys(binder, kind, stream.settings);
     keys.Key({"postgresql", "sqlite"}, "table", std::string(), "The table, if its name is not the stream's.");
     keys.Key({"postgresql", "sqlite"}, "columns", std::vector<std::string>(), "Only these columns.");
-    keys.Key({"rest"}, "path", std::string(), "Path below base_url.", true);
+    keys.Key({"rest", "files"}, "path", std::string(),
+             "rest: path below base_url. files: glob of this stream's files, if the source has none.", kind == "rest");
     keys.Key({"rest"}, "records", std::string("$"), "Path of the list of records in the answer, as `$.items`.");
     keys.Key({"rest"}, "since_param", std::string(), "Query parameter that carries the cursor's last value.");
-    keys.Key({"rest"}, "until_param", std::string(), "Query parameter for the newest value wanted.");
-    keys.Key({"files"}, "path", std::string(), "Glob of this stream's files, if the source has none.");
     keys.Key({"files"}, "format", std::string("csv"), "csv, json, parquet, or any (kept, not read).");
     keys.Key({"files"}, "null", std::vector<std::string>(), "csv: texts that mean no value.");
     keys.Key({"files"}, "delimiter", std::string(), "csv: the separator; found by itself if not given.");
@@ -166,7 +164,18 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
         binder.Any("params", parameters, "rest: query parameters sent with every request.");
         if (parameters.is_object()) stream.settings["params"] = parameters;
     }
-    if (!binder.describing() && kind == "files") {
+    if (binder.describing()) return;
+    auto refuse = [&](const char* name, bool mine) {
+        if (binder.Has(name) && !mine) binder.Report(name, fmt::format("\"{}\" is no key of kind {}", name, kind));
+    };
+    refuse("cursor", kind != "files");
+    refuse("key", kind != "files");
+    refuse("pagination", kind == "rest");
+    refuse("params", kind == "rest");
+    if (!stream.key.empty() && stream.cursor.empty()) {
+        binder.Report("key", "key goes with cursor: without one, every load is complete and replaces the one before");
+    }
+    if (kind == "files") {
         std::string format = stream.settings.value("format", "csv");
         static const std::set<std::string> kFormats = {"csv", "json", "parquet", "any"};
         if (!kFormats.contains(format)) binder.Report("format", "format is one of csv, json, parquet, any");
@@ -248,7 +257,8 @@ Json SettingsOf(const SourceFile& file) {
             settings["basic"] = {{"user", file.auth.basic->user}, {"password", SecretJson(file.auth.basic->password)}};
         }
         if (file.auth.key) {
-            settings["key"] = {{"header", file.auth.key->header}, {"query", file.auth.key->query},
+            settings["key"] = {{"header", file.auth.key->header},
+                               {"query", file.auth.key->query},
                                {"value", SecretJson(file.auth.key->value)}};
         }
     }
@@ -278,6 +288,7 @@ void ParseSourceFile(workspace::Definition& definition, workspace::Issues& issue
         Status named = workspace::CheckName("stream", name);
         if (!named.ok()) issues.push_back({definition.file, 0, 0, named.error().message()});
         stream.stream.name = name;
+        if (stream.stream.settings.is_null()) stream.stream.settings = Json::object();
         bool has_path = stream.stream.settings.contains("path") || !file.path.empty();
         if (file.kind == "files" && !has_path) {
             issues.push_back({definition.file, 0, 0, fmt::format("stream {} needs a \"path\"", name)});

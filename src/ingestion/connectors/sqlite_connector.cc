@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kBusyMs = 5000;
 constexpr int kRowsPerLook = 10000;
+constexpr int kLooks = 6;  // questions about a column's content
 
 struct Closer {
     void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
@@ -35,9 +36,9 @@ Result<Prepared> Prepare(sqlite3* database, const std::string& sql) {
 }
 
 std::optional<std::string> TextOf(sqlite3_stmt* statement, int column) {
+    if (sqlite3_column_type(statement, column) == SQLITE_NULL) return std::nullopt;
     const void* text = sqlite3_column_blob(statement, column);
     int bytes = sqlite3_column_bytes(statement, column);
-    if (sqlite3_column_type(statement, column) == SQLITE_NULL) return std::nullopt;
     return std::string(static_cast<const char*>(text), static_cast<size_t>(bytes));
 }
 
@@ -82,8 +83,16 @@ Result<Connection> SqliteConnector::Open(const SourceDefinition& source) {
     Connection database(raw);
     if (code != SQLITE_OK) return Failure(raw, path);
     sqlite3_busy_timeout(raw, kBusyMs);
-    Prepared probe = TRY_CONTEXT(Prepare(raw, "SELECT count(*) FROM sqlite_schema"), path);
-    if (sqlite3_step(probe.get()) != SQLITE_ROW) return Failure(raw, path + " is no SQLite database");
+    auto probe = Prepare(raw, "SELECT count(*) FROM sqlite_schema");
+    bool readable = probe.ok() && sqlite3_step(probe->get()) == SQLITE_ROW;
+    if (!readable) return Failure(raw, path + " is no SQLite database");
+    auto is_utf8 = [](sqlite3_context* context, int, sqlite3_value** values) {
+        const auto* bytes = static_cast<const char*>(sqlite3_value_blob(values[0]));
+        auto size = static_cast<size_t>(sqlite3_value_bytes(values[0]));
+        sqlite3_result_int(context, IsUtf8({bytes, size}) ? 1 : 0);
+    };
+    sqlite3_create_function(raw, "tarn_is_utf8", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr, is_utf8, nullptr,
+                            nullptr);
     return database;
 }
 
@@ -103,33 +112,41 @@ Status SqliteConnector::FindTypes(sqlite3* database, const std::string& table, s
     std::vector<std::string> items;
     for (const TableColumn& column : columns) {
         std::string name = QuoteIdentifier(column.name);
-        items.push_back(fmt::format("max(typeof({0}) = 'text'), max(typeof({0}) = 'blob'), max(typeof({0}) = 'real'), "
-                                    "max(typeof({0}) = 'integer')", name));
+        // The last two: text that is not UTF-8, and integers that a double does not hold.
+        items.push_back(
+            fmt::format("max(typeof({0}) = 'text'), max(typeof({0}) = 'blob'), max(typeof({0}) = 'real'), "
+                        "max(typeof({0}) = 'integer'), max(typeof({0}) = 'text' AND NOT tarn_is_utf8({0})), "
+                        "max(typeof({0}) = 'integer' AND ({0} > 9007199254740992 OR {0} < -9007199254740992))",
+                        name));
     }
     Prepared statement =
         TRY(Prepare(database, fmt::format("SELECT {} FROM {}", Join(items, ", "), QuoteIdentifier(table))));
     if (sqlite3_step(statement.get()) != SQLITE_ROW) return Failure(database, table);
     for (size_t index = 0; index < columns.size(); ++index) {
-        int first = static_cast<int>(index) * 4;
+        int first = static_cast<int>(index) * kLooks;
         auto has = [&](int kind) { return sqlite3_column_int(statement.get(), first + kind) > 0; };
         std::string declared = ToLower(columns[index].declared);
         bool text = has(0), blob = has(1), real = has(2), integer = has(3);
-        bool nothing = !text && !blob && !real && !integer;
-        if (blob && !text && !real && !integer) columns[index].type = "BLOB";
-        else if (text || blob) columns[index].type = "VARCHAR";
-        else if (real) columns[index].type = "DOUBLE";
-        else if (integer) columns[index].type = "BIGINT";
-        if (!nothing) continue;
-        bool whole = declared.find("int") != std::string::npos;
-        columns[index].type = whole ? "BIGINT" : declared.find("real") != std::string::npos ? "DOUBLE" : "VARCHAR";
+        // Bytes among texts stay what they are only if all are taken as bytes.
+        if (blob || has(4))
+            columns[index].type = "BLOB";
+        else if (text || (real && has(5)))
+            columns[index].type = "VARCHAR";
+        else if (real)
+            columns[index].type = "DOUBLE";
+        else if (integer || declared.find("int") != std::string::npos)
+            columns[index].type = "BIGINT";
+        else
+            columns[index].type = declared.find("real") != std::string::npos ? "DOUBLE" : "VARCHAR";
     }
     return Ok();
 }
 
 Result<std::vector<DiscoveredStream>> SqliteConnector::Discover(const SourceDefinition& source) {
     Connection database = TRY(Open(source));
-    Prepared tables = TRY(Prepare(database.get(), "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND "
-                                                  "name NOT LIKE 'sqlite_%' ORDER BY name"));
+    Prepared tables = TRY(Prepare(database.get(),
+                                  "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND "
+                                  "name NOT LIKE 'sqlite_%' ORDER BY name"));
     std::vector<DiscoveredStream> streams;
     while (sqlite3_step(tables.get()) == SQLITE_ROW) {
         DiscoveredStream stream;
@@ -146,12 +163,13 @@ Status SqliteConnector::Copy(ReadContext& context, sqlite3* database, const std:
                              const std::vector<TableColumn>& columns) {
     Manifest& manifest = context.writer.manifest();
     std::vector<std::string> items;
+    std::vector<engine::Column> written;
     for (const TableColumn& column : columns) {
-        manifest.columns.push_back({column.name, column.type, true, ""});
+        written.push_back({column.name, column.type, true, ""});
         manifest.source_types[column.name] = column.declared;
         std::string name = QuoteIdentifier(column.name);
         // Text for CAST; blobs as the escapes that a BLOB cast reads back byte by byte.
-        items.push_back(column.type == "BLOB" ? fmt::format("hex({})", name)
+        items.push_back(column.type == "BLOB" ? fmt::format("CASE WHEN {0} IS NOT NULL THEN hex({0}) END", name)
                         : column.type == "DOUBLE"
                             ? fmt::format("CASE WHEN {0} IS NOT NULL THEN printf('%!.17g', {0}) END", name)
                             : fmt::format("CAST({} AS TEXT)", name));
@@ -162,8 +180,8 @@ Status SqliteConnector::Copy(ReadContext& context, sqlite3* database, const std:
         std::string compare = context.stream.key.empty() ? ">" : ">=";
         if (!manifest.after.is_null()) where = fmt::format(" WHERE {} {} ?1", cursor, compare);
     }
-    Prepared statement = TRY(Prepare(database, fmt::format("SELECT {} FROM {}{}", Join(items, ", "),
-                                                           QuoteIdentifier(table), where)));
+    Prepared statement =
+        TRY(Prepare(database, fmt::format("SELECT {} FROM {}{}", Join(items, ", "), QuoteIdentifier(table), where)));
     if (!where.empty() && manifest.after.is_number_integer()) {
         sqlite3_bind_int64(statement.get(), 1, manifest.after.get<int64_t>());
     } else if (!where.empty() && manifest.after.is_number()) {
@@ -171,7 +189,8 @@ Status SqliteConnector::Copy(ReadContext& context, sqlite3* database, const std:
     } else if (!where.empty()) {
         sqlite3_bind_text(statement.get(), 1, manifest.after.get<std::string>().c_str(), -1, SQLITE_TRANSIENT);
     }
-    auto writer = TRY(context.writer.StartRows(manifest.columns, {}));
+    RecordColumns(context, written);
+    auto writer = TRY(context.writer.StartRows(written, {}));
     LoadProgress progress;
     std::vector<std::optional<std::string>> held(columns.size());
     std::vector<std::optional<std::string_view>> cells(columns.size());
@@ -193,6 +212,7 @@ Status SqliteConnector::Copy(ReadContext& context, sqlite3* database, const std:
         context.progress(progress);
     }
     if (code != SQLITE_DONE) return Failure(database, table);
+    manifest.rows = 0;
     if (progress.rows == 0 && manifest.mode == "incremental") return Ok();
     return context.writer.FinishRows(*writer, {{"table", table}});
 }
@@ -204,28 +224,27 @@ Status SqliteConnector::Read(ReadContext& context) {
     Prepared begin = TRY(Prepare(database.get(), "BEGIN"));
     if (sqlite3_step(begin.get()) != SQLITE_DONE) return Failure(database.get(), table);
     std::vector<TableColumn> columns = TRY(Columns(database.get(), table));
-    if (context.stream.settings.contains("columns")) {
-        std::vector<std::string> wanted = context.stream.settings["columns"];
-        std::erase_if(columns, [&](const TableColumn& column) {
-            return std::find(wanted.begin(), wanted.end(), column.name) == wanted.end();
-        });
-    }
+    std::vector<std::string> names;
+    for (const TableColumn& column : columns) names.push_back(column.name);
+    TRY(CheckColumns(context.stream, table, names));
+    std::erase_if(columns, [&](const TableColumn& column) { return !IsWanted(context.stream, column.name); });
     TRY(FindTypes(database.get(), table, columns));
     Manifest& manifest = context.writer.manifest();
     if (!context.stream.cursor.empty()) {
         if (manifest.position.is_object()) manifest.after = manifest.position.value("cursor", Json());
-        Prepared newest = TRY(Prepare(database.get(), fmt::format("SELECT max({0}), typeof(max({0})) FROM {1}",
-                                                                  QuoteIdentifier(context.stream.cursor),
-                                                                  QuoteIdentifier(table))));
+        Prepared newest =
+            TRY(Prepare(database.get(), fmt::format("SELECT max({0}), typeof(max({0})) FROM {1}",
+                                                    QuoteIdentifier(context.stream.cursor), QuoteIdentifier(table))));
         if (sqlite3_step(newest.get()) != SQLITE_ROW) return Failure(database.get(), table);
         std::string kind = TextOf(newest.get(), 1).value_or("null");
         Json value = kind == "integer" ? Json(sqlite3_column_int64(newest.get(), 0))
                      : kind == "real"  ? Json(sqlite3_column_double(newest.get(), 0))
                      : kind == "null"  ? Json()
                                        : Json(TextOf(newest.get(), 0).value_or(""));
-        if (value.is_null()) return Ok();
-        if (value == manifest.after) return Ok();
-        manifest.position = {{"cursor", value}};
+        // A first load shows the columns, also of a table without rows.
+        bool first = !context.state.last();
+        if (value == manifest.after && !first) return Ok();
+        if (!value.is_null()) manifest.position = {{"cursor", value}};
     }
     return Copy(context, database.get(), table, columns);
 }
