@@ -1,7 +1,9 @@
 """The real program under test: start it on free ports, speak to it with real clients, stop or kill it."""
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -102,6 +104,11 @@ class Tarn:
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(30)
+
+    def forget(self):
+        """Removes what a demo run by root keeps outside of a folder that its database's user cannot reach."""
+        name = hashlib.sha256(f"{self.folder}/.demo".encode()).hexdigest()[:12]
+        shutil.rmtree(f"/var/tmp/tarn-demo-{name}", ignore_errors=True)
 
     def __enter__(self):
         return self

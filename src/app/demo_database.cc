@@ -90,6 +90,9 @@ class ChildDatabase : public DemoDatabase {
 Status ChildDatabase::ChooseFolder() {
     folder_ = options_.directory + "/postgres";
     if (user_.empty()) return env_.files().CreateDirectories(folder_);
+    // Both folders are the demo's own; what is secret in them has a mode of its own.
+    std::string parent = FolderOf(options_.directory);
+    TRY(RunCommand({.command = {"chmod", "o+x", parent, options_.directory}}, kInitTime));
     if (!RunAsServer({"test", "-x", options_.directory}).ok()) {
         folder_ = "/var/tmp/tarn-demo-" + Sha256Hex(AsBytes(options_.directory)).substr(0, 12);
     }

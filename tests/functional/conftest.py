@@ -39,6 +39,7 @@ def demo(tmp_path_factory):
     with Tarn(folder, "demo", ["--once"]) as tarn:
         tarn.start(DEMO_SECONDS_MAX)
         yield tarn
+    tarn.forget()
 
 
 @pytest.fixture

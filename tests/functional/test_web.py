@@ -4,21 +4,16 @@ The scenarios are tests/browser/web_scenarios.mjs; the screenshots go to build/t
 """
 
 import json
-import os
 import re
 import sqlite3
 import subprocess
-import time
-import urllib.request
-from pathlib import Path
 
 import pytest
+from tarn_program import ROOT, Tarn, until, write_files
 
-ROOT = Path(__file__).resolve().parents[2]
 BROWSER = ROOT / "tests/browser"
 SCREENSHOTS = ROOT / "build/test_results/web"
 DRIVERS = ["ada", "blaise", "charles", "emmy"]
-SETTLED_SECONDS_MAX = 60
 BROWSER_SECONDS_MAX = 400
 
 LISTED = (BROWSER / "web_scenarios.mjs").read_text().split("export const scenarios")[1]
@@ -53,9 +48,7 @@ tiles:
 
 
 def write_workspace(folder):
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+    write_files(folder, FILES)
     (folder / "inbox").mkdir()
     rows = [f"{i},2026-01-{1 + i % 28:02},{DRIVERS[i % 4]},{5 + i * 7 % 40}" for i in range(2000)]
     (folder / "inbox/trips.csv").write_text("\n".join(["id,day,driver,minutes", *rows]) + "\n")
@@ -66,47 +59,18 @@ def write_workspace(folder):
     database.close()
 
 
-def until(condition, what, seconds=SETTLED_SECONDS_MAX):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"{what} took longer than {seconds} s")
-
-
-def settled(ready):
-    token = Path(ready["admin_token_file"]).read_text().strip()
-    headers = {"Authorization": f"Bearer {token}"}
-    request = urllib.request.Request(f"http://{ready['web']}/api/v1/tasks", headers=headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        tasks = json.load(answer)["tasks"]
-    return len(tasks) == 3 and all(task["fresh"] for task in tasks)
-
-
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Every scenario's result by its name, from one browser against one Tarn."""
-    folder = tmp_path_factory.mktemp("rides")
+    folder = tmp_path_factory.mktemp("web") / "rides"
     write_workspace(folder)
-    ready_file, log = folder.parent / "ready.json", folder.parent / "up.log"
-    program = os.environ.get("TARN_PROGRAM", ROOT / "build/release/tarn")
-    listen = [part for name in ("web", "s3", "sql") for part in (f"--{name}", "127.0.0.1:0")]
-    environment = {**os.environ, "TARN_ROOT_KEY_FILE": str(folder.parent / "root.key")}
-    with log.open("wb") as output:
-        tarn = subprocess.Popen([program, "up", folder, "--ready-file", ready_file, *listen], stdout=output,
-                                stderr=subprocess.STDOUT, env=environment)
-    try:
-        ready = until(lambda: ready_file.exists() and json.loads(ready_file.read_text() or "{}"), "starting")
-        link = until(lambda: re.search(r"\S+/login#link=\S+", log.read_text()), "the login link")[0]
-        until(lambda: settled(ready), "the first runs")
-        done = subprocess.run(["node", BROWSER / "web.mjs", f"http://{ready['web']}", link, folder, SCREENSHOTS],
-                              cwd=BROWSER, capture_output=True, text=True, timeout=BROWSER_SECONDS_MAX)
-        yield {line["name"]: line for line in map(json.loads, done.stdout.splitlines())} or done.stderr
-    finally:
-        tarn.terminate()
-        tarn.wait(30)
+    with Tarn(folder) as tarn:
+        tarn.start()
+        link = until(lambda: re.search(r"\S+/login#link=\S+", tarn.output.read_text()), "the login link")[0]
+        tarn.wait_fresh()
+        done = subprocess.run(["node", BROWSER / "web.mjs", tarn.web, link, folder, SCREENSHOTS], cwd=BROWSER,
+                              capture_output=True, text=True, timeout=BROWSER_SECONDS_MAX)
+    return {line["name"]: line for line in map(json.loads, done.stdout.splitlines())} or done.stderr
 
 
 @pytest.mark.slow
