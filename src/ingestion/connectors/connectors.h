@@ -44,14 +44,14 @@ struct StreamDefinition {
     std::optional<Duration> every;
     std::string cursor;  // column or field; empty: everything each time
     std::vector<std::string> key;
-    Json settings;
+    Json settings = Json::object();
 };
 struct SourceDefinition {
     std::string name;
     std::string kind;
     std::string description;
     std::map<std::string, StreamDefinition> streams;
-    Json settings;  // of the source; secrets only as {"secret": "name"}
+    Json settings = Json::object();  // of the source; secrets only as {"secret": "name"}
     std::optional<Duration> every;  // for streams that say nothing
     int retries = 3;
     Duration timeout = std::chrono::hours(1);

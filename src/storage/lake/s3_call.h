@@ -18,6 +18,7 @@ namespace tarn::lake {
 
 // S3 may read this bucket, but not write to it: its tables are committed by Tarn alone.
 inline constexpr std::string_view kLakehouseBucket = "lakehouse";
+inline constexpr std::string_view kRawBucket = "raw";
 
 // Bucket and key that the request's path (or host) names; both may be empty.
 Result<ObjectName> NameOfRequest(const HttpRequest& request);

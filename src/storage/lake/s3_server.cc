@@ -53,11 +53,12 @@ class S3Exchange {
     }
 
     Status RunHandler(const S3Operation& row, const ObjectName& name, Signer& signer, security::Call& call) {
-        if (row.writes && name.bucket == kLakehouseBucket) {
+        // Logs of tables and manifests of loads are commit points: who could write them could forge data.
+        bool own = name.bucket == kLakehouseBucket || name.bucket == kRawBucket;
+        if (row.writes && own) {
             return Error(ErrorCode::kPermissionDenied,
-                         "the bucket \"{}\" holds tables that Tarn commits; over S3 it can be read only",
-                         kLakehouseBucket)
-                .WithHint("write tables with SQL, or put files into another bucket")
+                         "the bucket \"{}\" holds what Tarn commits; over S3 it can be read only", name.bucket)
+                .WithHint("put files into another bucket; tables are made by files of the workspace")
                 .WithDetailCode("AccessDenied");
         }
         auto body = TRY(S3Body::Create(request_, signer));
