@@ -33,7 +33,7 @@ std::vector<Command> AllCommands() {
     }
     for (Command& command : all) {
         if (command.remote) command.options.push_back({"--dir", "DIR", "The workspace; else this folder."});
-        command.options.push_back({"--json", nullptr, "Answer as JSON."});
+        if (command.remote) command.options.push_back({"--json", nullptr, "Answer as JSON."});
     }
     return all;
 }
@@ -67,10 +67,13 @@ CLI::App* AppOf(CLI::App& root, std::map<std::string, CLI::App*>& groups, const 
     if (space == std::string::npos) return root.add_subcommand(command.name, command.summary);
     std::string group = command.name.substr(0, space);
     if (!groups.contains(group)) {
-        groups[group] = root.add_subcommand(group, "See: tarn " + group + " --help");
+        groups[group] = root.add_subcommand(group, "");
         groups[group]->require_subcommand(1);
     }
-    return groups[group]->add_subcommand(command.name.substr(space + 1), command.summary);
+    std::string verb = command.name.substr(space + 1);
+    std::string verbs = groups[group]->get_description();
+    groups[group]->description(verbs + (verbs.empty() ? "" : ", ") + verb);
+    return groups[group]->add_subcommand(verb, command.summary);
 }
 
 void Build(CLI::App& root, std::vector<std::unique_ptr<Parsed>>& parsed) {

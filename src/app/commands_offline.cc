@@ -3,6 +3,7 @@
 
 #include "app/client.h"
 #include "app/command.h"
+#include "app/config.h"
 #include "app/output.h"
 #include "app/platform.h"
 #include "app/terminal.h"
@@ -107,6 +108,32 @@ void ExamineRunning(Client& client, std::vector<Finding>& findings) {
     }
 }
 
+// What would keep `tarn up` from listening.
+void ExaminePorts(const Invocation& call, const std::string& directory, std::vector<Finding>& findings) {
+    auto config = ReadTarnConfig(call.env(), directory);
+    if (!config.ok()) return findings.push_back({false, config.error().message()});
+    auto executor = Executor::Create({.name = "doctor", .threads = 1});
+    const ListenConfig& listen = config->listen;
+    for (const auto& [key, text] : {std::pair("web", listen.web), {"s3", listen.s3}, {"sql", listen.sql}}) {
+        auto address = ParseAddress(text);
+        if (!address.ok()) {
+            findings.push_back({false, fmt::format("listen.{}: {}", key, address.error().message())});
+            continue;
+        }
+        if (!address->IsLoopback()) continue;
+        HttpServerConfig server;
+        server.listen = *address;
+        auto listening = HttpServer::Create(server, NullLog(), *executor, [](HttpRequest&, HttpResponder& responder) {
+            return responder.Send({503, {}, ""});
+        });
+        findings.push_back({listening.ok(), listening.ok()
+                                                ? fmt::format("{} ({}) is free", text, key)
+                                                : fmt::format("{} is taken: end who has it, or set listen.{} in "
+                                                              "tarn.yaml, or start with --{} 127.0.0.1:0",
+                                                              text, key, key)});
+    }
+}
+
 Status Doctor(const Invocation& call) {
     std::vector<Finding> findings;
     std::string directory = WorkspaceDirectory(call);
@@ -121,6 +148,7 @@ Status Doctor(const Invocation& call) {
         auto platform = OpenState(call);
         findings.push_back({platform.ok(), platform.ok() ? "its state opens, with its root key"
                                                          : platform.error().ToString()});
+        ExaminePorts(call, directory, findings);
     }
     auto free_bytes = call.env().files().FreeBytes(directory);
     constexpr uint64_t kFreeWanted = 1ull << 30;

@@ -76,7 +76,12 @@ Status CreateS3Key(const Invocation& call) {
     if (auto user = call.Find("--user")) body["user"] = *user;
     Json answer = TRY(client.Post("/api/v1/s3-keys", body));
     if (call.json()) return PrintJson(answer), Ok();
-    std::cout << "export AWS_ACCESS_KEY_ID=" << answer.value("access_key_id", "") << "\n"
+    // With the address, so that every AWS client works at once.
+    Json overview = TRY(client.Get("/api/v1/overview"));
+    std::string scheme = client.url().substr(0, client.url().find(':'));
+    std::cout << "export AWS_ENDPOINT_URL=" << scheme << "://" << overview["listeners"].value("s3", "") << "\n"
+              << "export AWS_REGION=us-east-1\n"
+              << "export AWS_ACCESS_KEY_ID=" << answer.value("access_key_id", "") << "\n"
               << "export AWS_SECRET_ACCESS_KEY=" << answer.value("secret_access_key", "") << "\n";
     return Ok();
 }
@@ -151,7 +156,7 @@ std::vector<Command> CredentialCommands() {
              return Delete(call, "/api/v1/tokens/" + UrlEncode(name), "token " + name);
          }},
         {.name = "s3-key create",
-         .summary = "Makes an S3 key. The secret is shown once.",
+         .summary = "Makes an S3 key and prints it as a shell takes it. The secret is shown once.",
          .example = "eval \"$(tarn s3-key create)\"",
          .options = {{"--user", "NAME", "Whose it is; yours if not given."},
                      {"--description", "TEXT", "What it is for."}},

@@ -155,7 +155,7 @@ void ShowLinks(Platform& platform, const std::string& directory) {
               << "  dashboard  " << WebUrl(platform) << "/dashboards/delays/delays\n"
               << "  psql       PGPASSWORD=$(cat " << token << ") psql -h " << addresses.sql.host << " -p "
               << addresses.sql.port << " -U admin tarn -c 'SELECT * FROM delays.by_month ORDER BY month'\n"
-              << "  aws s3     eval \"$(tarn s3-key create --env --dir " << directory
+              << "  aws s3     eval \"$(tarn s3-key create --dir " << directory
               << ")\" && aws s3 ls --recursive s3://lakehouse/delays/\n"
               << "  python     import deltalake, os; print(deltalake.DeltaTable('s3://lakehouse/delays/by_route', "
                  "storage_options={'AWS_ENDPOINT_URL': os.environ['AWS_ENDPOINT_URL'], 'AWS_ALLOW_HTTP': 'true'})"

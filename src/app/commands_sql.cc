@@ -36,10 +36,29 @@ void PrintAnswer(const Invocation& call, const Json& answer) {
               << fmt::format(", {:.3f} s)\n", answer.value("seconds", 0.0));
 }
 
+// The line where it went wrong, with a mark below the place.
+Error Pointing(Error error, const std::string& sql) {
+    if (!error.position() || error.position() > static_cast<int64_t>(sql.size())) return error;
+    size_t at = 0;
+    for (int64_t left = *error.position() - 1; left > 0 && at < sql.size(); --left) {
+        do ++at;
+        while (at < sql.size() && (sql[at] & 0xC0) == 0x80);
+    }
+    size_t begin = at == 0 ? 0 : sql.rfind('\n', at - 1) + 1;
+    std::string before = sql.substr(begin, at - begin);
+    size_t width = static_cast<size_t>(
+        std::count_if(before.begin(), before.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+    std::string line = sql.substr(begin, sql.find('\n', begin) - begin);
+    return Error(error.code(), error.message() + "\n  " + line + "\n  " + std::string(width, ' ') + "^")
+        .WithHint(error.hint());
+}
+
 Status RunScript(const Invocation& call, Client& client, const std::string& sql) {
     std::string given = call.Get("--limit");
     int64_t limit = given.empty() ? kRowsMax : std::clamp<int64_t>(IntegerOrZero(given), 0, kRowsMax);
-    PrintAnswer(call, TRY(client.Post("/api/v1/sql", {{"sql", sql}, {"limit", limit}})));
+    Result<Json> answer = client.Post("/api/v1/sql", {{"sql", sql}, {"limit", limit}});
+    if (!answer.ok()) return call.json() ? std::move(answer).error() : Pointing(std::move(answer).error(), sql);
+    PrintAnswer(call, *answer);
     return Ok();
 }
 

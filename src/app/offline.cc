@@ -1,6 +1,7 @@
 #include "app/offline.h"
 
 #include "app/platform_state.h"
+#include "base/number.h"
 #include "base/text.h"
 
 namespace tarn::app {
@@ -21,9 +22,34 @@ Status VerifyAudit(Components& parts, VerifyReport& report) {
     return Ok();
 }
 
+// Commits follow each other without a gap, from the first that is kept.
+Status VerifyLog(Components& parts, const lakehouse::TableName& table, VerifyReport& report) {
+    constexpr size_t kVersionDigits = 20;
+    lake::ListOptions options;
+    options.prefix = fmt::format("{}/{}/_delta_log/", table.schema, table.name);
+    options.delimiter = "/";
+    int64_t next = -1;
+    while (true) {
+        lake::ListPage page = TRY(parts.lake->List(Self(), lakehouse::Lakehouse::kBucket, options));
+        for (const lake::ObjectInfo& object : page.objects) {
+            std::string name = object.name.key.substr(options.prefix.size());
+            if (name.size() != kVersionDigits + 5 || !name.ends_with(".json")) continue;
+            int64_t version = IntegerOrZero(std::string_view(name).substr(0, kVersionDigits));
+            if (next >= 0 && version != next) {
+                report.issues.push_back(fmt::format("table {}: commits {} to {} are missing in its log",
+                                                    table.ToString(), next, version - 1));
+            }
+            next = version + 1;
+        }
+        if (!page.truncated) return Ok();
+        options.start_after = page.next_start_after;
+    }
+}
+
 Status VerifyTables(Components& parts, VerifyReport& report) {
     std::vector<lakehouse::TableName> tables = TRY(parts.lakehouse->Tables(Self()));
     for (const lakehouse::TableName& table : tables) {
+        TRY(VerifyLog(parts, table, report));
         auto snapshot = parts.lakehouse->Open(Self(), table);
         if (!snapshot.ok()) {
             report.issues.push_back(fmt::format("table {}: {}", table.ToString(), snapshot.error().message()));
