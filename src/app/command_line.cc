@@ -46,8 +46,12 @@ std::string LongName(const CommandOption& option) {
 
 void AddOptions(Parsed& parsed) {
     for (const CommandArgument& argument : parsed.command.arguments) {
-        auto* option = parsed.app->add_option(argument.name, parsed.values[argument.name], argument.description);
-        option->expected(argument.many ? -1 : 1)->type_name("")->required(argument.required);
+        std::string name = argument.name;
+        auto store = [&parsed, name](const std::string& value) { parsed.values[name] = {value}; };
+        CLI::Option* option =
+            argument.many ? parsed.app->add_option(name, parsed.values[name], argument.description)
+                          : parsed.app->add_option_function<std::string>(name, store, argument.description);
+        option->type_name("")->required(argument.required);
     }
     for (const CommandOption& option : parsed.command.options) {
         std::string name = LongName(option);

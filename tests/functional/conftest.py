@@ -6,17 +6,33 @@ import pytest
 
 from tarn_program import Tarn, write_files
 
+SALES = """/* tarn
+keep: full
+description: What was sold.
+*/
+SELECT id, name, price, sold_on FROM raw_things.things
+"""
+BY_NAME = """/* tarn
+keep: full
+*/
+SELECT name, sum(price) AS total FROM sales GROUP BY name
+"""
+READERS = """roles:
+  reader:
+    description: Reads the shop and may ask.
+    members: [user:rita, user:ada]
+    allow:
+      - {actions: ["table:Read"], resources: ["shop.*"]}
+      - {actions: ["sql:Query"], resources: ["*"]}
+      - {actions: ["lake:GetObject", "lake:ListBucket"], resources: ["lakehouse/*"]}
+"""
 SMALL = {
     "tarn.yaml": "name: small\n",
     "sources/things.yaml": "kind: files\npath: ./inbox/*.csv\nstreams: {things: {format: csv}}\n",
-    "use_cases/shop/sales.sql": "/* tarn\nkeep: full\ndescription: What was sold.\n*/\n"
-                                "SELECT id, name, price, sold_on FROM raw_things.things\n",
-    "use_cases/shop/by_name.sql": "/* tarn\nkeep: full\n*/\nSELECT name, sum(price) AS total FROM sales GROUP BY name\n",
+    "use_cases/shop/sales.sql": SALES,
+    "use_cases/shop/by_name.sql": BY_NAME,
     "inbox/a.csv": "id,name,price,sold_on\n1,pen,1.5,2026-01-01\n2,ink,2.25,2026-01-02\n3,pen,1.25,2026-01-03\n",
-    "policies/readers.yaml": "roles:\n  reader:\n    description: Reads the shop and may ask.\n"
-                             "    allow:\n      - {actions: [\"table:Read\"], resources: [\"shop.*\"]}\n"
-                             "      - {actions: [\"sql:Query\"], resources: [\"*\"]}\n"
-                             "      - {actions: [\"lake:GetObject\", \"lake:ListBucket\"], resources: [\"lakehouse/*\"]}\n",
+    "policies/readers.yaml": READERS,
 }
 DEMO_SECONDS_MAX = 300
 
@@ -76,5 +92,5 @@ def s3(small, admin_key):
 @pytest.fixture(scope="session")
 def reader_token(small):
     """Of a person who may read the shop's tables and nothing else."""
-    small.post("/api/v1/users", {"name": "rita", "roles": ["reader"]})
+    small.post("/api/v1/users", {"name": "rita"})
     return small.post("/api/v1/tokens", {"user": "rita", "name": "tests"})["token"]

@@ -301,7 +301,7 @@ Result<std::vector<engine::SqlValue>> PgSession::ReadParameters(wire::PgFieldRea
         if (length >= 0) {
             std::string_view bytes = TRY(fields.Bytes(static_cast<size_t>(length)));
             bool binary = formats.size() == 1 ? formats[0] == 1 : index < formats.size() && formats[index] == 1;
-            value.text = binary ? TRY(ParameterText(oid, bytes)) : std::string(bytes);
+            value.text = binary ? TRY(ParameterText(oid, bytes)) : TRY(TextParameter(oid, bytes));
         }
         values.push_back(std::move(value));
     }

@@ -188,6 +188,27 @@ size_t WidthOf(int32_t oid) {
     return 0;
 }
 
+bool IsArrayOid(int32_t oid) {
+    for (const TypeRow& row : kTypes) {
+        if (row.array_oid == oid) return true;
+    }
+    return oid == 1231;
+}
+
+// {1,NULL,"a b"} as the engine reads a list: [1,NULL,"a b"].
+std::string ListText(std::string_view array) {
+    std::string text;
+    bool quoted = false;
+    for (size_t at = 0; at < array.size(); ++at) {
+        char character = array[at];
+        if (quoted && character == '\\' && at + 1 < array.size()) text += array[at++];
+        else if (character == '"') quoted = !quoted;
+        bool brace = !quoted && (character == '{' || character == '}');
+        text += brace ? (character == '{' ? '[' : ']') : array[at];
+    }
+    return text;
+}
+
 }  // namespace
 
 PgType PgTypeOf(const engine::ResultColumn& column) {
@@ -232,6 +253,17 @@ Status WriteCell(wire::PgFrameWriter& writer, const engine::Chunk& chunk, size_t
     else writer.Bytes(CellText(chunk, row, column, meta));
     writer.EndValue(mark);
     return Ok();
+}
+
+Result<std::string> TextParameter(int32_t oid, std::string_view text) {
+    constexpr int32_t kBytea = 17;
+    if (oid == kBytea && text.starts_with("\\x")) {
+        auto bytes = HexDecode(text.substr(2));
+        if (!bytes.ok()) return std::move(bytes).error().Context("a bytea parameter").WithDetailCode("22P02");
+        return ParameterText(oid, AsText(*bytes));
+    }
+    if (IsArrayOid(oid) && text.starts_with("{")) return ListText(text);
+    return std::string(text);
 }
 
 Result<std::string> ParameterText(int32_t oid, std::string_view binary) {
