@@ -41,6 +41,7 @@ class TestSources {
     explicit TestSources(Env& env = SystemEnv()) : env_(env), metadata_(store_.Open()) {
         std::filesystem::create_directories(folder() + "/spill");
         std::filesystem::create_directories(workspace());
+        std::filesystem::create_directories(folder() + "/lake");  // its index is on the real disk
         Status opened = Open();
         EXPECT_TRUE(opened.ok()) << opened.error().ToString();
     }

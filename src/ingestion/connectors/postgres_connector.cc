@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kRowsPerLook = 20000;
 constexpr size_t kHeaderBytes = 19;  // "PGCOPY\n\377\r\n\0", flags, length of the extension
 constexpr int kDecimalDigitsMax = 38;
+constexpr uint32_t kTextOid = 25;
 
 struct Closer {
     void operator()(PGconn* connection) const { PQfinish(connection); }
@@ -189,8 +190,15 @@ class PostgresConnector : public Connector {
     static Result<std::vector<TableColumn>> Columns(PGconn* connection, const SourceDefinition& source,
                                                     const StreamDefinition& stream);
     Result<std::optional<std::string>> WhereOf(ReadContext& context, PGconn* connection, const std::string& table);
-    Status Copy(ReadContext& context, PGconn* connection, const std::string& table, const std::string& where,
-                const std::vector<TableColumn>& columns);
+    struct CopyPlan {
+        std::string table;
+        std::string where;
+        std::vector<TableColumn> columns;
+    };
+    Status CopyWhatFits(ReadContext& context, PGconn* connection, CopyPlan plan);
+    // `unfit` names the column that an error is about.
+    Status Copy(ReadContext& context, PGconn* connection, const CopyPlan& plan, std::string& unfit);
+    static Status EndCopy(PGconn* connection);
 
     ConnectorsDependencies dependencies_;
 };
@@ -255,7 +263,7 @@ Result<std::vector<TableColumn>> PostgresConnector::Columns(PGconn* connection, 
         column.column = {column.name, EngineType(column.oid, modifier), true, ""};
         column.select = QuoteIdentifier(column.name);
         bool as_text = column.column.type == "VARCHAR" && !IsTextOid(column.oid);
-        if (as_text) column.select += "::text", column.oid = 25;
+        if (as_text) column.select += "::text", column.oid = kTextOid;
         names.push_back(column.name);
         if (IsWanted(stream, column.name)) columns.push_back(std::move(column));
     }
@@ -314,27 +322,62 @@ Result<std::optional<std::string>> PostgresConnector::WhereOf(ReadContext& conte
     return std::optional(where);
 }
 
-Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const std::string& table,
-                               const std::string& where, const std::vector<TableColumn>& columns) {
+// Columns with a value that their type does not hold (infinite dates, NaN in a numeric) are read as text instead: all
+// of the load from the start, in the same snapshot.
+Status PostgresConnector::CopyWhatFits(ReadContext& context, PGconn* connection, CopyPlan plan) {
+    while (true) {
+        TRY(Run(connection, "SAVEPOINT before_copy"));
+        std::string unfit;
+        Status copied = Copy(context, connection, plan, unfit);
+        if (copied.ok() || unfit.empty() || unfit == context.stream.cursor) return copied;
+        TRY(EndCopy(connection));
+        TRY(Run(connection, "ROLLBACK TO before_copy"));
+        for (TableColumn& column : plan.columns) {
+            if (column.name != unfit) continue;
+            if (column.column.type == "VARCHAR") return copied;
+            column.column.type = "VARCHAR";
+            column.select += "::text";
+            column.oid = kTextOid;
+        }
+        context.writer.manifest().warnings.push_back(copied.error().message() + "; the column is kept as text");
+    }
+}
+
+Status PostgresConnector::EndCopy(PGconn* connection) {
+    std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> canceller(PQgetCancel(connection), PQfreeCancel);
+    char ignored[256];
+    PQcancel(canceller.get(), ignored, sizeof(ignored));
+    char* raw = nullptr;
+    while (PQgetCopyData(connection, &raw, 0) > 0) PQfreemem(raw);
+    while (PGresult* left = PQgetResult(connection)) PQclear(left);
+    return PQstatus(connection) == CONNECTION_OK ? Ok() : Failure(connection, nullptr);
+}
+
+Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const CopyPlan& plan, std::string& unfit) {
     Manifest& manifest = context.writer.manifest();
     std::vector<std::string> items;
     std::vector<uint32_t> oids;
     std::vector<engine::Column> written;
-    for (const TableColumn& column : columns) {
+    for (const TableColumn& column : plan.columns) {
         items.push_back(column.select);
         oids.push_back(column.oid);
         written.push_back(column.column);
         manifest.source_types[column.name] = column.source_type;
     }
-    TRY(Run(connection,
-            fmt::format("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)", Join(items, ", "), table, where)));
+    TRY(Run(connection, fmt::format("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)", Join(items, ", "),
+                                    plan.table, plan.where)));
     RecordColumns(context, written);
     auto writer = TRY(context.writer.StartRows(written, oids));
-    CopyRows rows(columns.size());
+    CopyRows rows(plan.columns.size());
     LoadProgress progress;
-    progress.note = table;
+    progress.note = plan.table;
     auto on_row = [&](const std::vector<std::optional<ByteSpan>>& cells) -> Status {
-        TRY(writer->AddBinaryRow(cells));
+        Status added = writer->AddBinaryRow(cells);
+        for (const engine::Column& column : added.ok() ? std::vector<engine::Column>() : written) {
+            bool named = added.error().message().starts_with("column " + column.name + ": ");
+            if (named) unfit = column.name;
+        }
+        TRY(std::move(added));
         if (++progress.rows % kRowsPerLook != 0) return Ok();
         context.progress(progress);
         return context.CheckCancelled();
@@ -350,7 +393,7 @@ Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const s
     if (PQresultStatus(end.get()) != PGRES_COMMAND_OK) return Failure(connection, end.get());
     manifest.rows = 0;
     if (progress.rows == 0 && manifest.mode == "incremental") return Ok();
-    return context.writer.FinishRows(*writer, {{"table", table}});
+    return context.writer.FinishRows(*writer, {{"table", plan.table}});
 }
 
 Status PostgresConnector::Read(ReadContext& context) {
@@ -374,7 +417,7 @@ Status PostgresConnector::Read(ReadContext& context) {
         if (!newer) return Ok();
         where = *newer;
     }
-    return Copy(context, connection.get(), table, where, columns);
+    return CopyWhatFits(context, connection.get(), {table, where, std::move(columns)});
 }
 
 }  // namespace
