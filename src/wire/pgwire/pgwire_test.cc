@@ -62,7 +62,9 @@ TEST(Scram, AcceptsTheProofOfThePasswordOnly) {
         for (size_t index = 0; index < key.size(); ++index) key[index] ^= signature[index];
         auto final = server.Final(without_proof + ",p=" + Base64Encode(key));
         EXPECT_EQ(final.ok(), password == "pencil");
-        if (!final.ok()) EXPECT_EQ(final.error().detail_code(), "28P01");
+        if (!final.ok()) {
+            EXPECT_EQ(final.error().detail_code(), "28P01");
+        }
     }
     ScramServer server(random, keys);
     EXPECT_FALSE(server.First("p=tls-server-end-point,,n=,r=a").ok());
