@@ -13,7 +13,8 @@ from conftest import SMALL
 from tarn_program import PROGRAM, Tarn, until, write_files
 
 OK, FAILURE, USAGE, UNREACHABLE, DENIED, NOT_FOUND = range(6)
-COMMANDS = ["up", "demo", "plan", "apply", "run", "runs", "why", "sql", "ls", "get", "put", "export", "verify", "doctor",
+COMMANDS = ["up", "demo", "plan", "apply", "run", "runs", "why", "sql", "ls", "get", "put", "export", "verify",
+            "doctor",
             "user create", "user list", "user delete", "user password", "role list", "token create", "token list",
             "token delete", "s3-key create", "s3-key list", "s3-key delete", "secret set", "secret list",
             "secret delete"]
@@ -59,7 +60,8 @@ def test_a_running_tarn_is_found_by_its_folder_and_by_its_url(small):
     done = subprocess.run([PROGRAM, "sql", "--csv", "SELECT 1 AS a"], cwd=below, capture_output=True, text=True)
     assert done.stdout == "a\n1\n"
     there = {**os.environ, "TARN_URL": small.web, "TARN_TOKEN": small.token}
-    done = subprocess.run([PROGRAM, "sql", "--csv", "SELECT 2 AS b"], cwd="/", capture_output=True, text=True, env=there)
+    done = subprocess.run([PROGRAM, "sql", "--csv", "SELECT 2 AS b"], cwd="/", capture_output=True, text=True,
+                          env=there)
     assert done.stdout == "b\n2\n"
     there["TARN_TOKEN"] = "tarn_wrong"
     assert subprocess.run([PROGRAM, "runs"], cwd="/", capture_output=True, env=there).returncode == DENIED

@@ -22,7 +22,8 @@ BODIES = {"POST /api/v1/sql": {"sql": "SELECT 1"}, "POST /api/v1/runs": {"target
           "PUT /api/v1/secrets/{name}": {"value": "x"},
           "POST /api/v1/policy/explain": {"action": "table:Read", "resource": "shop.sales"}}
 # These decide for each thing by itself what may be seen: nobody is refused, but a stranger sees nothing.
-HIDES = ("/api/v1/lake/{bucket}", "/api/v1/runs/{id}", "/api/v1/catalog/{schema}", "/api/v1/why", "/api/v1/users/{name}")
+HIDES = ("/api/v1/lake/{bucket}", "/api/v1/runs/{id}", "/api/v1/catalog/{schema}", "/api/v1/why",
+         "/api/v1/users/{name}")
 
 S3_REQUESTS = {
     "ListBuckets": ("GET", "/"),

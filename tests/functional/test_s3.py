@@ -39,7 +39,8 @@ def test_put_get_head_delete(s3, bucket):
 def test_listing_pages_with_a_delimiter(s3, bucket):
     for number in range(25):
         s3.put_object(Bucket=bucket, Key=f"list/{number % 5}/{number:02}", Body=b"x")
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="list/", PaginationConfig={"PageSize": 7})
+    pager = s3.get_paginator("list_objects_v2")
+    pages = pager.paginate(Bucket=bucket, Prefix="list/", PaginationConfig={"PageSize": 7})
     keys = [item["Key"] for page in pages for item in page["Contents"]]
     assert len(keys) == 25 and keys == sorted(keys)
     folders = s3.list_objects_v2(Bucket=bucket, Prefix="list/", Delimiter="/")["CommonPrefixes"]

@@ -41,7 +41,7 @@ LIBRARIES = {
               r"|(unistd|fcntl|poll|signal|spawn|dirent|netdb|pthread|dlfcn|termios|syslog|grp|pwd)\.h$", 16),
     "boost": (r"boost/", 8),
     "duckdb": (r"duckdb", 12),
-    "sqlite": (r"sqlite3", 4),
+    "sqlite": (r"sqlite3", 5),
     "pq": (r"libpq", 4),
     "openssl": (r"openssl/", 8),
     "yaml": (r"yaml-cpp/", 2),

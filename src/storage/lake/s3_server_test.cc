@@ -155,7 +155,7 @@ class S3ServerTest : public testing::Test {
     void SetUp() override {
         server_ = S3Server::Create({SystemEnv(), *lake_, authenticator_, dispatcher_, registry_, metrics_, NullLog()})
                       .value();
-        for (const char* bucket : {"raw", "lakehouse"}) ASSERT_TRUE(lake_->CreateBucket(lake_.alice, bucket).ok());
+        for (const char* bucket : {"mine", "raw", "lakehouse"}) ASSERT_TRUE(lake_->CreateBucket(lake_.alice, bucket).ok());
     }
 
     // Signs as alice, with the key's secret given.
@@ -195,31 +195,31 @@ class S3ServerTest : public testing::Test {
 };
 
 TEST_F(S3ServerTest, WhatIsPutIsGotten) {
-    EXPECT_EQ(Send(RequestFor("PUT", "/raw/a"), "hello").status, 200);
-    HttpResponse got = Send(RequestFor("GET", "/raw/a"), "");
+    EXPECT_EQ(Send(RequestFor("PUT", "/mine/a"), "hello").status, 200);
+    HttpResponse got = Send(RequestFor("GET", "/mine/a"), "");
     EXPECT_EQ(got.body, "hello");
     EXPECT_FALSE(got.headers.Get("x-amz-request-id").empty());
     EXPECT_EQ(audit_.events.back().operation, "GetObject");
-    EXPECT_EQ(audit_.events.back().resource, "lake:raw/a");
+    EXPECT_EQ(audit_.events.back().resource, "lake:mine/a");
     EXPECT_EQ(audit_.events.back().bytes, 5);
 }
 
 TEST_F(S3ServerTest, StrangersAndForgersGetNothing) {
-    EXPECT_EQ(Send(RequestFor("PUT", "/raw/a"), "hello", "").status, 403);
-    HttpResponse forged = Send(RequestFor("PUT", "/raw/a"), "hello", "guess");
+    EXPECT_EQ(Send(RequestFor("PUT", "/mine/a"), "hello", "").status, 403);
+    HttpResponse forged = Send(RequestFor("PUT", "/mine/a"), "hello", "guess");
     EXPECT_NE(forged.body.find("<Code>SignatureDoesNotMatch</Code>"), std::string::npos);
-    HttpResponse late = Send(RequestFor("PUT", "/raw/a"), "hello", "secret", -std::chrono::minutes(16));
+    HttpResponse late = Send(RequestFor("PUT", "/mine/a"), "hello", "secret", -std::chrono::minutes(16));
     EXPECT_NE(late.body.find("<Code>RequestTimeTooSkewed</Code>"), std::string::npos);
-    EXPECT_EQ(lake_->Head(lake_.alice, {"raw", "a"}).error().code(), ErrorCode::kNotFound);
+    EXPECT_EQ(lake_->Head(lake_.alice, {"mine", "a"}).error().code(), ErrorCode::kNotFound);
     EXPECT_EQ(audit_.events.size(), 3u);  // each of them is a denial on record
-    HttpRequest remote = RequestFor("PUT", "/raw/a");
+    HttpRequest remote = RequestFor("PUT", "/mine/a");
     remote.remote = {"192.0.2.1", 5000};  // an unsigned payload over a network without TLS
     EXPECT_EQ(Send(remote, "hello").status, 400);
 }
 
 TEST_F(S3ServerTest, WithoutAnAuditRecordThereIsNoGoodAnswer) {
     audit_.fails_at_end = true;
-    EXPECT_EQ(Send(RequestFor("PUT", "/raw/a"), "hello").status, 500);
+    EXPECT_EQ(Send(RequestFor("PUT", "/mine/a"), "hello").status, 500);
 }
 
 TEST_F(S3ServerTest, TheLakehouseIsReadOnly) {
@@ -235,13 +235,13 @@ TEST_F(S3ServerTest, TheLakehouseIsReadOnly) {
 }
 
 TEST_F(S3ServerTest, TheGateDecides) {
-    ASSERT_EQ(Send(RequestFor("PUT", "/raw/a"), "hello").status, 200);
-    lake_.gate.denied = {"lake:GetObject raw/a", "lake:ListBucket raw/a"};
-    EXPECT_EQ(Send(RequestFor("GET", "/raw/a"), "").status, 403);
-    EXPECT_EQ(Send(RequestFor("GET", "/raw", {{"list-type", "2"}, {"prefix", "a"}}), "").status, 403);
-    EXPECT_EQ(Send(RequestFor("GET", "/raw", {{"list-type", "2"}}), "").status, 200);
-    HttpRequest copy = RequestFor("PUT", "/raw/b");
-    copy.headers.Set("x-amz-copy-source", "/raw/a");
+    ASSERT_EQ(Send(RequestFor("PUT", "/mine/a"), "hello").status, 200);
+    lake_.gate.denied = {"lake:GetObject mine/a", "lake:ListBucket mine/a"};
+    EXPECT_EQ(Send(RequestFor("GET", "/mine/a"), "").status, 403);
+    EXPECT_EQ(Send(RequestFor("GET", "/mine", {{"list-type", "2"}, {"prefix", "a"}}), "").status, 403);
+    EXPECT_EQ(Send(RequestFor("GET", "/mine", {{"list-type", "2"}}), "").status, 200);
+    HttpRequest copy = RequestFor("PUT", "/mine/b");
+    copy.headers.Set("x-amz-copy-source", "/mine/a");
     EXPECT_EQ(Send(copy, "").status, 403);
 }
 
