@@ -155,7 +155,9 @@ class S3ServerTest : public testing::Test {
     void SetUp() override {
         server_ = S3Server::Create({SystemEnv(), *lake_, authenticator_, dispatcher_, registry_, metrics_, NullLog()})
                       .value();
-        for (const char* bucket : {"mine", "raw", "lakehouse"}) ASSERT_TRUE(lake_->CreateBucket(lake_.alice, bucket).ok());
+        for (const char* bucket : {"mine", "raw", "lakehouse"}) {
+            ASSERT_TRUE(lake_->CreateBucket(lake_.alice, bucket).ok());
+        }
     }
 
     // Signs as alice, with the key's secret given.
@@ -222,10 +224,11 @@ TEST_F(S3ServerTest, WithoutAnAuditRecordThereIsNoGoodAnswer) {
     EXPECT_EQ(Send(RequestFor("PUT", "/mine/a"), "hello").status, 500);
 }
 
-TEST_F(S3ServerTest, TheLakehouseIsReadOnly) {
+TEST_F(S3ServerTest, WhatTarnCommitsIsReadOnly) {
     ASSERT_TRUE(lake_->PutBytes(lake_.alice, {"lakehouse", "t"}, AsBytes("table")).ok());
     EXPECT_EQ(Send(RequestFor("GET", "/lakehouse/t"), "").body, "table");
     for (const char* method : {"PUT", "DELETE"}) {
+        EXPECT_EQ(Send(RequestFor(method, "/raw/t"), "").status, 403);
         EXPECT_EQ(Send(RequestFor(method, "/lakehouse/t"), "").status, 403);
         EXPECT_EQ(Send(RequestFor(method, "/lakehouse"), "").status, 403);
     }
