@@ -24,12 +24,6 @@ bool Reads(const Tile& tile, const std::string& table) {
                        [&](const engine::TableRead& read) { return read.schema + "." + read.name == table; });
 }
 
-std::string BareSelect(const std::string& sql) {
-    std::string_view text = Trim(sql);
-    while (!text.empty() && text.back() == ';') text = Trim(text.substr(0, text.size() - 1));
-    return std::string(text);
-}
-
 // The tile's SELECT with the filter's table replaced by its filtered rows, at the places where the text names it.
 std::string Filtered(engine::Engine& engine, const std::string& sql, const Filter& filter, const std::string& value) {
     auto analysis = engine.Analyze(sql);
@@ -209,7 +203,7 @@ Result<HttpResponse> WorkspaceDashboards::TileData(HttpCall& call) {
                      dashboard.tiles.size());
     }
     const Tile& tile = dashboard.tiles[index];
-    std::string sql = BareSelect(tile.sql);
+    std::string sql = workspace::BareSelect(tile.sql);
     Json applied = Json::array();
     Json ignored = Json::array();
     for (const Filter& filter : dashboard.filters) {

@@ -61,7 +61,8 @@ class SourceTask : public TaskKind {
 class FlowBatch : public Batch {
   public:
     explicit FlowBatch(BatchDependencies dependencies)
-        : dependencies_(dependencies), source_task_(dependencies_),
+        : dependencies_(dependencies),
+          source_task_(dependencies_),
           table_task_(MakeTableTask(dependencies_, [this](const std::string& name) { return Find(name); })) {}
 
     workspace::Kind WorkspaceKind() override {
@@ -151,8 +152,8 @@ Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
         } else if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
             tables.push_back(*table);
             tasks.push_back(TableSpec(definition, *table));
-            annotations[table->schema + "." + table->name] = {definition.description, definition.owner,
-                                                              definition.tags, definition.file, table->sql};
+            annotations[table->schema + "." + table->name] = {definition.description, definition.owner, definition.tags,
+                                                              definition.file, table->sql};
         }
     }
     {

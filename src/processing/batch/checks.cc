@@ -67,8 +67,8 @@ Status RunChecks(engine::Session& session, const TableDefinition& table, std::ve
     for (const Check& check : table.checks) {
         std::string violation = TRY_CONTEXT(Violation(session, check), "check " + NameOf(check));
         if (violation.empty()) continue;
-        std::string text = fmt::format("check {} of {}.{} does not hold: {}", NameOf(check), table.schema, table.name,
-                                       violation);
+        std::string text =
+            fmt::format("check {} of {}.{} does not hold: {}", NameOf(check), table.schema, table.name, violation);
         (check.severity == "warn" ? warnings : failed).push_back(std::move(text));
     }
     if (failed.empty()) return Ok();

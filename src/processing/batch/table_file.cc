@@ -83,10 +83,14 @@ void Bind(ConfigBinder& binder, Header& header) {
 Check ToCheck(const CheckDoc& doc) {
     Check check;
     check.severity = doc.severity;
-    if (!doc.not_null.empty()) check.kind = "not_null", check.columns = doc.not_null;
-    else if (!doc.unique.empty()) check.kind = "unique", check.columns = doc.unique;
-    else if (!doc.rows.empty()) check.kind = "rows", check.condition = doc.rows;
-    else check.kind = "expression", check.condition = doc.expression;
+    if (!doc.not_null.empty())
+        check.kind = "not_null", check.columns = doc.not_null;
+    else if (!doc.unique.empty())
+        check.kind = "unique", check.columns = doc.unique;
+    else if (!doc.rows.empty())
+        check.kind = "rows", check.condition = doc.rows;
+    else
+        check.kind = "expression", check.condition = doc.expression;
     return check;
 }
 
@@ -103,9 +107,11 @@ bool IsRowsCondition(std::string_view text) {
 // 1-based line and column in the file of a 1-based character position in its SQL.
 ConfigIssue IssueAt(const TableDefinition& table, int64_t position, std::string message) {
     ConfigIssue issue{table.file, table.sql_line, 1, std::move(message)};
-    int64_t end = std::min<int64_t>(position - 1, static_cast<int64_t>(table.sql.size()));
-    for (int64_t index = 0; index < end; ++index) {
-        bool newline = table.sql[static_cast<size_t>(index)] == '\n';
+    size_t end = workspace::ByteOfCharacter(table.sql, position);
+    for (size_t index = 0; index < end; ++index) {
+        bool newline = table.sql[index] == '\n';
+        bool continues = (static_cast<uint8_t>(table.sql[index]) & 0xc0) == 0x80;  // of a character in UTF-8
+        if (continues) continue;
         issue.line += newline ? 1 : 0;
         issue.column = newline ? 1 : issue.column + 1;
     }
@@ -215,9 +221,9 @@ void ParseTableFile(engine::Engine& engine, workspace::Definition& definition, w
     FillFromHeader(header, table, definition);
     for (const Check& check : table.checks) {
         if (check.kind != "rows" || IsRowsCondition(check.condition)) continue;
-        issues.push_back({definition.file, parts->header_line, 0,
-                          fmt::format("checks: rows is a comparison with a number, as \">= 1000\", not \"{}\"",
-                                      check.condition)});
+        issues.push_back(
+            {definition.file, parts->header_line, 0,
+             fmt::format("checks: rows is a comparison with a number, as \">= 1000\", not \"{}\"", check.condition)});
     }
     table.sql = parts->sql;
     table.sql_line = parts->sql_line;

@@ -11,18 +11,11 @@ using orchestrator::TaskOutcome;
 using orchestrator::TaskRun;
 using orchestrator::TaskSpec;
 using security::Principal;
-
-// The SELECT without what may follow it: it becomes part of other statements.
-std::string BareSelect(const std::string& sql) {
-    std::string_view text = Trim(sql);
-    while (!text.empty() && text.back() == ';') text = Trim(text.substr(0, text.size() - 1));
-    return std::string(text);
-}
+using workspace::BareSelect;
 
 class TableTask : public orchestrator::TaskKind {
   public:
-    TableTask(BatchDependencies& dependencies, FindTable find)
-        : dependencies_(dependencies), find_(std::move(find)) {}
+    TableTask(BatchDependencies& dependencies, FindTable find) : dependencies_(dependencies), find_(std::move(find)) {}
 
     Result<TaskOutcome> Run(TaskRun& run) override;
     Result<bool> HasNew(const TaskSpec&) override { return false; }
@@ -133,6 +126,7 @@ Result<TaskOutcome> TableTask::Run(TaskRun& run) {
             return RunChecks(session, *table, outcome.warnings);
         };
     }
+    if (run.cancel().cancelled()) return Error(ErrorCode::kCancelled, "the run was cancelled");
     request.cancel = run.cancel();
     run.Progress("computing", -1);
     lakehouse::WriteResult result =
@@ -147,9 +141,9 @@ Result<TaskOutcome> TableTask::Run(TaskRun& run) {
     outcome.input_versions = inputs;
     for (const std::string& warning : outcome.warnings) run.Write("warning: " + warning);
     run.Write(result.skipped ? fmt::format("version {} is up to date", result.version)
-                             : fmt::format("version {}: {} rows (+{} ~{} -{}), {} written", result.version,
-                                           result.rows, result.rows_inserted, result.rows_updated,
-                                           result.rows_deleted, FormatSize(result.bytes_written)));
+                             : fmt::format("version {}: {} rows (+{} ~{} -{}), {} written", result.version, result.rows,
+                                           result.rows_inserted, result.rows_updated, result.rows_deleted,
+                                           FormatSize(result.bytes_written)));
     return outcome;
 }
 

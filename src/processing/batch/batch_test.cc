@@ -1,0 +1,270 @@
+// Tables through the door: what is wrong with a file, and runs over a real lakehouse.
+#include "processing/batch/batch.h"
+
+#include <gtest/gtest.h>
+
+#include "ingestion/connectors/connectors_for_test.h"
+
+namespace tarn::batch {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+// A run that the test makes itself: the scheduler is tested where it lives.
+class TestRun : public orchestrator::TaskRun {
+  public:
+    TestRun(orchestrator::TaskSpec spec, int64_t number)
+        : spec_(std::move(spec)), id_(std::to_string(number)), number_(number) {}
+    const orchestrator::TaskSpec& spec() const override { return spec_; }
+    const std::string& run_id() const override { return id_; }
+    int64_t number() const override { return number_; }
+    const CancelToken& cancel() const override { return token; }
+    void Progress(const std::string&, int64_t) override {}
+    void Write(const std::string& line) override { lines.push_back(line); }
+    CancelToken token;
+    Texts lines;
+
+  private:
+    orchestrator::TaskSpec spec_;
+    std::string id_;
+    int64_t number_;
+};
+
+class BatchTest : public testing::Test {
+  protected:
+    BatchTest() {
+        house_ = lakehouse::Lakehouse::Create(
+                     {sources_.env(), sources_.lake(), sources_.engine(), sources_.gate, sources_.metrics(), NullLog()})
+                     .value();
+        sources_.catalog().AddProvider(house_->AsProvider());
+        orchestrator_ = orchestrator::Orchestrator::Create(
+                            {}, {sources_.env(), sources_.metadata(), sources_.gate, sources_.metrics(), NullLog()})
+                            .value();
+        batch_ = Batch::Create({sources_.env(), sources_.engine(), sources_.catalog(), *house_, sources_.connectors(),
+                                *orchestrator_, NullLog()})
+                     .value();
+        EXPECT_EQ(sources_.Apply({{"inbox", "kind: files\npath: in/*.csv\nstreams: {rows: {}}\n"}}), "");
+    }
+    // Parses, validates and, if nothing is wrong, activates: file below use_cases/ -> text. What is wrong, as lines.
+    std::string Apply(const std::map<std::string, std::string>& files) {
+        workspace::Kind kind = batch_->WorkspaceKind();
+        workspace::Issues issues;
+        std::vector<workspace::Definition> all = sources_.applied();
+        for (const auto& [name, text] : files) {
+            workspace::Definition definition{.kind = "table", .file = "use_cases/" + name};
+            definition.name = name.substr(0, name.find('/')) + "." + name.substr(name.find('/') + 1);
+            definition.name = definition.name.substr(0, definition.name.size() - 4);
+            definition.text = text;
+            definition.hash = text;
+            kind.parse(definition, issues);
+            all.push_back(std::move(definition));
+        }
+        kind.validate(all, issues);
+        std::string wrong;
+        for (const ConfigIssue& issue : issues) {
+            wrong += fmt::format("{}:{}:{}: {}\n", issue.file, issue.line, issue.column, issue.message);
+        }
+        if (!wrong.empty()) return wrong;
+        Status activated = kind.activate(all);
+        EXPECT_TRUE(activated.ok()) << activated.error().ToString();
+        return "";
+    }
+    std::string ApplyOne(const std::string& text) { return Apply({{"d/t.sql", text}}); }
+
+    Result<orchestrator::TaskOutcome> Run(const std::string& table, int64_t number) {
+        for (const orchestrator::TaskSpec& spec : batch_->Tasks()) {
+            if (spec.id != "table:" + table) continue;
+            TestRun run(spec, number);
+            if (cancelled) run.token.Cancel();
+            auto outcome = batch_->AsTableTask().Run(run);
+            lines = run.lines;
+            return outcome;
+        }
+        return Error(ErrorCode::kNotFound, "no task");
+    }
+    std::string Ran(const std::string& table, int64_t number) {
+        auto outcome = Run(table, number);
+        if (!outcome.ok()) return outcome.error().message() + " | " + outcome.error().hint();
+        std::string text = outcome->changed ? fmt::format("version {}: {} rows", outcome->version, outcome->rows)
+                                            : "unchanged " + outcome->version;
+        for (const std::string& warning : outcome->warnings) text += "; " + warning;
+        return text;
+    }
+    Texts Query(const std::string& sql) { return sources_.Query(sql); }
+
+    connectors::TestSources sources_;
+    std::unique_ptr<lakehouse::Lakehouse> house_;
+    std::unique_ptr<orchestrator::Orchestrator> orchestrator_;
+    std::unique_ptr<Batch> batch_;
+    Texts lines;
+    bool cancelled = false;
+};
+
+TEST_F(BatchTest, HeadersAreCheckedWithTheirLines) {
+    std::string wrong = ApplyOne("/* tarn\ndescription: x\nkep: merge\n*/\nSELECT 1 AS a");
+    EXPECT_NE(wrong.find("use_cases/d/t.sql:3:"), std::string::npos) << wrong;
+    EXPECT_NE(wrong.find("keep"), std::string::npos) << wrong;
+    wrong = ApplyOne("/* tarn\nkeep: merge\n*/\nSELECT 1 AS a");
+    EXPECT_NE(wrong.find("use_cases/d/t.sql:2:"), std::string::npos) << wrong;
+    EXPECT_NE(wrong.find("merge needs `key"), std::string::npos) << wrong;
+    EXPECT_NE(ApplyOne("/* tarn\nkeep: append\n*/\nSELECT 1 AS a").find("append needs `since"), std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\nsince: a\n*/\nSELECT 1 AS a").find("since goes with"), std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\ndelete_missing: yes\n*/\nSELECT 1 AS a").find("delete_missing"), std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\nkeep: some\n*/\nSELECT 1 AS a").find("full"), std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\ncache: yes\n*/\nSELECT 1 AS a").find("later version"), std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\nchecks: [{rows: 'many'}]\n*/\nSELECT 1 AS a").find("comparison"), std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\nchecks: [{rows: '> 0; DROP'}]\n*/\nSELECT 1 AS a").find("comparison"),
+              std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\nchecks: [{rows: '>0', unique: [a]}]\n*/\nSELECT 1 AS a").find("one of"),
+              std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\ndescription: x\n").find("use_cases/d/t.sql:1:"), std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\ndescription: x\n*/\n-- nothing\n").find("SELECT"), std::string::npos);
+}
+
+TEST_F(BatchTest, StatementsAreCheckedWithTheirLines) {
+    std::string wrong = ApplyOne("/* tarn\ndescription: x\n*/\nSELECT 1 AS a,\n  FROM WHERE");
+    EXPECT_NE(wrong.find("use_cases/d/t.sql:5:"), std::string::npos) << wrong;
+    wrong = ApplyOne("SELECT 'é' AS a\nFROM raw_inbox.rowz");
+    EXPECT_NE(wrong.find("use_cases/d/t.sql:2:6: "), std::string::npos) << wrong;
+    EXPECT_NE(wrong.find("did you mean raw_inbox.rows?"), std::string::npos) << wrong;
+    EXPECT_NE(ApplyOne("DELETE FROM d.t").find("use_cases/d/t.sql:1:"), std::string::npos);
+    EXPECT_NE(ApplyOne("SELECT 1 AS a; SELECT 2 AS b").find("use_cases/d/t.sql:1:"), std::string::npos);
+    EXPECT_NE(ApplyOne("SELECT * FROM read_text('/etc/passwd')").find("use_cases/d/t.sql:1:15: "), std::string::npos);
+}
+
+TEST_F(BatchTest, CirclesAndOtherUseCasesAreNamed) {
+    std::string wrong =
+        Apply({{"d/a.sql", "SELECT x FROM d.b"}, {"d/b.sql", "SELECT x\nFROM c"}, {"d/c.sql", "SELECT x FROM a"}});
+    EXPECT_NE(wrong.find("d.a"), std::string::npos) << wrong;
+    EXPECT_NE(wrong.find("d.a <- d.b <- d.c <- d.a"), std::string::npos) << wrong;
+    EXPECT_EQ(std::count(wrong.begin(), wrong.end(), '\n'), 1) << wrong;
+    wrong = Apply({{"d/a.sql", "SELECT x FROM d.a"}});
+    EXPECT_NE(wrong.find("use_cases/d/a.sql:1:15"), std::string::npos) << wrong;
+    wrong = Apply({{"d/a.sql", "SELECT 1 AS x"}, {"e/b.sql", "SELECT x FROM d.a"}});
+    EXPECT_NE(wrong.find("use_cases/e/b.sql:1:15: e.b reads d.a of another use case"), std::string::npos) << wrong;
+    EXPECT_EQ(Apply({{"d/a.sql", "WITH b AS (SELECT 1 AS x) SELECT x FROM b"}}), "");
+}
+
+TEST_F(BatchTest, FullReplacesOverPinnedInputs) {
+    sources_.Write("in/a.csv", "id,v\n1,a\n2,b\n");
+    ASSERT_EQ(sources_.Loaded("inbox", "rows"), "load 1: 2 rows");
+    ASSERT_EQ(Apply({{"d/t.sql", "/* tarn\ndescription: All.\n*/\nSELECT id, v AS w FROM raw_inbox.rows; -- the end"},
+                     {"d/u.sql", "SELECT count(*) AS n FROM t"}}),
+              "");
+    EXPECT_EQ(Ran("d.t", 5), "version 0: 2 rows");
+    EXPECT_EQ(Ran("d.u", 6), "version 0: 1 rows");
+    EXPECT_EQ(lines[0], "reads d.t version 0");
+    EXPECT_EQ(Query("SELECT * FROM d.t ORDER BY 1"), (Texts{"1|a", "2|b"}));
+    sources_.Write("in/b.csv", "id,v\n3,c\n");
+    ASSERT_EQ(sources_.Loaded("inbox", "rows"), "load 2: 1 rows");
+    auto outcome = Run("d.t", 7);
+    ASSERT_TRUE(outcome.ok()) << outcome.error().ToString();
+    EXPECT_EQ(outcome->input_versions, (std::map<std::string, std::string>{{"raw_inbox.rows", "2"}}));
+    EXPECT_EQ(outcome->version, "1");
+    EXPECT_EQ(Query("SELECT count(*) FROM d.t AT (VERSION => 0)"), Texts{"2"});
+    EXPECT_EQ(Query("SELECT count(*) FROM d.t"), Texts{"3"});
+    auto lineage = sources_.catalog().LineageOf(sources_.alice, "d", "t", "1");
+    ASSERT_TRUE(lineage.ok() && *lineage);
+    EXPECT_EQ((*lineage)->run_id, "7");
+    ASSERT_EQ((*lineage)->inputs.size(), 1U);
+    EXPECT_EQ((*lineage)->inputs[0].version, "2");
+    ASSERT_EQ((*lineage)->columns.size(), 2U);
+    EXPECT_EQ((*lineage)->columns[1].column, "w");
+    EXPECT_EQ((*lineage)->columns[1].input_column, "v");
+}
+
+TEST_F(BatchTest, ARunStartedAgainIsSkipped) {
+    ASSERT_EQ(ApplyOne("SELECT 1 AS a"), "");
+    EXPECT_EQ(Ran("d.t", 5), "version 0: 1 rows");
+    EXPECT_EQ(Ran("d.t", 5), "unchanged 0");
+    EXPECT_EQ(Ran("d.t", 6), "version 1: 1 rows");
+}
+
+TEST_F(BatchTest, AppendAddsWhatIsNewer) {
+    sources_.Write("in/a.csv", "id,v\n1,a\n2,b\n");
+    ASSERT_EQ(sources_.Loaded("inbox", "rows"), "load 1: 2 rows");
+    ASSERT_EQ(ApplyOne("/* tarn\nkeep: append\nsince: id\n*/\nSELECT id, v FROM raw_inbox.rows -- all"), "");
+    EXPECT_EQ(Ran("d.t", 1), "version 0: 2 rows");
+    sources_.Write("in/b.csv", "id,v\n2,again\n3,c\n");
+    ASSERT_EQ(sources_.Loaded("inbox", "rows"), "load 2: 2 rows");
+    EXPECT_EQ(Ran("d.t", 2), "version 1: 3 rows");
+    EXPECT_EQ(Query("SELECT id, v FROM d.t ORDER BY 1"), (Texts{"1|a", "2|b", "3|c"}));
+}
+
+TEST_F(BatchTest, MergeUpsertsAndMayDelete) {
+    sources_.Write("in/a.csv", "id,v\n1,a\n2,b\n");
+    ASSERT_EQ(sources_.Loaded("inbox", "rows"), "load 1: 2 rows");
+    std::string sql = "*/\nSELECT id, v FROM raw_inbox.rows";
+    ASSERT_EQ(ApplyOne("/* tarn\nkeep: merge\nkey: [id]\n" + sql), "");
+    EXPECT_EQ(Ran("d.t", 1), "version 0: 2 rows");
+    sources_.Write("in/a.csv", "id,v\n2,x\n3,c\n", std::chrono::seconds(5));
+    ASSERT_EQ(sources_.Loaded("inbox", "rows"), "load 2: 2 rows");
+    EXPECT_EQ(Ran("d.t", 2), "version 1: 3 rows");
+    EXPECT_EQ(Query("SELECT id, v FROM d.t ORDER BY 1"), (Texts{"1|a", "2|x", "3|c"}));
+    ASSERT_EQ(ApplyOne("/* tarn\nkeep: merge\nkey: [id]\ndelete_missing: yes\n" + sql), "");
+    EXPECT_EQ(Ran("d.t", 3), "version 2: 2 rows");
+    EXPECT_EQ(Query("SELECT id, v FROM d.t ORDER BY 1"), (Texts{"2|x", "3|c"}));
+}
+
+TEST_F(BatchTest, AFailedCheckPublishesNothing) {
+    std::string select = "*/\nSELECT * FROM (VALUES (1, 'a'), (1, NULL), (2, 'b')) AS t(id, v)";
+    ASSERT_EQ(ApplyOne("/* tarn\nchecks: [{rows: '>= 3'}, {not_null: [id]}]\n" + select), "");
+    EXPECT_EQ(Ran("d.t", 1), "version 0: 3 rows");
+    ASSERT_EQ(ApplyOne("/* tarn\nchecks: [{unique: [id]}, {not_null: [id, v]}, {rows: '> 3'}, {expression: id < 2}]\n" +
+                       select),
+              "");
+    std::string refused = Ran("d.t", 2);
+    for (const char* part : {"check unique: [id] of d.t does not hold: rows repeat, as (1)",
+                             "check not_null: [id, v] of d.t does not hold: 1 rows break it", "rows: > 3",
+                             "there are 3 rows", "expression: id < 2", "the version before stays"}) {
+        EXPECT_NE(refused.find(part), std::string::npos) << part << " in " << refused;
+    }
+    EXPECT_EQ(batch_->AsTableTask().CurrentVersion(batch_->Tasks()[1]).value(), "0");
+    ASSERT_EQ(ApplyOne("/* tarn\nchecks: [{unique: [id], severity: warn}, {expression: 'v <> ''z'' -- x'}]\n" + select),
+              "");
+    refused = Ran("d.t", 3);
+    EXPECT_NE(refused.find("expression"), std::string::npos) << refused;
+    ASSERT_EQ(ApplyOne("/* tarn\nchecks: [{unique: [id], severity: warn}]\n" + select), "");
+    EXPECT_EQ(Ran("d.t", 4), "version 1: 3 rows; check unique: [id] of d.t does not hold: rows repeat, as (1)");
+    ASSERT_EQ(ApplyOne("/* tarn\nchecks: [{unique: [idd]}]\n" + select), "");
+    refused = Ran("d.t", 5);
+    EXPECT_NE(refused.find("check unique: [idd]"), std::string::npos) << refused;
+    EXPECT_NE(refused.find("\"idd\" not found"), std::string::npos) << refused;
+}
+
+TEST_F(BatchTest, ErrorsOfARunHelp) {
+    ASSERT_EQ(ApplyOne("SELECT id FROM raw_inbox.rows"), "");
+    std::string refused = Ran("d.t", 1);
+    EXPECT_NE(refused.find("raw_inbox.rows has no data yet"), std::string::npos) << refused;
+    sources_.Write("in/a.csv", "idd\n1\n");
+    ASSERT_EQ(sources_.Loaded("inbox", "rows"), "load 1: 1 rows");
+    refused = Ran("d.t", 2);
+    EXPECT_NE(refused.find("\"id\" not found"), std::string::npos) << refused;
+    cancelled = true;
+    ASSERT_EQ(ApplyOne("SELECT 1 AS a"), "");
+    auto outcome = Run("d.t", 3);
+    ASSERT_FALSE(outcome.ok());
+    EXPECT_EQ(outcome.error().code(), ErrorCode::kCancelled);
+}
+
+TEST_F(BatchTest, TasksCarryTheirGraph) {
+    ASSERT_EQ(Apply({{"d/t.sql",
+                      "/* tarn\nevery: 1h\n*/\nSELECT a.id FROM raw_inbox.rows a JOIN raw_inbox.rows b USING (id)"}}),
+              "");
+    auto tasks = batch_->Tasks();
+    ASSERT_EQ(tasks.size(), 2U);
+    EXPECT_EQ(tasks[0].id, "source:inbox.rows");
+    EXPECT_EQ(tasks[1].id, "table:d.t");
+    EXPECT_EQ(tasks[1].inputs, Texts{"raw_inbox.rows"});
+    EXPECT_EQ(tasks[1].every, std::chrono::hours(1));
+    EXPECT_EQ(batch_->AsTableTask().CurrentVersion(tasks[1]).value(), "");
+    sources_.Write("in/a.csv", "id\n1\n");
+    EXPECT_EQ(batch_->AsSourceTask().CurrentVersion(tasks[0]).value(), "");
+    TestRun run(tasks[0], 1);
+    EXPECT_EQ(batch_->AsSourceTask().Run(run)->version, "1");
+    EXPECT_EQ(run.lines[0].substr(0, 14), "load 1: 1 rows");
+    EXPECT_FALSE(batch_->AsSourceTask().HasNew(tasks[0]).value());
+}
+
+}  // namespace
+}  // namespace tarn::batch

@@ -1,0 +1,73 @@
+#include "base/text.h"
+#include "workspace/workspace.h"
+
+namespace tarn::workspace {
+namespace {
+
+// The place after the comment that starts here; comments between /* and */ nest.
+size_t AfterComment(std::string_view sql, size_t at) {
+    if (sql[at] == '-') return std::min(sql.find('\n', at), sql.size());
+    int depth = 0;
+    while (at < sql.size()) {
+        std::string_view two = sql.substr(at, 2);
+        depth += two == "/*" ? 1 : two == "*/" ? -1 : 0;
+        at += two == "/*" || two == "*/" ? 2 : 1;
+        if (depth == 0) return at;
+    }
+    return sql.size();
+}
+
+// The place after 'text' or "name", where a doubled quote is one of the text; after E'text' a backslash takes the next.
+size_t AfterQuoted(std::string_view sql, size_t at, bool escapes) {
+    char quote = sql[at++];
+    for (; at < sql.size(); ++at) {
+        if (escapes && sql[at] == '\\') ++at;
+        else if (sql[at] == quote) return at + 1;
+    }
+    return sql.size();
+}
+
+// The place after $tag$text$tag$, or after the '$' that starts none.
+size_t AfterDollar(std::string_view sql, size_t at) {
+    size_t close = at + 1;
+    while (close < sql.size() && (std::isalnum(static_cast<unsigned char>(sql[close])) || sql[close] == '_')) ++close;
+    bool tag = close < sql.size() && sql[close] == '$' && !std::isdigit(static_cast<unsigned char>(sql[at + 1]));
+    if (!tag) return at + 1;
+    std::string_view mark = sql.substr(at, close + 1 - at);
+    size_t end = sql.find(mark, close + 1);
+    return end == std::string_view::npos ? sql.size() : end + mark.size();
+}
+
+bool IsWord(char character) { return std::isalnum(static_cast<unsigned char>(character)) || character == '_'; }
+
+}  // namespace
+
+size_t ByteOfCharacter(std::string_view text, int64_t character) {
+    for (size_t at = 0; at < text.size(); ++at) {
+        bool begins = (static_cast<uint8_t>(text[at]) & 0xc0) != 0x80;
+        if (begins && --character <= 0) return at;
+    }
+    return text.size();
+}
+
+std::string BareSelect(std::string_view sql) {
+    size_t end = 0;  // of what counts
+    for (size_t at = 0; at < sql.size();) {
+        char character = sql[at];
+        std::string_view two = sql.substr(at, 2);
+        if (two == "--" || two == "/*") {
+            at = AfterComment(sql, at);
+            continue;
+        }
+        bool counts = character != ';' && !std::isspace(static_cast<unsigned char>(character));
+        bool escapes = at > 0 && (sql[at - 1] == 'e' || sql[at - 1] == 'E') && (at < 2 || !IsWord(sql[at - 2]));
+        bool in_word = at > 0 && IsWord(sql[at - 1]);
+        if (character == '\'' || character == '"') at = AfterQuoted(sql, at, escapes && character == '\'');
+        else if (character == '$' && !in_word) at = AfterDollar(sql, at);
+        else ++at;
+        if (counts) end = at;
+    }
+    return std::string(Trim(sql.substr(0, end)));
+}
+
+}  // namespace tarn::workspace
