@@ -52,6 +52,7 @@ Status Scheduler::SetTasks(std::vector<TaskSpec> tasks) {
         std::unique_lock lock(mutex_);
         TRY(SetGraph(state_, std::move(tasks)));
         looked_outside_ = false;
+        ++graph_;
         std::vector<Event> cancelled;
         for (auto& [task, memory] : state_.memory) {
             if (state_.specs.contains(task) || !memory.current) continue;
@@ -193,6 +194,7 @@ void Scheduler::StartReady(const std::vector<std::string>& tasks, Timestamp now)
             if (stopping_ || static_cast<int>(active_.size()) >= config_.parallel_max) break;
             auto memory = state_.memory.find(task);
             if (memory == state_.memory.end() || !memory->second.current || active_.contains(task)) continue;
+            if (!state_.specs.contains(task)) continue;  // taken out since it was decided
             Run run = *memory->second.current;
             if (run.state == RunState::kWaitingRetry) ++run.attempt;
             auto active = std::make_shared<ActiveRun>(state_.specs.at(task), run, env_.clock());
@@ -372,8 +374,10 @@ bool Scheduler::Idle() const {
 void Scheduler::Watch() {
     while (true) {
         std::vector<TaskSpec> idle;
+        uint64_t graph;
         {
             std::lock_guard lock(mutex_);
+            graph = graph_;
             for (const auto& [id, spec] : state_.specs) {
                 const TaskMemory& memory = state_.memory[id];
                 if (!memory.current && memory.queued_at && !memory.outside_new) idle.push_back(spec);
@@ -387,7 +391,7 @@ void Scheduler::Watch() {
             state_.memory[spec.id].outside_new = found = true;
         }
         std::unique_lock lock(mutex_);
-        looked_outside_ = true;
+        looked_outside_ = looked_outside_ || graph == graph_;
         if (found) awake_ = true, wake_.notify_all();
         Duration until = env_.clock().Monotonic() + config_.watch_every;
         while (!stopping_ && env_.clock().Monotonic() < until) {

@@ -80,6 +80,7 @@ class Scheduler : public Orchestrator {
     bool awake_ = false;
     bool stopping_ = false;
     bool looked_outside_ = false;  // a watch round has passed since the graph changed
+    uint64_t graph_ = 0;           // counts its changes
     State state_;
     std::map<std::string, std::shared_ptr<ActiveRun>> active_;  // by task; shared with the thread that runs it
     std::optional<Error> failure_;

@@ -9,8 +9,8 @@
 namespace tarn::orchestrator {
 namespace {
 
-constexpr std::array<std::string_view, 6> kEventNames = {"queued", "started", "succeeded", "failed", "retry",
-                                                         "cancelled"};
+constexpr std::array<std::string_view, 6> kEventNames = {"queued", "started", "succeeded",
+                                                         "failed", "retry",   "cancelled"};
 constexpr std::array<std::string_view, 7> kStateNames = {"queued",    "running", "waiting_retry", "succeeded",
                                                          "unchanged", "failed",  "cancelled"};
 
@@ -203,20 +203,27 @@ void Fold(State& state, const Event& event) {
     // An event of another run than the current one belongs to a history that a newer event ended already.
     if (!memory.current || memory.current->id != std::to_string(event.run)) return;
     switch (event.kind) {
-        case EventKind::kQueued: break;
+        case EventKind::kQueued:
+            break;
         case EventKind::kStarted:
             memory.current->state = RunState::kRunning;
             memory.current->attempt = event.attempt;
             memory.current->started_at = event.at;
             break;
-        case EventKind::kSucceeded: FoldSucceeded(memory, event); break;
-        case EventKind::kFailed: Finish(memory, RunState::kFailed, event); break;
+        case EventKind::kSucceeded:
+            FoldSucceeded(memory, event);
+            break;
+        case EventKind::kFailed:
+            Finish(memory, RunState::kFailed, event);
+            break;
         case EventKind::kRetry:
             memory.current->state = RunState::kWaitingRetry;
             memory.current->error = event.error;
             memory.retry_at = event.retry_at;
             break;
-        case EventKind::kCancelled: Finish(memory, RunState::kCancelled, event); break;
+        case EventKind::kCancelled:
+            Finish(memory, RunState::kCancelled, event);
+            break;
     }
 }
 
@@ -304,7 +311,13 @@ std::string Why(const State& state, const std::string& task, Timestamp now) {
     }
     std::string since = memory.success_at ? FormatTime(*memory.success_at) : "never";
     if (spec.every && memory.queued_at) {
-        return fmt::format("it is fresh since {}; next at {}", since, FormatTime(*memory.queued_at + *spec.every));
+        return fmt::format("it is fresh since {}; it runs every {}, next at {}", since, FormatDuration(*spec.every),
+                           FormatTime(*memory.queued_at + *spec.every));
+    }
+    if (spec.inputs.empty()) {
+        return fmt::format(
+            "it is fresh since {}; it has no schedule: `every: 1h` in {} gives it one, `tarn run {}` runs it", since,
+            spec.file.empty() ? "its file" : spec.file, task);
     }
     return fmt::format("it is fresh since {}; it runs when one of its inputs changes or by hand", since);
 }

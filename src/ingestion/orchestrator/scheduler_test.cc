@@ -1,0 +1,400 @@
+// The scheduler's threads over a real run log, with tasks that do as each test says.
+#include "ingestion/orchestrator/orchestrator.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <set>
+#include <thread>
+
+#include "metadata/store_for_test.h"
+#include "security/fakes_for_test.h"
+
+namespace tarn::orchestrator {
+namespace {
+
+using namespace std::chrono_literals;
+using Texts = std::vector<std::string>;
+
+// Tasks are functions by id; a task without one makes a new version each time.
+class TestKind : public TaskKind {
+  public:
+    using Work = std::function<Result<TaskOutcome>(TaskRun&)>;
+    Result<TaskOutcome> Run(TaskRun& run) override {
+        Work work;
+        {
+            std::lock_guard lock(mutex);
+            ran.push_back(run.spec().id + "#" + run.run_id());
+            work = works[run.spec().id];
+        }
+        Result<TaskOutcome> outcome = work ? work(run) : NewVersion(run.spec());
+        std::lock_guard lock(mutex);
+        if (outcome.ok()) done.push_back(run.spec().id);
+        return outcome;
+    }
+    Result<bool> HasNew(const TaskSpec& spec) override {
+        std::lock_guard lock(mutex);
+        return has_new.erase(spec.id) > 0;
+    }
+    Result<std::string> CurrentVersion(const TaskSpec& spec) override {
+        std::lock_guard lock(mutex);
+        return versions[spec.dataset] == 0 ? "" : std::to_string(versions[spec.dataset]);
+    }
+    Result<TaskOutcome> NewVersion(const TaskSpec& spec) {
+        std::lock_guard lock(mutex);
+        TaskOutcome outcome;
+        outcome.changed = true;
+        outcome.version = std::to_string(++versions[spec.dataset]);
+        return outcome;
+    }
+    // Until the run is cancelled.
+    static Result<TaskOutcome> Hang(TaskRun& run) {
+        while (!run.cancel().cancelled()) SystemEnv().clock().Sleep(5ms);
+        return Error(ErrorCode::kCancelled, "cancelled");
+    }
+    size_t Count(const std::string& id) {
+        std::lock_guard lock(mutex);
+        return static_cast<size_t>(
+            std::count_if(ran.begin(), ran.end(), [&](const auto& entry) { return entry.starts_with(id + "#"); }));
+    }
+
+    std::mutex mutex;  // guards all below
+    std::map<std::string, Work> works;
+    std::map<std::string, int> versions;
+    std::set<std::string> has_new;
+    Texts ran;
+    Texts done;
+};
+
+TaskSpec Table(const std::string& dataset, Texts inputs = {}) {
+    TaskSpec spec;
+    spec.id = "t:" + dataset;
+    spec.kind = "t";
+    spec.dataset = dataset;
+    spec.inputs = std::move(inputs);
+    spec.retry_delay = 20ms;
+    return spec;
+}
+
+class SchedulerTest : public testing::Test {
+  protected:
+    SchedulerTest() : database_(store_.Open()) { Open(); }
+    ~SchedulerTest() override { Close(); }
+    void Open() {
+        OrchestratorConfig config;
+        config.watch_every = 50ms;
+        auto made = Orchestrator::Create(config, {SystemEnv(), *database_, gate_, metrics_, NullLog()});
+        ASSERT_TRUE(made.ok()) << made.error().ToString();
+        orchestrator_ = std::move(*made);
+        orchestrator_->RegisterKind("t", kind_);
+    }
+    void Close() { orchestrator_.reset(); }
+    void Start(std::vector<TaskSpec> tasks) {
+        Status set = orchestrator_->SetTasks(std::move(tasks));
+        ASSERT_TRUE(set.ok()) << set.error().ToString();
+        ASSERT_TRUE(orchestrator_->Start().ok());
+    }
+    bool Eventually(const std::function<bool()>& holds) {
+        for (int i = 0; i < 2000; ++i) {
+            if (holds()) return true;
+            SystemEnv().clock().Sleep(5ms);
+        }
+        return false;
+    }
+    bool BecomesIdle() {
+        return Eventually([&] { return orchestrator_->Idle(); });
+    }
+    std::string Why(const std::string& target) {
+        auto status = orchestrator_->Why(admin_, target);
+        return status.ok() ? status->why : status.error().message() + " | " + status.error().hint();
+    }
+    std::vector<orchestrator::Run> Runs(const std::string& task) { return orchestrator_->Runs(admin_, {.task = task}).value(); }
+    std::string LastState(const std::string& task) {
+        auto runs = Runs(task);
+        return runs.empty() ? "none" : std::string(RunStateName(runs[0].state));
+    }
+
+    metadata::TestStore store_;
+    std::unique_ptr<metadata::Database> database_;
+    security::FakeGate gate_;
+    Metrics metrics_;
+    TestKind kind_;
+    std::unique_ptr<Orchestrator> orchestrator_;
+    security::Principal admin_{.kind = security::PrincipalKind::kUser, .name = "ann", .roles = {"admin"}};
+    security::Principal nobody_{.kind = security::PrincipalKind::kUser, .name = "bob"};
+};
+
+TEST_F(SchedulerTest, ADiamondRunsOnceInOrder) {
+    Start({Table("d", {"b", "c"}), Table("b", {"a"}), Table("c", {"a"}), Table("a")});
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_EQ(kind_.ran.size(), 4U);
+    EXPECT_EQ(kind_.done.front(), "t:a");
+    EXPECT_EQ(kind_.done.back(), "t:d");
+    ASSERT_TRUE(orchestrator_->Trigger(admin_, "a").ok());
+    ASSERT_TRUE(Eventually([&] { return kind_.Count("t:d") == 2; }));
+    ASSERT_TRUE(BecomesIdle());
+    for (const char* task : {"t:a", "t:b", "t:c", "t:d"}) EXPECT_EQ(kind_.Count(task), 2U) << task;
+    EXPECT_EQ(Runs("t:a")[0].trigger, "hand: user:ann");
+    EXPECT_EQ(Runs("t:b")[0].trigger, "new data in a");
+}
+
+TEST_F(SchedulerTest, WhatDidNotChangeStartsNothing) {
+    kind_.works["t:a"] = [](TaskRun&) {
+        TaskOutcome outcome;
+        outcome.version = "1";
+        return outcome;
+    };
+    Start({Table("a"), Table("b", {"a"})});
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_EQ(kind_.Count("t:b"), 1U);
+    ASSERT_TRUE(orchestrator_->Trigger(admin_, "t:a").ok());
+    ASSERT_TRUE(Eventually([&] { return kind_.Count("t:a") == 2; }));
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_EQ(kind_.Count("t:b"), 1U);
+    EXPECT_EQ(LastState("t:a"), "unchanged");
+}
+
+TEST_F(SchedulerTest, RetriesWithGrowingDelaysThenFails) {
+    std::vector<Duration> times;
+    kind_.works["t:a"] = [&](TaskRun& run) -> Result<TaskOutcome> {
+        times.push_back(SystemEnv().clock().Monotonic());
+        run.Write("attempt");
+        return Error(ErrorCode::kUnavailable, "the database sleeps").WithHint("wake it");
+    };
+    TaskSpec spec = Table("a");
+    spec.retries = 2;
+    spec.retry_delay = 100ms;
+    Start({spec, Table("b", {"a"})});
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "failed"; }));
+    ASSERT_EQ(times.size(), 3U);
+    EXPECT_GE(times[1] - times[0], 50ms);
+    EXPECT_GE(times[2] - times[1], 100ms);
+    EXPECT_EQ(kind_.Count("t:b"), 0U);
+    EXPECT_EQ(Runs("t:a")[0].attempt, 3);
+    EXPECT_EQ(Runs("t:a")[0].error, "the database sleeps (wake it)");
+    EXPECT_EQ(orchestrator_->LogOf(admin_, Runs("t:a")[0].id)->size(), 6U);
+    EXPECT_NE(Why("a").find("failed and nothing has changed since: the database sleeps"), std::string::npos)
+        << Why("a");
+    EXPECT_NE(Why("b").find("a"), std::string::npos) << Why("b");
+    kind_.works.clear();
+    ASSERT_TRUE(orchestrator_->Trigger(admin_, "a").ok());
+    ASSERT_TRUE(Eventually([&] { return kind_.Count("t:b") == 1; }));
+}
+
+TEST_F(SchedulerTest, UsersErrorsAreNotRetried) {
+    kind_.works["t:a"] = [](TaskRun&) -> Result<TaskOutcome> {
+        return Error(ErrorCode::kInvalidArgument, "no column x");
+    };
+    Start({Table("a")});
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "failed"; }));
+    EXPECT_EQ(kind_.Count("t:a"), 1U);
+}
+
+TEST_F(SchedulerTest, CancelsWhatRunsAndWhatWaits) {
+    kind_.works["t:a"] = TestKind::Hang;
+    Start({Table("a"), Table("b", {"a"})});
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "running"; }));
+    EXPECT_NE(Why("a").find("it is running"), std::string::npos) << Why("a");
+    std::string run = Runs("t:a")[0].id;
+    EXPECT_EQ(orchestrator_->Cancel(nobody_, run).error().code(), ErrorCode::kPermissionDenied);
+    // By hand it waits for what it reads.
+    auto waiting = orchestrator_->Trigger(admin_, "b");
+    ASSERT_TRUE(waiting.ok());
+    ASSERT_TRUE(orchestrator_->Cancel(admin_, (*waiting)[0]).ok());
+    EXPECT_EQ(LastState("t:b"), "cancelled");
+    ASSERT_TRUE(orchestrator_->Cancel(admin_, run).ok());
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "cancelled"; }));
+    Status again = orchestrator_->Cancel(admin_, run);
+    EXPECT_EQ(again.error().code(), ErrorCode::kFailedPrecondition);
+    EXPECT_NE(Why("a").find("was cancelled"), std::string::npos) << Why("a");
+    EXPECT_EQ(orchestrator_->Cancel(admin_, "99").error().code(), ErrorCode::kNotFound);
+    EXPECT_EQ(orchestrator_->Cancel(admin_, "x").error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(SchedulerTest, TakesNoLongerThanItsTimeout) {
+    kind_.works["t:a"] = TestKind::Hang;
+    TaskSpec spec = Table("a");
+    spec.timeout = 100ms;
+    spec.retries = 1;
+    Start({spec});
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "failed"; }));
+    EXPECT_EQ(kind_.Count("t:a"), 2U);
+    EXPECT_NE(Runs("t:a")[0].error.find("longer than its timeout"), std::string::npos) << Runs("t:a")[0].error;
+}
+
+TEST_F(SchedulerTest, GoesOnUnderItsNumberAfterARestart) {
+    kind_.works["t:a"] = TestKind::Hang;
+    Start({Table("a")});
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "running"; }));
+    Close();
+    kind_.works.clear();
+    Open();
+    Start({Table("a")});
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_EQ(kind_.ran, (Texts{"t:a#1", "t:a#1"}));
+    EXPECT_EQ(LastState("t:a"), "succeeded");
+    EXPECT_EQ(Runs("t:a").size(), 1U);
+    EXPECT_EQ(Runs("t:a")[0].attempt, 2);
+}
+
+TEST_F(SchedulerTest, NothingIsForgottenOverARestart) {
+    Start({Table("a"), Table("b", {"a"})});
+    ASSERT_TRUE(BecomesIdle());
+    Close();
+    Open();
+    TaskSpec changed = Table("b", {"a"});
+    changed.fingerprint = "other";
+    Start({Table("a"), changed});
+    ASSERT_TRUE(Eventually([&] { return kind_.Count("t:b") == 2; }));
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_EQ(kind_.Count("t:a"), 1U);
+    EXPECT_EQ(Runs("t:b")[0].trigger, "definition");
+    EXPECT_EQ(Runs("t:b")[0].id, "3");
+}
+
+TEST_F(SchedulerTest, TheGraphMayChangeWhileItRuns) {
+    kind_.works["t:a"] = TestKind::Hang;
+    Start({Table("a"), Table("b", {"a"})});
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "running"; }));
+    ASSERT_TRUE(orchestrator_->Trigger(admin_, "b").ok());
+    ASSERT_TRUE(orchestrator_->SetTasks({Table("c")}).ok());
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "cancelled"; }));
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_EQ(LastState("t:b"), "cancelled");
+    EXPECT_EQ(LastState("t:c"), "succeeded");
+    EXPECT_EQ(Why("a").substr(0, 26), "nothing that runs is calle");
+    kind_.works.clear();
+    ASSERT_TRUE(orchestrator_->SetTasks({Table("a"), Table("c")}).ok());
+    ASSERT_TRUE(orchestrator_->Trigger(admin_, "a").ok());
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "succeeded"; }));
+}
+
+TEST_F(SchedulerTest, GraphsThatCannotBeAreRefused) {
+    Status set = orchestrator_->SetTasks({Table("a", {"b"}), Table("b", {"a"})});
+    ASSERT_FALSE(set.ok());
+    EXPECT_NE(set.error().message().find("t:a"), std::string::npos) << set.error().message();
+    TaskSpec twice = Table("a");
+    twice.id = "t:other";
+    EXPECT_FALSE(orchestrator_->SetTasks({Table("a"), twice}).ok());
+    TaskSpec unknown = Table("a");
+    unknown.kind = "u";
+    EXPECT_NE(orchestrator_->SetTasks({unknown}).error().message().find("which nothing runs"), std::string::npos);
+}
+
+TEST_F(SchedulerTest, LooksOutsideAndKeepsSchedules) {
+    TaskSpec often = Table("b");
+    often.every = 300ms;
+    Start({Table("a"), often});
+    ASSERT_TRUE(BecomesIdle());
+    {
+        std::lock_guard lock(kind_.mutex);
+        kind_.has_new.insert("t:a");
+    }
+    ASSERT_TRUE(Eventually([&] { return kind_.Count("t:a") == 2; }));
+    EXPECT_EQ(Runs("t:a")[0].trigger, "new data outside");
+    ASSERT_TRUE(Eventually([&] { return kind_.Count("t:b") >= 3; }));
+    EXPECT_EQ(Runs("t:b")[0].trigger, "schedule");
+}
+
+TEST_F(SchedulerTest, WhyIsASentence) {
+    TaskSpec hourly = Table("a");
+    hourly.kind = "t", hourly.every = 1h;
+    TaskSpec source = Table("s");
+    source.id = "source:s";
+    TaskSpec scheduled = Table("r");
+    scheduled.id = "source:r", scheduled.every = 1h;
+    Start({hourly, Table("b", {"a"}), source, scheduled});
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_NE(Why("a").find("it is fresh since"), std::string::npos) << Why("a");
+    EXPECT_NE(Why("a").find("next at"), std::string::npos) << Why("a");
+    EXPECT_NE(Why("b").find("when one of its inputs changes"), std::string::npos) << Why("b");
+    EXPECT_NE(Why("source:s").find("no schedule"), std::string::npos) << Why("source:s");
+    EXPECT_NE(Why("source:s").find("every:"), std::string::npos) << Why("source:s");
+    EXPECT_NE(Why("source:r").find("every 1h"), std::string::npos) << Why("source:r");
+    EXPECT_NE(Why("t:aa").find("did you mean t:a?"), std::string::npos) << Why("t:aa");
+    EXPECT_EQ(orchestrator_->Why(nobody_, "a").error().code(), ErrorCode::kPermissionDenied);
+    EXPECT_EQ(orchestrator_->Trigger(nobody_, "a").error().code(), ErrorCode::kPermissionDenied);
+    EXPECT_TRUE(orchestrator_->Tasks(nobody_)->empty());
+    EXPECT_EQ(orchestrator_->Trigger(admin_, "*")->size(), 4U);
+}
+
+TEST_F(SchedulerTest, ListenersHearOfEveryChange) {
+    std::mutex mutex;
+    Texts heard;
+    auto handle = orchestrator_->Subscribe([&](const orchestrator::Run& run) {
+        std::lock_guard lock(mutex);
+        heard.push_back(run.task + " " + std::string(RunStateName(run.state)));
+    });
+    Start({Table("a")});
+    ASSERT_TRUE(BecomesIdle());
+    std::lock_guard lock(mutex);
+    EXPECT_EQ(heard, (Texts{"t:a queued", "t:a running", "t:a succeeded"}));
+    EXPECT_TRUE(orchestrator_->Health().ok());
+}
+
+TEST_F(SchedulerTest, AtMostSoManyRunAtOnce) {
+    std::atomic<int> now{0};
+    std::atomic<int> most{0};
+    std::vector<TaskSpec> tasks;
+    for (int i = 0; i < 20; ++i) {
+        tasks.push_back(Table(fmt::format("n{}", i)));
+        kind_.works[tasks.back().id] = [&](TaskRun& run) {
+            most = std::max<int>(most, ++now);
+            SystemEnv().clock().Sleep(10ms);
+            --now;
+            return kind_.NewVersion(run.spec());
+        };
+    }
+    Start(tasks);
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_EQ(kind_.ran.size(), 20U);
+    EXPECT_LE(most, 4);
+    EXPECT_GT(most, 1);
+}
+
+// Kills it at random moments: effects that committed under a number are found, so nothing is done twice or forgotten.
+TEST_F(SchedulerTest, SurvivesEndsAtRandomMoments) {
+    uint64_t seed = SystemEnv().random().Next();
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    std::set<int64_t> committed;
+    std::mutex mutex;
+    Texts datasets = {"a", "b", "c", "d"};
+    std::vector<TaskSpec> tasks = {Table("a"), Table("b", {"a"}), Table("c", {"a"}), Table("d", {"b", "c"})};
+    for (const std::string& dataset : datasets) {
+        kind_.works["t:" + dataset] = [&](TaskRun& run) -> Result<TaskOutcome> {
+            SystemEnv().clock().Sleep(std::chrono::milliseconds(run.number() % 7));
+            bool fresh;
+            {
+                std::lock_guard lock(mutex);
+                fresh = committed.insert(run.number()).second;
+            }
+            if (fresh) {
+                TaskOutcome outcome = *kind_.NewVersion(run.spec());
+                // Cut off between the effect and its event.
+                if (run.cancel().cancelled()) return Error(ErrorCode::kCancelled, "cancelled");
+                return outcome;
+            }
+            TaskOutcome outcome;
+            outcome.version = *kind_.CurrentVersion(run.spec());
+            return outcome;
+        };
+    }
+    Start(tasks);
+    for (int round = 0; round < 15; ++round) {
+        ASSERT_TRUE(orchestrator_->Trigger(admin_, "a").ok());
+        SystemEnv().clock().Sleep(std::chrono::milliseconds((seed >> round) % 17));
+        Close();
+        Open();
+        Start(tasks);
+    }
+    ASSERT_TRUE(BecomesIdle());
+    for (const std::string& dataset : datasets) {
+        auto status = orchestrator_->Why(admin_, dataset);
+        ASSERT_TRUE(status.ok());
+        EXPECT_TRUE(status->fresh) << dataset << ": " << status->why;
+        EXPECT_EQ(status->last->version, std::to_string(kind_.versions[dataset])) << dataset;
+    }
+}
+
+}  // namespace
+}  // namespace tarn::orchestrator
