@@ -259,6 +259,8 @@ Result<QueryAnalysis> AnalyzeSql(const std::string& sql) {
     }
     TableCollector collector(sql);
     TRY(collector.WalkQuery(statements[0]->Cast<duckdb::SelectStatement>().node));
+    // What may not run is refused where it is written down, not at its first run. (It changes the statement: last.)
+    TRY(CheckStatement(*statements[0], sql, {.default_schema = "main"}));
     return std::move(collector.analysis);
 }
 

@@ -7,7 +7,7 @@ import pytest
 from deltalake import DeltaTable
 
 from conftest import s3_client
-from known_answers import ANSWERS
+from known_answers import ANSWERS, wrong_answers
 from tarn_program import PROGRAM, Tarn
 
 TASKS = 9
@@ -117,3 +117,16 @@ def test_exit_prints_a_summary(demo):
         assert json.loads(once.ready_file.read_text())["pid"] == once.process.pid
     finally:
         demo.start(60)
+
+
+@pytest.mark.slow
+def test_without_postgresql_the_registry_is_a_sqlite_file(tmp_path):
+    folder = tmp_path / "lite"
+    (folder / ".demo").mkdir(parents=True)
+    settings = {"sqlite": True, "admin_password": "", "reader_password": "none", "weather_token": "w" * 20,
+                "weather_port": 7700, "database_port": 7701}
+    (folder / ".demo/settings.json").write_text(json.dumps(settings))
+    with Tarn(folder, "demo", ["--once"]) as tarn:
+        tarn.start(300)
+        assert "kind: sqlite" in (folder / "sources/registry.yaml").read_text()
+        assert wrong_answers(tarn) == {}

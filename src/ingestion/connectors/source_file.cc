@@ -20,7 +20,8 @@ class KindKeys {
     void Key(std::set<std::string> kinds, const char* name, T value, const char* doc, bool required = false) {
         bool mine = kinds.contains(kind_);
         bool given = binder_.Has(name);
-        if (given || binder_.describing()) binder_.Key(name, value, doc);
+        // Mine also when it is not given, so that a misspelled one finds it.
+        if (given || mine || binder_.describing()) binder_.Key(name, value, doc);
         if (given && !mine) {
             binder_.Report(name, fmt::format("\"{}\" is a key of kind {}, not of {}", name,
                                              Join({kinds.begin(), kinds.end()}, ", "), kind_));
