@@ -1,5 +1,6 @@
+#include "workspace/sql_text.h"
+
 #include "base/text.h"
-#include "workspace/workspace.h"
 
 namespace tarn::workspace {
 namespace {
@@ -21,8 +22,12 @@ size_t AfterComment(std::string_view sql, size_t at) {
 size_t AfterQuoted(std::string_view sql, size_t at, bool escapes) {
     char quote = sql[at++];
     for (; at < sql.size(); ++at) {
-        if (escapes && sql[at] == '\\') ++at;
-        else if (sql[at] == quote) return at + 1;
+        if (escapes && sql[at] == '\\')
+            ++at;
+        else if (sql[at] == quote && sql.substr(at + 1, 1) == sql.substr(at, 1))
+            ++at;
+        else if (sql[at] == quote)
+            return at + 1;
     }
     return sql.size();
 }
@@ -38,7 +43,11 @@ size_t AfterDollar(std::string_view sql, size_t at) {
     return end == std::string_view::npos ? sql.size() : end + mark.size();
 }
 
-bool IsWord(char character) { return std::isalnum(static_cast<unsigned char>(character)) || character == '_'; }
+// Letters outside of ASCII belong to names.
+bool IsWord(char character) {
+    auto byte = static_cast<unsigned char>(character);
+    return std::isalnum(byte) || byte == '_' || byte >= 0x80;
+}
 
 }  // namespace
 
@@ -50,8 +59,8 @@ size_t ByteOfCharacter(std::string_view text, int64_t character) {
     return text.size();
 }
 
-std::string BareSelect(std::string_view sql) {
-    size_t end = 0;  // of what counts
+std::vector<SqlToken> SqlTokens(std::string_view sql) {
+    std::vector<SqlToken> tokens;
     for (size_t at = 0; at < sql.size();) {
         char character = sql[at];
         std::string_view two = sql.substr(at, 2);
@@ -59,15 +68,32 @@ std::string BareSelect(std::string_view sql) {
             at = AfterComment(sql, at);
             continue;
         }
-        bool counts = character != ';' && !std::isspace(static_cast<unsigned char>(character));
-        bool escapes = at > 0 && (sql[at - 1] == 'e' || sql[at - 1] == 'E') && (at < 2 || !IsWord(sql[at - 2]));
-        bool in_word = at > 0 && IsWord(sql[at - 1]);
-        if (character == '\'' || character == '"') at = AfterQuoted(sql, at, escapes && character == '\'');
-        else if (character == '$' && !in_word) at = AfterDollar(sql, at);
-        else ++at;
-        if (counts) end = at;
+        if (std::isspace(static_cast<unsigned char>(character))) {
+            ++at;
+            continue;
+        }
+        SqlToken token{SqlToken::Kind::kSymbol, at, at + 1};
+        bool escapes = (character == 'e' || character == 'E') && two.size() == 2 && two[1] == '\'';
+        if (escapes || character == '\'') {
+            token = {SqlToken::Kind::kText, at, AfterQuoted(sql, at + (escapes ? 1 : 0), escapes)};
+        } else if (character == '"') {
+            token = {SqlToken::Kind::kQuotedName, at, AfterQuoted(sql, at, false)};
+        } else if (IsWord(character)) {
+            token.kind = SqlToken::Kind::kWord;
+            while (token.end < sql.size() && (IsWord(sql[token.end]) || sql[token.end] == '$')) ++token.end;
+        } else if (character == '$') {
+            token = {SqlToken::Kind::kText, at, AfterDollar(sql, at)};
+        }
+        at = token.end;
+        tokens.push_back(token);
     }
-    return std::string(Trim(sql.substr(0, end)));
+    return tokens;
+}
+
+std::string BareSelect(std::string_view sql) {
+    std::vector<SqlToken> tokens = SqlTokens(sql);
+    while (!tokens.empty() && sql.substr(tokens.back().begin, 1) == ";") tokens.pop_back();
+    return std::string(Trim(sql.substr(0, tokens.empty() ? 0 : tokens.back().end)));
 }
 
 }  // namespace tarn::workspace

@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
+#include "workspace/sql_text.h"
 
-#include "workspace/workspace.h"
+#include <gtest/gtest.h>
 
 namespace tarn::workspace {
 namespace {
@@ -26,6 +26,13 @@ TEST(BareSelect, KeepsWhatOnlyLooksLikeTheEnd) {
     EXPECT_EQ(BareSelect("SELECT $1 -- p"), "SELECT $1");
     EXPECT_EQ(BareSelect("SELECT 4 - -2;"), "SELECT 4 - -2");
     EXPECT_EQ(BareSelect("SELECT 'open ;"), "SELECT 'open ;");
+}
+
+TEST(SqlTokens, TakeTheTextApart) {
+    std::string sql = "SELECT \"a \"\"b\", x1.é --c\n FROM t /* d */ WHERE y>='e'";
+    std::string joined;
+    for (const SqlToken& token : SqlTokens(sql)) joined += sql.substr(token.begin, token.end - token.begin) + "|";
+    EXPECT_EQ(joined, "SELECT|\"a \"\"b\"|,|x1|.|é|FROM|t|WHERE|y|>|=|'e'|");
 }
 
 TEST(ByteOfCharacter, CountsCharacters) {

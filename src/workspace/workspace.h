@@ -108,9 +108,5 @@ struct SqlFile {
     size_t sql_offset = 0;
 };
 Result<SqlFile> SplitSqlFile(std::string_view text);
-// A SELECT without the semicolons, comments and spaces that follow it: so it can become part of another statement.
-std::string BareSelect(std::string_view sql);
-// The byte at which the 1-based character of a UTF-8 text begins; past the end, the text's size.
-size_t ByteOfCharacter(std::string_view text, int64_t character);
 
 }  // namespace tarn::workspace

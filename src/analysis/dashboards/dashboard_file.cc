@@ -99,8 +99,8 @@ void ParseDashboardFile(engine::Engine& engine, workspace::Definition& definitio
         if (analysis.ok()) {
             tile.reads = std::move(analysis->tables);
         } else if (!tile.sql.empty()) {
-            issues.push_back({definition.file, tile.line, 0, "tile \"" + tile.title + "\": " +
-                                                                 analysis.error().message()});
+            issues.push_back(
+                {definition.file, tile.line, 0, "tile \"" + tile.title + "\": " + analysis.error().message()});
         }
         dashboard.tiles.push_back(std::move(tile));
     }

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <mutex>
-#include <set>
 
 #include "analysis/dashboards/dashboard_file.h"
+#include "analysis/dashboards/tile_filter.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "workspace/sql_text.h"
 
 namespace tarn::dashboards {
 namespace {
@@ -21,52 +22,7 @@ constexpr int kFilterValuesMax = 1000;
 
 bool Reads(const Tile& tile, const std::string& table) {
     return std::any_of(tile.reads.begin(), tile.reads.end(),
-                       [&](const engine::TableRead& read) { return read.schema + "." + read.name == table; });
-}
-
-// The tile's SELECT with the filter's table replaced by its filtered rows, at the places where the text names it.
-std::string Filtered(engine::Engine& engine, const std::string& sql, const Filter& filter, const std::string& value) {
-    auto analysis = engine.Analyze(sql);
-    if (!analysis.ok()) return sql;
-    std::string replaced = sql;
-    std::string table = QuoteIdentifier(filter.table.substr(0, filter.table.find('.'))) + "." +
-                        QuoteIdentifier(filter.table.substr(filter.table.find('.') + 1));
-    std::string rows = fmt::format("(SELECT * FROM {} WHERE {} = {})", table, QuoteIdentifier(filter.column),
-                                   QuoteLiteral(value));
-    // From the last to the first, so that earlier positions stay right.
-    std::vector<int64_t> positions;
-    for (size_t index = 0; index < analysis->tables.size(); ++index) {
-        const engine::TableRead& read = analysis->tables[index];
-        if (read.schema + "." + read.name == filter.table) positions.push_back(analysis->table_positions[index]);
-    }
-    std::sort(positions.rbegin(), positions.rend());
-    for (int64_t position : positions) {
-        size_t begin = static_cast<size_t>(position - 1);
-        size_t end = begin;
-        bool quoted = false;
-        while (end < replaced.size()) {
-            char character = replaced[end];
-            if (character == '"') quoted = !quoted;
-            bool part = quoted || character == '"' || character == '.' || character == '_' ||
-                        std::isalnum(static_cast<unsigned char>(character));
-            if (!part) break;
-            ++end;
-        }
-        // Without an alias of its own the subquery takes the table's name, which the rest of the text may use.
-        std::string name = filter.table.substr(filter.table.find('.') + 1);
-        size_t after = replaced.find_first_not_of(" \t\r\n", end);
-        std::string next;
-        while (after != std::string::npos && after < replaced.size() &&
-               (std::isalnum(static_cast<unsigned char>(replaced[after])) || replaced[after] == '_')) {
-            next += replaced[after++];
-        }
-        static const std::set<std::string> kKeywords = {
-            "",      "where", "group", "order", "join",  "left",   "right",  "inner", "full",   "cross", "on",
-            "limit", "union", "having", "using", "window", "qualify", "natural", "offset", "except", "intersect"};
-        bool has_alias = !kKeywords.contains(ToLower(next));
-        replaced.replace(begin, end - begin, rows + (has_alias ? "" : " AS " + QuoteIdentifier(name)));
-    }
-    return replaced;
+                       [&](const engine::TableRead& read) { return IsTable(read, table); });
 }
 
 Json TileJson(const DashboardDefinition& dashboard, size_t index) {
@@ -77,9 +33,14 @@ Json TileJson(const DashboardDefinition& dashboard, size_t index) {
     for (const Filter& filter : dashboard.filters) {
         if (Reads(tile, filter.table)) filters.push_back(filter.name);
     }
-    return {{"index", index},     {"kind", tile.kind},  {"title", tile.title},
-            {"sql", tile.sql},    {"line", tile.line},  {"description", tile.description},
-            {"reads", std::move(reads)}, {"filters", std::move(filters)}};
+    return {{"index", index},
+            {"kind", tile.kind},
+            {"title", tile.title},
+            {"sql", tile.sql},
+            {"line", tile.line},
+            {"description", tile.description},
+            {"reads", std::move(reads)},
+            {"filters", std::move(filters)}};
 }
 
 class WorkspaceDashboards : public Dashboards {
@@ -142,8 +103,11 @@ Result<HttpResponse> WorkspaceDashboards::List(HttpCall& call) {
         std::string name = dashboard.use_case + "." + dashboard.name;
         bool visible = dependencies_.gate.Decide(call.principal, "dashboard:Read", {"dashboard", name}).allowed;
         if (!visible) continue;
-        dashboards.push_back({{"use_case", dashboard.use_case}, {"name", dashboard.name}, {"title", dashboard.title},
-                              {"description", dashboard.description}, {"file", dashboard.file},
+        dashboards.push_back({{"use_case", dashboard.use_case},
+                              {"name", dashboard.name},
+                              {"title", dashboard.title},
+                              {"description", dashboard.description},
+                              {"file", dashboard.file},
                               {"tiles", dashboard.tiles.size()}});
     }
     return JsonResponse({{"dashboards", std::move(dashboards)}});
@@ -157,9 +121,13 @@ Result<HttpResponse> WorkspaceDashboards::Get(HttpCall& call) {
     }
     Json tiles = Json::array();
     for (size_t index = 0; index < dashboard.tiles.size(); ++index) tiles.push_back(TileJson(dashboard, index));
-    return JsonResponse({{"use_case", dashboard.use_case}, {"name", dashboard.name}, {"title", dashboard.title},
-                         {"description", dashboard.description}, {"file", dashboard.file},
-                         {"filters", std::move(filters)}, {"tiles", std::move(tiles)}});
+    return JsonResponse({{"use_case", dashboard.use_case},
+                         {"name", dashboard.name},
+                         {"title", dashboard.title},
+                         {"description", dashboard.description},
+                         {"file", dashboard.file},
+                         {"filters", std::move(filters)},
+                         {"tiles", std::move(tiles)}});
 }
 
 Status WorkspaceDashboards::ReadTile(HttpCall& call, const std::string& sql, Json& answer) {
@@ -210,7 +178,7 @@ Result<HttpResponse> WorkspaceDashboards::TileData(HttpCall& call) {
         std::optional<std::string> value = call.request.Query(filter.name);
         if (!value || value->empty()) continue;
         bool fits = Reads(tile, filter.table);
-        if (fits) sql = Filtered(dependencies_.engine, sql, filter, *value);
+        if (fits) sql = TRY(FilteredSql(dependencies_.engine, sql, filter, *value));
         (fits ? applied : ignored).push_back(filter.name);
     }
     Json answer = {{"sql", sql}, {"filters_applied", std::move(applied)}, {"filters_ignored", std::move(ignored)}};
@@ -249,7 +217,11 @@ std::vector<Route> WorkspaceDashboards::Routes() {
         {{"http", "GET /api/v1/dashboards/{use_case}/{name}/tiles/{index}", "dashboard:Read", "dashboard", kRead, {}},
          name,
          bound(&WorkspaceDashboards::TileData)},
-        {{"http", "GET /api/v1/dashboards/{use_case}/{name}/filters/{filter}", "dashboard:Read", "dashboard", kRead,
+        {{"http",
+          "GET /api/v1/dashboards/{use_case}/{name}/filters/{filter}",
+          "dashboard:Read",
+          "dashboard",
+          kRead,
           {}},
          name,
          bound(&WorkspaceDashboards::FilterValues)},

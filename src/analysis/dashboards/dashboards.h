@@ -23,12 +23,12 @@ struct Tile {
     std::string sql;
     std::string title;
     std::string description;
-    int line = 0;      // in the file
+    int line = 0;  // in the file
     std::vector<engine::TableRead> reads;
 };
 struct Filter {
     std::string name;
-    std::string table;   // "delays.flights"
+    std::string table;  // "delays.flights"
     std::string column;  // "carrier"
 };
 struct DashboardDefinition {

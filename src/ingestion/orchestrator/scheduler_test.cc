@@ -108,7 +108,9 @@ class SchedulerTest : public testing::Test {
         auto status = orchestrator_->Why(admin_, target);
         return status.ok() ? status->why : status.error().message() + " | " + status.error().hint();
     }
-    std::vector<orchestrator::Run> Runs(const std::string& task) { return orchestrator_->Runs(admin_, {.task = task}).value(); }
+    std::vector<orchestrator::Run> Runs(const std::string& task) {
+        return orchestrator_->Runs(admin_, {.task = task}).value();
+    }
     std::string LastState(const std::string& task) {
         auto runs = Runs(task);
         return runs.empty() ? "none" : std::string(RunStateName(runs[0].state));

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "workspace/sql_text.h"
 
 namespace tarn::batch {
 namespace {

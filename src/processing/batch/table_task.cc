@@ -3,6 +3,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "processing/batch/checks.h"
+#include "workspace/sql_text.h"
 
 namespace tarn::batch {
 namespace {
