@@ -224,7 +224,14 @@ void Scheduler::StartReady(const std::vector<std::string>& tasks, Timestamp now)
 
 void Scheduler::Execute(std::shared_ptr<ActiveRun> active) {
     TaskKind* kind = kinds_.at(active->spec().kind);
-    Finish(*active, kind->Run(*active));
+    Result<TaskOutcome> outcome = Error(ErrorCode::kInternal, "the task gave no outcome");
+    try {
+        outcome = kind->Run(*active);
+    } catch (const std::exception& failure) {
+        // A mistake in one kind of task fails its run, not the platform.
+        outcome = Error(ErrorCode::kInternal, "an unexpected failure: {}", failure.what());
+    }
+    Finish(*active, std::move(outcome));
 }
 
 Event Scheduler::FailureEvent(const ActiveRun& active, const Error& error) {
