@@ -72,8 +72,10 @@ Result<SqlRequest> ReadRequest(HttpCall& call) {
     if (!parameters.is_array()) return Error(ErrorCode::kInvalidArgument, "\"parameters\" must be a list");
     for (const Json& parameter : parameters) {
         engine::SqlValue value;
-        if (parameter.is_string()) value.text = parameter.get<std::string>();
-        else if (!parameter.is_null()) value.text = parameter.dump();
+        if (parameter.is_string())
+            value.text = parameter.get<std::string>();
+        else if (!parameter.is_null())
+            value.text = parameter.dump();
         request.parameters.push_back(std::move(value));
     }
     return request;

@@ -133,8 +133,8 @@ Result<security::Principal> LoginExchange::ByScram(const std::string& user) {
     int32_t length = TRY(fields.Int32());
     std::string_view client_first = TRY(fields.Bytes(static_cast<size_t>(std::max(length, 0))));
     security::ScramVerifier verifier = dependencies_.authenticator.ScramOf(user);
-    wire::ScramServer scram(dependencies_.env.random(), {verifier.salt, verifier.iterations, verifier.stored_key,
-                                                         verifier.server_key});
+    wire::ScramServer scram(dependencies_.env.random(),
+                            {verifier.salt, verifier.iterations, verifier.stored_key, verifier.server_key});
     TRY(SendAuthentication(kSaslContinue, TRY(scram.First(client_first))));
     Result<std::string> server_final = scram.Final(TRY(ReadAnswer()));
     if (!server_final.ok()) {

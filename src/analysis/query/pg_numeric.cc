@@ -10,6 +10,10 @@ namespace {
 constexpr int16_t kNegative = 0x4000;
 constexpr size_t kGroup = 4;  // decimal digits in one base-10000 digit
 
+Error Malformed() {
+    return Error(ErrorCode::kInvalidArgument, "a numeric parameter is malformed").WithDetailCode("22P03");
+}
+
 }  // namespace
 
 Status WriteNumeric(wire::PgFrameWriter& writer, std::string_view text) {
@@ -50,21 +54,25 @@ Result<std::string> NumericText(std::string_view binary) {
     int weight = TRY(fields.Int16());
     int sign = TRY(fields.Int16());
     int scale = TRY(fields.Int16());
-    if (sign != 0 && sign != kNegative) return std::string("NaN");
-    if (scale < 0 || count < 0) return Error(ErrorCode::kInvalidArgument, "a numeric parameter is malformed");
+    bool special = sign != 0 && sign != kNegative;  // NaN, or infinite
+    if (special) return Error(ErrorCode::kOutOfRange, "a numeric parameter is no finite number");
+    if (scale < 0 || count < 0) return Malformed();
     std::string whole;
     std::string fraction;
     for (int index = 0; index < count; ++index) {
         int digit = TRY(fields.Int16());
+        if (digit < 0 || digit > 9999) return Malformed();
         // Zeros between the point and the first digit below it.
-        for (int gap = -1; index == 0 && gap > weight && fraction.size() < 4096; --gap) fraction += "0000";
+        for (int gap = -1; index == 0 && gap > weight; --gap) fraction += "0000";
         (weight - index >= 0 ? whole : fraction) += fmt::format("{:04}", digit);
     }
-    for (int index = count; index <= weight; ++index) whole += "0000";
+    for (int index = count; index <= weight && count > 0; ++index) whole += "0000";
     fraction.resize(static_cast<size_t>(scale), '0');
     size_t leading = whole.find_first_not_of('0');
     whole = leading == std::string::npos ? "0" : whole.substr(leading);
-    return std::string(sign == kNegative ? "-" : "") + whole + (scale > 0 ? "." + fraction : "");
+    std::string text = whole + (scale > 0 ? "." + fraction : "");
+    bool negative = sign == kNegative && text.find_first_not_of("0.") != std::string::npos;
+    return negative ? "-" + text : text;
 }
 
 }  // namespace tarn::query

@@ -13,7 +13,8 @@ namespace {
 class PgServer : public SqlServer {
   public:
     PgServer(SqlServerConfig config, QueryDependencies dependencies)
-        : config_(std::move(config)), dependencies_(dependencies),
+        : config_(std::move(config)),
+          dependencies_(dependencies),
           connections_(dependencies.metrics.GetGauge("tarn_query_connections", "Open SQL sessions.")) {}
 
     Status Listen() {
@@ -57,21 +58,22 @@ void PgServer::Serve(Stream& stream) {
     stream.SetTimeouts(kUntrustedTime, kUntrustedTime);
     wire::PgFrameReader reader(stream);
     Result<Start> start = Error(ErrorCode::kInternal, "the login was not run");
-    Status recorded = dependencies_.dispatcher.Run(
-        kLogin, security::Principal::Anonymous(), {"session", "sql"}, stream.remote().ToString(),
-        [&](security::Call& call) -> Status {
-            start = LoginExchange(stream, reader, config_, dependencies_).Run();
-            if (!start.ok()) return start.error();
-            if (start->login) call.details["user"] = start->login->principal.Id();
-            if (start->login) call.details["credential"] = start->login->principal.credential;
-            if (start->cancel) call.details["cancel"] = true;
-            return Ok();
-        });
+    Status recorded =
+        dependencies_.dispatcher.Run(kLogin, security::Principal::Anonymous(), {"session", "sql"},
+                                     stream.remote().ToString(), [&](security::Call& call) -> Status {
+                                         start = LoginExchange(stream, reader, config_, dependencies_).Run();
+                                         if (!start.ok()) return start.error();
+                                         if (start->login) call.details["user"] = start->login->principal.Id();
+                                         if (start->login)
+                                             call.details["credential"] = start->login->principal.credential;
+                                         if (start->cancel) call.details["cancel"] = true;
+                                         return Ok();
+                                     });
     // No audit record, no session.
     if (start.ok() && !recorded.ok()) start = recorded.error();
     if (!start.ok()) {
-        dependencies_.log.Info("SQL login failed", {{"remote", stream.remote().ToString()},
-                                                    {"error", start.error().message()}});
+        dependencies_.log.Info("SQL login failed",
+                               {{"remote", stream.remote().ToString()}, {"error", start.error().message()}});
         if (start.error().code() != ErrorCode::kUnavailable) {
             Refuse(stream, wire::PgSqlState(start.error()).c_str(),
                    start.error().message() + (start.error().hint().empty() ? "" : "; " + start.error().hint()));

@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kFrameBytesMax = 16 << 20;   // a query's text with its parameters
 constexpr size_t kFlushBytes = 64 << 10;
 constexpr size_t kPreparedMax = 1000;         // a session
+constexpr size_t kPortalsMax = 1000;
 constexpr Duration kIdleTime = std::chrono::hours(24);
 constexpr Duration kWriteTime = std::chrono::seconds(60);
 
@@ -31,9 +32,7 @@ Json TablesOf(const engine::StatementInfo& info) {
     return tables;
 }
 
-bool IsBlank(std::string_view sql) {
-    return sql.find_first_not_of(" \t\r\n;") == std::string_view::npos;
-}
+bool IsBlank(std::string_view sql) { return sql.find_first_not_of(" \t\r\n;") == std::string_view::npos; }
 
 Error NoSuch(const char* what, const std::string& name) {
     return Error(ErrorCode::kNotFound, "there is no {} \"{}\"", what, name)
@@ -68,8 +67,8 @@ Status PgSession::Run() {
     bool leave = false;
     while (!leave) {
         if (!reader_.HasBuffered()) TRY(Flush());
-        wire::PgFrame frame = TRY(reader_.Read(kFrameBytesMax));
-        Status handled = Handle(frame, leave);
+        Result<wire::PgFrame> frame = reader_.Read(kFrameBytesMax);
+        Status handled = frame.ok() ? Handle(*frame, leave) : Status(std::move(frame).error());
         if (!handled.ok()) {
             SendError(handled.error(), "FATAL");
             (void)Flush();
@@ -83,8 +82,8 @@ Status PgSession::SendGreeting() {
     out_.Begin('R');
     out_.Int32(0);
     out_.End();
-    for (const char* name : {"server_version", "server_encoding", "client_encoding", "application_name",
-                             "is_superuser", "datestyle", "intervalstyle", "timezone", "integer_datetimes",
+    for (const char* name : {"server_version", "server_encoding", "client_encoding", "application_name", "is_superuser",
+                             "datestyle", "intervalstyle", "timezone", "integer_datetimes",
                              "standard_conforming_strings", "default_transaction_read_only"}) {
         ReportSetting(name);
     }
@@ -144,9 +143,14 @@ Status PgSession::CheckStillWelcome() {
 
 Status PgSession::Handle(const wire::PgFrame& frame, bool& leave) {
     switch (frame.type) {
-        case 'X': leave = true; return Ok();
-        case 'S': Sync(); return Ok();
-        case 'H': return Flush();
+        case 'X':
+            leave = true;
+            return Ok();
+        case 'S':
+            Sync();
+            return Ok();
+        case 'H':
+            return Flush();
         case 'Q': {
             TRY(CheckStillWelcome());
             skip_to_sync_ = false;
@@ -160,14 +164,16 @@ Status PgSession::Handle(const wire::PgFrame& frame, bool& leave) {
         case 'B':
         case 'D':
         case 'E':
-        case 'C': break;
+        case 'C':
+            break;
         case 'F':
             SendError(Error(ErrorCode::kNotSupported, "function calls by OID are not supported; use SELECT"));
             SendReady();
             return Ok();
         case 'd':
         case 'c':
-        case 'f': return Ok();  // left over from a COPY that was refused
+        case 'f':
+            return Ok();  // left over from a COPY that was refused
         default:
             return Error(ErrorCode::kInvalidArgument, "unknown message type {}", static_cast<int>(frame.type))
                 .WithDetailCode("08P01");
@@ -184,11 +190,16 @@ Status PgSession::Handle(const wire::PgFrame& frame, bool& leave) {
 
 Status PgSession::HandleExtended(const wire::PgFrame& frame) {
     switch (frame.type) {
-        case 'P': return Parse(frame.body);
-        case 'B': return BindPortal(frame.body);
-        case 'D': return Describe(frame.body);
-        case 'E': return Execute(frame.body);
-        default: return Close(frame.body);
+        case 'P':
+            return Parse(frame.body);
+        case 'B':
+            return BindPortal(frame.body);
+        case 'D':
+            return Describe(frame.body);
+        case 'E':
+            return Execute(frame.body);
+        default:
+            return Close(frame.body);
     }
 }
 
@@ -216,7 +227,12 @@ Status PgSession::SimpleQuery(const std::string& script) {
     }
     // One command needs no parser of SQL, and drivers send many.
     if (IsSessionCommand(script) && script.find(';') >= script.size() - 1) return SimplePart(script, 1);
-    for (const engine::Session::Part& part : TRY(session_->Split(script))) {
+    std::vector<engine::Session::Part> parts = TRY(session_->Split(script));
+    if (parts.empty()) {  // nothing but comments
+        out_.Begin('I');
+        out_.End();
+    }
+    for (const engine::Session::Part& part : parts) {
         Status done = SimplePart(part.sql, part.position);
         if (done.ok()) continue;
         Error error = std::move(done).error();
@@ -237,17 +253,16 @@ Status PgSession::SimplePart(const std::string& sql, int64_t) {
 // ---- extended protocol
 
 Result<std::shared_ptr<PgSession::Prepared>> PgSession::Prepare(const std::string& sql,
-                                                                std::vector<int32_t> parameter_oids) {
+                                                                std::vector<int32_t> parameter_oids,
+                                                                const std::vector<std::string>& given_types) {
     auto prepared = std::make_shared<Prepared>();
     prepared->sql = sql;
     prepared->parameter_oids = std::move(parameter_oids);
     if (IsBlank(sql) || IsSessionCommand(sql)) return prepared;
-    if (transaction_ == 'E') {
-        return Error(ErrorCode::kFailedPrecondition, "the transaction failed; only ROLLBACK is taken until its end")
-            .WithDetailCode("25P02");
-    }
+    TRY(CheckTransaction());
     std::vector<std::string> types;
     for (int32_t oid : prepared->parameter_oids) types.push_back(EngineTypeOf(oid));
+    if (!given_types.empty()) types = given_types;
     TRY(Dispatch(kParse, sql, Json::array(), [&](security::Call& call) -> Status {
         prepared->statement = TRY(session_->Prepare(sql, types));
         call.details["tables"] = TablesOf(prepared->statement->info());
@@ -259,6 +274,12 @@ Result<std::shared_ptr<PgSession::Prepared>> PgSession::Prepare(const std::strin
         if (prepared->parameter_oids[index] == 0) prepared->parameter_oids[index] = PgOidOf(inferred[index]);
     }
     return prepared;
+}
+
+Status PgSession::CheckTransaction() const {
+    if (transaction_ != 'E') return Ok();
+    return Error(ErrorCode::kFailedPrecondition, "the transaction failed; only ROLLBACK is taken until its end")
+        .WithDetailCode("25P02");
 }
 
 Status PgSession::Parse(const std::string& body) {
@@ -281,8 +302,7 @@ Status PgSession::Parse(const std::string& body) {
     return Ok();
 }
 
-Result<std::vector<engine::SqlValue>> PgSession::ReadParameters(wire::PgFieldReader& fields,
-                                                                const Prepared& prepared) {
+Result<std::vector<engine::SqlValue>> PgSession::ReadParameters(wire::PgFieldReader& fields, const Prepared& prepared) {
     std::vector<int16_t> formats;
     int format_count = TRY(fields.Int16());
     for (int index = 0; index < format_count; ++index) formats.push_back(TRY(fields.Int16()));
@@ -308,6 +328,23 @@ Result<std::vector<engine::SqlValue>> PgSession::ReadParameters(wire::PgFieldRea
     return values;
 }
 
+// A numeric parameter has any number of digits, and a decimal type of the engine a fixed one: where it does not fit the
+// type that was taken at first, the statement is prepared again for this portal.
+Status PgSession::WidenDecimals(Portal& portal) {
+    std::vector<std::string> types;
+    bool wider = false;
+    for (size_t index = 0; index < portal.parameters.size(); ++index) {
+        engine::SqlValue& value = portal.parameters[index];
+        bool numeric = portal.prepared->parameter_oids[index] == kNumericOid && value.text;
+        std::string type = numeric ? DecimalTypeOf(*value.text) : "";
+        wider = wider || !type.empty();
+        if (!type.empty()) value.type = type;
+        types.push_back(value.type);
+    }
+    if (wider) portal.prepared = TRY(Prepare(portal.prepared->sql, portal.prepared->parameter_oids, types));
+    return Ok();
+}
+
 Status PgSession::BindPortal(const std::string& body) {
     wire::PgFieldReader fields(body);
     std::string name = TRY(fields.Text());
@@ -317,6 +354,7 @@ Status PgSession::BindPortal(const std::string& body) {
     Portal portal;
     portal.prepared = prepared->second;
     portal.parameters = TRY(ReadParameters(fields, *portal.prepared));
+    TRY(WidenDecimals(portal));
     size_t columns = portal.prepared->statement ? portal.prepared->statement->info().columns.size() : 0;
     int count = TRY(fields.Int16());
     std::vector<bool> formats;
@@ -324,6 +362,9 @@ Status PgSession::BindPortal(const std::string& body) {
     for (size_t column = 0; column < columns; ++column) {
         bool binary = formats.size() == 1 ? formats[0] : column < formats.size() && formats[column];
         portal.binary.push_back(binary);
+    }
+    if (portals_.size() >= kPortalsMax && !portals_.contains(name)) {
+        return Error(ErrorCode::kResourceExhausted, "a session keeps at most {} portals open", kPortalsMax);
     }
     portals_[name] = std::move(portal);
     out_.Begin('2');
@@ -403,8 +444,10 @@ Status PgSession::Close(const std::string& body) {
     wire::PgFieldReader fields(body);
     char kind = TRY(fields.Byte());
     std::string name = TRY(fields.Text());
-    if (kind == 'P') portals_.erase(name);
-    else prepared_.erase(name);
+    if (kind == 'P')
+        portals_.erase(name);
+    else
+        prepared_.erase(name);
     out_.Begin('3');
     out_.End();
     return Ok();
@@ -414,10 +457,14 @@ Status PgSession::Close(const std::string& body) {
 
 std::string PgSession::TagOf(const Prepared& prepared, int64_t rows) const {
     switch (prepared.statement->info().kind) {
-        case engine::StatementKind::kExplain: return "EXPLAIN";
-        case engine::StatementKind::kSet: return "SET";
-        case engine::StatementKind::kShow: return "SHOW";
-        default: return fmt::format("SELECT {}", rows);
+        case engine::StatementKind::kExplain:
+            return "EXPLAIN";
+        case engine::StatementKind::kSet:
+            return "SET";
+        case engine::StatementKind::kShow:
+            return "SHOW";
+        default:
+            return fmt::format("SELECT {}", rows);
     }
 }
 
@@ -426,8 +473,10 @@ Status PgSession::RunCommand(const CommandOutcome& outcome, bool describe_rows) 
     if (outcome.rollback == false && outcome.transaction == 'I' && transaction_ == 'E') tag = "ROLLBACK";
     if (outcome.transaction != 0) transaction_ = outcome.transaction;
     if (outcome.deallocate) {
-        if (outcome.deallocate->empty()) prepared_.clear();
-        else prepared_.erase(*outcome.deallocate);
+        if (outcome.deallocate->empty())
+            prepared_.clear();
+        else
+            prepared_.erase(*outcome.deallocate);
     }
     if (outcome.reported_name) ReportSetting(*outcome.reported_name);
     if (outcome.shown) {
@@ -456,6 +505,7 @@ Status PgSession::RunStatement(Portal& portal, int64_t rows_max, bool describe_r
         out_.End();
         return Ok();
     }
+    if (prepared->statement) TRY(CheckTransaction());
     if (!prepared->statement) {
         return Dispatch(kCommand, prepared->sql, Json::array(), [&](security::Call&) -> Status {
             std::optional<CommandOutcome> outcome = TRY(settings_.Run(prepared->sql));
@@ -493,8 +543,7 @@ Status PgSession::SendRows(Portal& portal, int64_t rows_max, security::Call& cal
         out_.Begin('D');
         out_.Int16(static_cast<int16_t>(columns.size()));
         for (size_t column = 0; column < columns.size(); ++column) {
-            Status written =
-                WriteCell(out_, *portal.chunk, portal.row, column, columns[column], portal.binary[column]);
+            Status written = WriteCell(out_, *portal.chunk, portal.row, column, columns[column], portal.binary[column]);
             if (written.ok()) continue;
             out_.Truncate(before);
             return written;

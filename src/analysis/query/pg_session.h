@@ -54,10 +54,13 @@ class PgSession {
     Status Close(const std::string& body);
     void Sync();
 
-    Result<std::shared_ptr<Prepared>> Prepare(const std::string& sql, std::vector<int32_t> parameter_oids);
+    Result<std::shared_ptr<Prepared>> Prepare(const std::string& sql, std::vector<int32_t> parameter_oids,
+                                              const std::vector<std::string>& types = {});
+    Status WidenDecimals(Portal& portal);
     Status RunStatement(Portal& portal, int64_t rows_max, bool describe_rows);
     Status RunCommand(const CommandOutcome& outcome, bool describe_rows);
     Status SendRows(Portal& portal, int64_t rows_max, security::Call& call, bool& suspended);
+    Status CheckTransaction() const;  // of a failed one nothing but its end is taken
     Status FlushIfLarge();
     Status Flush();
     Status SendGreeting();

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "analysis/query/pg_numeric.h"
 #include "base/bytes.h"
@@ -17,6 +18,12 @@ using engine::CellKind;
 constexpr int64_t kDaysTo2000 = 10957;                      // 1970-01-01 to 2000-01-01
 constexpr int64_t kMicrosTo2000 = 946684800LL * 1000000LL;  // PostgreSQL counts from 2000
 
+constexpr int64_t kDayFirst = -730119;                      // 0001-01-01 and 9999-12-31, from 2000-01-01
+constexpr int64_t kDayLast = 2921939;
+
+constexpr size_t kDecimalDigits = 38;
+constexpr size_t kDecimalScale = 10;
+
 struct TypeRow {
     std::string_view engine;
     int32_t oid;
@@ -25,30 +32,14 @@ struct TypeRow {
 };
 // The first row with an OID names the engine type that a parameter of it has.
 constexpr std::array<TypeRow, 25> kTypes = {{
-    {"BOOLEAN", 16, 1, 1000},
-    {"SMALLINT", 21, 2, 1005},
-    {"INTEGER", 23, 4, 1007},
-    {"BIGINT", 20, 8, 1016},
-    {"FLOAT", 700, 4, 1021},
-    {"DOUBLE", 701, 8, 1022},
-    {"VARCHAR", 25, -1, 1009},
-    {"VARCHAR", 1043, -1, 1015},
-    {"VARCHAR", 1042, -1, 1014},
-    {"VARCHAR", 19, 64, 1003},
-    {"BLOB", 17, -1, 1001},
-    {"DATE", 1082, 4, 1182},
-    {"TIME", 1083, 8, 1183},
-    {"TIMESTAMP", 1114, 8, 1115},
-    {"TIMESTAMP WITH TIME ZONE", 1184, 8, 1185},
-    {"INTERVAL", 1186, 16, 1187},
-    {"UUID", 2950, 16, 2951},
-    {"JSON", 114, -1, 199},
-    {"JSON", 3802, -1, 3807},
-    {"TINYINT", 21, 2, 1005},
-    {"UTINYINT", 21, 2, 1005},
-    {"USMALLINT", 23, 4, 1007},
-    {"UINTEGER", 20, 8, 1016},
-    {"UBIGINT", 1700, -1, 1231},
+    {"BOOLEAN", 16, 1, 1000},     {"SMALLINT", 21, 2, 1005},    {"INTEGER", 23, 4, 1007},
+    {"BIGINT", 20, 8, 1016},      {"FLOAT", 700, 4, 1021},      {"DOUBLE", 701, 8, 1022},
+    {"VARCHAR", 25, -1, 1009},    {"VARCHAR", 1043, -1, 1015},  {"VARCHAR", 1042, -1, 1014},
+    {"VARCHAR", 19, 64, 1003},    {"BLOB", 17, -1, 1001},       {"DATE", 1082, 4, 1182},
+    {"TIME", 1083, 8, 1183},      {"TIMESTAMP", 1114, 8, 1115}, {"TIMESTAMP WITH TIME ZONE", 1184, 8, 1185},
+    {"INTERVAL", 1186, 16, 1187}, {"UUID", 2950, 16, 2951},     {"JSON", 114, -1, 199},
+    {"JSON", 3802, -1, 3807},     {"TINYINT", 21, 2, 1005},     {"UTINYINT", 21, 2, 1005},
+    {"USMALLINT", 23, 4, 1007},   {"UINTEGER", 20, 8, 1016},    {"UBIGINT", 1700, -1, 1231},
     {"HUGEINT", 1700, -1, 1231},
 }};
 
@@ -74,10 +65,14 @@ std::string ArrayText(const Json& value) {
     for (size_t index = 0; index < value.size(); ++index) {
         if (index > 0) text += ',';
         const Json& item = value[index];
-        if (item.is_null()) text += "NULL";
-        else if (item.is_array()) text += ArrayText(item);
-        else if (item.is_boolean()) text += item.get<bool>() ? "t" : "f";
-        else if (item.is_number()) text += item.dump();
+        if (item.is_null())
+            text += "NULL";
+        else if (item.is_array())
+            text += ArrayText(item);
+        else if (item.is_boolean())
+            text += item.get<bool>() ? "t" : "f";
+        else if (item.is_number())
+            text += item.dump();
         else {
             text += '"';
             for (char character : item.is_string() ? item.get<std::string>() : DumpJson(item)) {
@@ -119,29 +114,53 @@ Status WriteUuid(wire::PgFrameWriter& writer, std::string_view text) {
     return Ok();
 }
 
+// The engine's infinite dates and times, and PostgreSQL's.
+template <typename T>
+T PgTime(T value, T epoch) {
+    constexpr T kInfinite = std::numeric_limits<T>::max();
+    if (value == kInfinite) return kInfinite;
+    return value == -kInfinite ? std::numeric_limits<T>::min() : static_cast<T>(value - epoch);
+}
+
 Status WriteBinary(wire::PgFrameWriter& writer, const engine::Chunk& chunk, size_t row, size_t column,
                    const engine::ResultColumn& meta) {
     const void* data = chunk.Data(row, column);
     switch (meta.kind) {
-        case CellKind::kBool: return writer.Byte(Load<uint8_t>(data) ? 1 : 0), Ok();
-        case CellKind::kInt8: return writer.Int16(Load<int8_t>(data)), Ok();
-        case CellKind::kUInt8: return writer.Int16(Load<uint8_t>(data)), Ok();
-        case CellKind::kInt16: return writer.Int16(Load<int16_t>(data)), Ok();
-        case CellKind::kUInt16: return writer.Int32(Load<uint16_t>(data)), Ok();
-        case CellKind::kInt32: return writer.Int32(Load<int32_t>(data)), Ok();
-        case CellKind::kUInt32: return writer.Int64(Load<uint32_t>(data)), Ok();
-        case CellKind::kInt64: return writer.Int64(Load<int64_t>(data)), Ok();
-        case CellKind::kFloat: return WriteFloat(writer, Load<float>(data)), Ok();
-        case CellKind::kDouble: return WriteDouble(writer, Load<double>(data)), Ok();
+        case CellKind::kBool:
+            return writer.Byte(Load<uint8_t>(data) ? 1 : 0), Ok();
+        case CellKind::kInt8:
+            return writer.Int16(Load<int8_t>(data)), Ok();
+        case CellKind::kUInt8:
+            return writer.Int16(Load<uint8_t>(data)), Ok();
+        case CellKind::kInt16:
+            return writer.Int16(Load<int16_t>(data)), Ok();
+        case CellKind::kUInt16:
+            return writer.Int32(Load<uint16_t>(data)), Ok();
+        case CellKind::kInt32:
+            return writer.Int32(Load<int32_t>(data)), Ok();
+        case CellKind::kUInt32:
+            return writer.Int64(Load<uint32_t>(data)), Ok();
+        case CellKind::kInt64:
+            return writer.Int64(Load<int64_t>(data)), Ok();
+        case CellKind::kFloat:
+            return WriteFloat(writer, Load<float>(data)), Ok();
+        case CellKind::kDouble:
+            return WriteDouble(writer, Load<double>(data)), Ok();
         case CellKind::kText:
-        case CellKind::kBlob: return writer.Bytes(chunk.View(row, column)), Ok();
-        case CellKind::kDate: return writer.Int32(Load<int32_t>(data) - static_cast<int32_t>(kDaysTo2000)), Ok();
-        case CellKind::kTime: return writer.Int64(Load<int64_t>(data)), Ok();
+        case CellKind::kBlob:
+            return writer.Bytes(chunk.View(row, column)), Ok();
+        case CellKind::kDate:
+            return writer.Int32(PgTime<int32_t>(Load<int32_t>(data), static_cast<int32_t>(kDaysTo2000))), Ok();
+        case CellKind::kTime:
+            return writer.Int64(Load<int64_t>(data)), Ok();
         case CellKind::kTimestamp:
-        case CellKind::kTimestampTz: return writer.Int64(Load<int64_t>(data) - kMicrosTo2000), Ok();
+        case CellKind::kTimestampTz:
+            return writer.Int64(PgTime<int64_t>(Load<int64_t>(data), kMicrosTo2000)), Ok();
         case CellKind::kUInt64:
-        case CellKind::kDecimal: return WriteNumeric(writer, chunk.Text(row, column));
-        case CellKind::kOther: break;
+        case CellKind::kDecimal:
+            return WriteNumeric(writer, chunk.Text(row, column));
+        case CellKind::kOther:
+            break;
     }
     if (meta.type == "HUGEINT" || meta.type == "UHUGEINT") return WriteNumeric(writer, chunk.Text(row, column));
     if (meta.type == "UUID") return WriteUuid(writer, chunk.Text(row, column));
@@ -161,12 +180,24 @@ int64_t SignedBigEndian(std::string_view bytes) {
 }
 
 Result<std::string> TimeParameter(int32_t oid, int64_t value) {
-    if (oid == 1082) {
+    bool date = oid == 1082;
+    bool least = value == (date ? std::numeric_limits<int32_t>::min() : std::numeric_limits<int64_t>::min());
+    bool most = value == (date ? std::numeric_limits<int32_t>::max() : std::numeric_limits<int64_t>::max());
+    if (oid != 1083 && (least || most)) return std::string(least ? "-infinity" : "infinity");
+    int64_t days = date ? value : value / 86400000000LL;
+    if (oid != 1083 && (days < kDayFirst || days > kDayLast)) {
+        return Error(ErrorCode::kOutOfRange, "a binary time outside of the years 1 to 9999; send text");
+    }
+    if (oid == 1083 && (value < 0 || value > 86400000000LL)) {
+        return Error(ErrorCode::kOutOfRange, "a time parameter is outside of the day").WithDetailCode("22008");
+    }
+    if (date) {
         std::string text = FormatTime(FromMicros((value + kDaysTo2000) * 86400LL * 1000000LL));
         return text.substr(0, text.find('T'));
     }
-    if (oid == 1083) return fmt::format("{:02}:{:02}:{:02}.{:06}", value / 3600000000LL, value / 60000000LL % 60,
-                                        value / 1000000LL % 60, value % 1000000LL);
+    if (oid == 1083)
+        return fmt::format("{:02}:{:02}:{:02}.{:06}", value / 3600000000LL, value / 60000000LL % 60,
+                           value / 1000000LL % 60, value % 1000000LL);
     return FormatTime(FromMicros(value + kMicrosTo2000));
 }
 
@@ -201,8 +232,10 @@ std::string ListText(std::string_view array) {
     bool quoted = false;
     for (size_t at = 0; at < array.size(); ++at) {
         char character = array[at];
-        if (quoted && character == '\\' && at + 1 < array.size()) text += array[at++];
-        else if (character == '"') quoted = !quoted;
+        if (quoted && character == '\\' && at + 1 < array.size())
+            text += array[at++];
+        else if (character == '"')
+            quoted = !quoted;
         bool brace = !quoted && (character == '{' || character == '}');
         text += brace ? (character == '{' ? '[' : ']') : array[at];
     }
@@ -231,12 +264,23 @@ PgType PgTypeOf(const engine::ResultColumn& column) {
 int32_t PgOidOf(const std::string& type) {
     engine::ResultColumn column;
     column.type = type;
-    if (type.starts_with("DECIMAL")) return 1700;
+    if (type.starts_with("DECIMAL") && !IsList(type)) return kNumericOid;
     return PgTypeOf(column).oid;
 }
 
+std::string DecimalTypeOf(std::string_view text) {
+    if (text.find_first_not_of("+-.0123456789") != std::string_view::npos) return "";
+    size_t point = std::min(text.find('.'), text.size());
+    size_t last = text.find_last_not_of('0');
+    size_t scale = last == std::string_view::npos || last < point ? 0 : last - point;
+    size_t first = std::min(text.find_first_of("123456789"), point);
+    size_t whole = point - first;
+    if (whole <= kDecimalDigits - kDecimalScale && scale <= kDecimalScale) return "";
+    return whole + scale > kDecimalDigits ? "" : fmt::format("DECIMAL({},{})", kDecimalDigits, scale);
+}
+
 std::string EngineTypeOf(int32_t oid) {
-    if (oid == 1700) return "DECIMAL(38,10)";
+    if (oid == kNumericOid) return fmt::format("DECIMAL({},{})", kDecimalDigits, kDecimalScale);
     for (const TypeRow& row : kTypes) {
         if (row.oid == oid) return std::string(row.engine);
         if (row.array_oid == oid) return std::string(row.engine) + "[]";
@@ -248,9 +292,12 @@ Status WriteCell(wire::PgFrameWriter& writer, const engine::Chunk& chunk, size_t
                  const engine::ResultColumn& meta, bool binary) {
     if (chunk.IsNull(row, column)) return writer.Null(), Ok();
     size_t mark = writer.BeginValue();
-    if (binary) TRY(WriteBinary(writer, chunk, row, column, meta));
-    else if (meta.kind == CellKind::kText) writer.Bytes(chunk.View(row, column));
-    else writer.Bytes(CellText(chunk, row, column, meta));
+    if (binary)
+        TRY(WriteBinary(writer, chunk, row, column, meta));
+    else if (meta.kind == CellKind::kText)
+        writer.Bytes(chunk.View(row, column));
+    else
+        writer.Bytes(CellText(chunk, row, column, meta));
     writer.EndValue(mark);
     return Ok();
 }
@@ -270,30 +317,41 @@ Result<std::string> ParameterText(int32_t oid, std::string_view binary) {
     size_t width = WidthOf(oid);
     if (width > 0 && binary.size() != width) return WrongLength(oid, binary.size());
     switch (oid) {
-        case 16: return std::string(binary[0] ? "true" : "false");
+        case 16:
+            return std::string(binary[0] ? "true" : "false");
         case 20:
         case 21:
-        case 23: return std::to_string(SignedBigEndian(binary));
-        case 700: return fmt::format("{}", std::bit_cast<float>(static_cast<int32_t>(SignedBigEndian(binary))));
-        case 701: return fmt::format("{}", std::bit_cast<double>(SignedBigEndian(binary)));
+        case 23:
+            return std::to_string(SignedBigEndian(binary));
+        case 700:
+            return fmt::format("{}", std::bit_cast<float>(static_cast<int32_t>(SignedBigEndian(binary))));
+        case 701:
+            return fmt::format("{}", std::bit_cast<double>(SignedBigEndian(binary)));
         case 1082:
         case 1083:
         case 1114:
-        case 1184: return TimeParameter(oid, SignedBigEndian(binary));
-        case 1700: return NumericText(binary);
-        case 2950: return UuidText(binary);
+        case 1184:
+            return TimeParameter(oid, SignedBigEndian(binary));
+        case 1700:
+            return NumericText(binary);
+        case 2950:
+            return UuidText(binary);
         case 17: {
             std::string text;
             for (char byte : binary) text += fmt::format("\\x{:02X}", static_cast<uint8_t>(byte));
             return text;
         }
+        case 3802:  // a version byte, then the text
+            if (binary.empty() || binary[0] != 1) return WrongLength(oid, binary.size());
+            return std::string(binary.substr(1));
         case 0:
         case 19:
         case 25:
         case 114:
         case 705:
         case 1042:
-        case 1043: return std::string(binary);
+        case 1043:
+            return std::string(binary);
         default:
             return Error(ErrorCode::kNotSupported, "binary parameters of type {} are not supported; send text", oid);
     }

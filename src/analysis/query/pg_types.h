@@ -20,6 +20,9 @@ struct PgType {
 PgType PgTypeOf(const engine::ResultColumn& column);
 // The OID of a type by the engine's spelling ("BIGINT"); text where there is no counterpart.
 int32_t PgOidOf(const std::string& type);
+inline constexpr int32_t kNumericOid = 1700;
+// The type that holds a number's text where EngineTypeOf(kNumericOid) does not; empty where that one does.
+std::string DecimalTypeOf(std::string_view text);
 // The engine's spelling of a parameter's declared type; empty: to be inferred.
 std::string EngineTypeOf(int32_t oid);
 

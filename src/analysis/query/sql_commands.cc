@@ -9,9 +9,9 @@
 namespace tarn::query {
 namespace {
 
-constexpr std::array<std::string_view, 15> kFirstWords = {
-    "set",     "show",      "reset",   "begin",      "start", "commit",  "end", "rollback", "abort",
-    "discard", "savepoint", "release", "deallocate", "close", "unlisten"};
+constexpr std::array<std::string_view, 15> kFirstWords = {"set",       "show",    "reset",      "begin", "start",
+                                                          "commit",    "end",     "rollback",   "abort", "discard",
+                                                          "savepoint", "release", "deallocate", "close", "unlisten"};
 // What clients are told of when it changes (protocol documentation, "Asynchronous Operations").
 constexpr std::array<std::string_view, 5> kReported = {"application_name", "client_encoding", "datestyle", "timezone",
                                                        "intervalstyle"};
@@ -23,7 +23,11 @@ std::string_view NextWord(std::string_view& rest) {
     if (rest.empty()) return {};
     size_t end = 1;
     if (rest[0] == '\'' || rest[0] == '"') {
-        end = std::min(rest.find(rest[0], 1), rest.size() - 1) + 1;
+        // A doubled quote is one of the text.
+        end = rest.find(rest[0], 1);
+        while (end != std::string_view::npos && rest.substr(end + 1, 1) == rest.substr(0, 1))
+            end = rest.find(rest[0], end + 2);
+        end = std::min(end, rest.size() - 1) + 1;
     } else if (rest[0] != '=' && rest[0] != ',') {
         end = std::min(rest.find_first_of(" \t\r\n=,;'\""), rest.size());
     }
@@ -33,17 +37,25 @@ std::string_view NextWord(std::string_view& rest) {
 }
 
 std::string Unquote(std::string_view word) {
-    if (word.size() >= 2 && (word[0] == '\'' || word[0] == '"')) return std::string(word.substr(1, word.size() - 2));
-    return std::string(word);
+    if (word.size() < 2 || (word[0] != '\'' && word[0] != '"')) return std::string(word);
+    std::string text;
+    for (size_t at = 1; at + 1 < word.size(); ++at) {
+        text += word[at];
+        if (word[at] == word[0]) ++at;
+    }
+    return text;
 }
 
 std::string_view WithoutComments(std::string_view sql) {
     while (true) {
         sql = Trim(sql);
         size_t end = std::string_view::npos;
-        if (sql.starts_with("--")) end = sql.find('\n');
-        else if (sql.starts_with("/*")) end = sql.find("*/") == std::string_view::npos ? sql.npos : sql.find("*/") + 1;
-        else break;
+        if (sql.starts_with("--"))
+            end = sql.find('\n');
+        else if (sql.starts_with("/*"))
+            end = sql.find("*/") == std::string_view::npos ? sql.npos : sql.find("*/") + 1;
+        else
+            break;
         if (end == std::string_view::npos) return {};
         sql.remove_prefix(end + 1);
     }
@@ -128,9 +140,12 @@ Status SessionSettings::Assign(const std::string& name, const std::string& value
     }
     bool fixed = name.starts_with("server_") || name == "is_superuser" || name == "integer_datetimes";
     if (fixed) return Error(ErrorCode::kInvalidArgument, "{} can't be changed", name).WithDetailCode("55P02");
-    if (name == "datestyle") values_[name] = "ISO, MDY";
-    else if (name == "client_encoding") values_[name] = "UTF8";
-    else values_[name] = value;
+    if (name == "datestyle")
+        values_[name] = "ISO, MDY";
+    else if (name == "client_encoding")
+        values_[name] = "UTF8";
+    else
+        values_[name] = value;
     return Ok();
 }
 
@@ -143,9 +158,12 @@ Result<CommandOutcome> SessionSettings::Set(std::string_view rest) {
     if (name == "role" || name == "authorization") {
         return Error(ErrorCode::kNotSupported, "SET ROLE is not supported; connect as that user");
     }
-    if (name == "names") name = "client_encoding", rest = std::string_view(rest);
-    else if (name == "time") name = "timezone", NextWord(rest);
-    else NextWord(rest);  // '=' or TO
+    if (name == "names")
+        name = "client_encoding", rest = std::string_view(rest);
+    else if (name == "time")
+        name = "timezone", NextWord(rest);
+    else
+        NextWord(rest);  // '=' or TO
     std::string value;
     for (std::string_view word = NextWord(rest); !word.empty(); word = NextWord(rest)) {
         if (!value.empty() && word != ",") value += ' ';
@@ -197,8 +215,10 @@ Result<std::optional<CommandOutcome>> SessionSettings::Run(std::string_view sql)
         outcome.transaction = second == "to" ? 'T' : 'I';
     } else if (first == "reset") {
         std::string name = ToLower(Unquote(NextWord(rest)));
-        if (name == "all") values_ = defaults_;
-        else if (defaults_.contains(name)) TRY(Assign(name, defaults_.at(name)));
+        if (name == "all")
+            values_ = defaults_;
+        else if (defaults_.contains(name))
+            TRY(Assign(name, defaults_.at(name)));
         outcome.tag = "RESET";
     } else if (first == "deallocate") {
         std::string name = Unquote(NextWord(rest));

@@ -20,8 +20,8 @@ struct CommandOutcome {
     char transaction = 0;             // 'T' begins, 'I' ends, 0 nothing
     bool rollback = false;
     std::optional<std::string> reported_name;  // a setting that clients are told of (ParameterStatus)
-    std::string engine_sql;                    // what the engine's session must be told too: SET TimeZone, search_path
-    std::optional<std::string> deallocate;     // name of a prepared statement; empty: all
+    std::string engine_sql;  // what the engine's session must be told too: SET TimeZone, search_path
+    std::optional<std::string> deallocate;  // name of a prepared statement; empty: all
 };
 
 class SessionSettings {
