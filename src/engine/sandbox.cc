@@ -184,6 +184,7 @@ class Sandbox : public AstWalker {
         if (type.empty()) return Ok();
         try {
             auto parsed = duckdb::Parser::ParseExpressionList(fmt::format("CAST(${} AS {})", number, type));
+            parsed[0]->SetAlias(expression->GetAlias());
             expression = std::move(parsed[0]);
         } catch (const std::exception& failure) {
             return ToError(failure, {}).Context(fmt::format("the type of parameter ${}", number));
