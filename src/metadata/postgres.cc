@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "metadata/connection_pool.h"
+#include "metadata/connection_transaction.h"
 #include "metadata/metadata.h"
 #include "metadata/metrics.h"
 #include "metadata/statements.h"
@@ -267,43 +268,6 @@ void Connection::Cancel() {
     PQfreeCancel(cancel);
 }
 
-Result<Rows> CollectRows(Connection& connection, const std::string& sql, const Parameters& parameters) {
-    Rows rows;
-    TRY(connection.Run(sql, parameters, [&](const Row& row) {
-        rows.push_back(row);
-        return rows.size() <= kQueryRowsMax;
-    }));
-    if (rows.size() > kQueryRowsMax) {
-        return Error(ErrorCode::kResourceExhausted, "a metadata query has more than {} rows", kQueryRowsMax);
-    }
-    return rows;
-}
-
-class PostgresTransaction : public Transaction {
-  public:
-    explicit PostgresTransaction(Connection& connection) : connection_(connection) {}
-
-    Result<Rows> Query(const std::string& sql, const Parameters& parameters) override {
-        TRY(failed_);
-        auto rows = CollectRows(connection_, sql, parameters);
-        if (!rows.ok()) failed_ = rows.error();
-        return rows;
-    }
-
-    Result<int64_t> Execute(const std::string& sql, const Parameters& parameters) override {
-        TRY(failed_);
-        auto changed = connection_.Run(sql, parameters, nullptr);
-        if (!changed.ok()) failed_ = changed.error();
-        return changed;
-    }
-
-    const Status& failed() const { return failed_; }
-
-  private:
-    Connection& connection_;
-    Status failed_;
-};
-
 class PostgresDatabase : public Database {
   public:
     PostgresDatabase(Env& env, const std::string& connection, const DatabaseOptions& options)
@@ -384,7 +348,7 @@ Status PostgresDatabase::RunOnce(Connection& connection, const std::function<Sta
     Status begun = connection.Command("BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE");
     may_retry = connection.broken();  // nothing was done yet
     TRY(begun);
-    PostgresTransaction transaction(connection);
+    ConnectionTransaction<Connection> transaction(connection);
     Status status = work(transaction);
     if (!transaction.failed().ok()) status = transaction.failed();
     if (status.ok()) return CommitTransaction(connection, may_retry);

@@ -8,6 +8,8 @@
 #include <map>
 
 #include "metadata/connection_pool.h"
+#include "metadata/connection_transaction.h"
+#include "metadata/env_vfs.h"
 #include "metadata/metadata.h"
 #include "metadata/metrics.h"
 #include "metadata/statements.h"
@@ -106,15 +108,20 @@ class Connection {
   public:
     using OnRow = std::function<bool(const Row&)>;
 
-    static Result<std::unique_ptr<Connection>> Open(const std::string& path, const Secret& key, bool writer);
+    static Result<std::unique_ptr<Connection>> Open(const std::string& path, const EnvVfs& vfs, const Secret& key,
+                                                    bool writer);
     ~Connection();
-    Status Run(const std::string& sql, const Parameters& parameters, const OnRow& on_row);
-    Status Execute(const char* sql) { return Run(sql, {}, nullptr); }
-    int64_t changes() const { return sqlite3_changes64(database_); }
+    // Returns the rows changed by the last statement that changes any.
+    Result<int64_t> Run(const std::string& sql, const Parameters& parameters, const OnRow& on_row);
+    Status Execute(const char* sql) {
+        TRY(Run(sql, {}, nullptr));
+        return Ok();
+    }
     // False once SQLite has rolled the transaction back by itself (full disk, no memory, failed IO).
     bool in_transaction() const { return sqlite3_get_autocommit(database_) == 0; }
     int wal_frames() const { return wal_frames_; }
-    Status Checkpoint(int mode);
+    // False: readers stand in the way.
+    Result<bool> Checkpoint(int mode);
 
   private:
     struct Cached {
@@ -135,10 +142,11 @@ class Connection {
     std::list<std::string> uses_;  // the latest used first
 };
 
-Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path, const Secret& key, bool writer) {
+Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path, const EnvVfs& vfs, const Secret& key,
+                                                     bool writer) {
     auto connection = std::make_unique<Connection>();
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    if (sqlite3_open_v2(path.c_str(), &connection->database_, flags, nullptr) != SQLITE_OK) {
+    if (sqlite3_open_v2(path.c_str(), &connection->database_, flags, vfs.name().c_str()) != SQLITE_OK) {
         return ErrorOf(connection->database_).Context(fmt::format("cannot open {}", path));
     }
     Status configured = connection->Configure(key, writer);
@@ -253,69 +261,40 @@ Status Connection::Step(sqlite3_stmt* statement, const OnRow& on_row) {
     }
 }
 
-Status Connection::Run(const std::string& sql, const Parameters& parameters, const OnRow& on_row) {
+Result<int64_t> Connection::Run(const std::string& sql, const Parameters& parameters, const OnRow& on_row) {
     Cached* cached = TRY(Prepare(sql));
     Status status = Bind(*cached, parameters);
     if (status.ok()) status = Step(cached->statement, on_row);
     sqlite3_reset(cached->statement);
     sqlite3_clear_bindings(cached->statement);
-    return status;
+    TRY(status);
+    return sqlite3_changes64(database_);
 }
 
-Status Connection::Checkpoint(int mode) {
+Result<bool> Connection::Checkpoint(int mode) {
     int code = sqlite3_wal_checkpoint_v2(database_, nullptr, mode, &wal_frames_, nullptr);
-    if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return Ok();
-    return ErrorOf(database_);
+    if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) return ErrorOf(database_);
+    return code == SQLITE_OK;
 }
 
-Result<Rows> CollectRows(Connection& connection, const std::string& sql, const Parameters& parameters) {
-    Rows rows;
-    TRY(connection.Run(sql, parameters, [&](const Row& row) {
-        rows.push_back(row);
-        return rows.size() <= kQueryRowsMax;
-    }));
-    if (rows.size() > kQueryRowsMax) {
-        return Error(ErrorCode::kResourceExhausted, "a metadata query has more than {} rows", kQueryRowsMax);
-    }
-    return rows;
-}
-
-class SqliteTransaction : public Transaction {
-  public:
-    explicit SqliteTransaction(Connection& connection) : connection_(connection) {}
-
-    Result<Rows> Query(const std::string& sql, const Parameters& parameters) override {
-        TRY(failed_);
-        auto rows = CollectRows(connection_, sql, parameters);
-        if (!rows.ok()) failed_ = rows.error();
-        return rows;
-    }
-
-    Result<int64_t> Execute(const std::string& sql, const Parameters& parameters) override {
-        TRY(failed_);
-        failed_ = connection_.Run(sql, parameters, nullptr);
-        TRY(failed_);
-        return connection_.changes();
-    }
-
-    // The first statement's error; after it nothing more is run.
-    const Status& failed() const { return failed_; }
-
-  private:
-    Connection& connection_;
-    Status failed_;
+struct OpenStore {
+    std::unique_ptr<FileLock> lock;  // locks and the log's index are in memory: nobody else may open the file
+    std::unique_ptr<EnvVfs> vfs;
+    std::unique_ptr<Connection> writer;
 };
 
 class SqliteDatabase : public Database {
   public:
     SqliteDatabase(Env& env, const std::string& path, const Secret& key, const DatabaseOptions& options,
-                   std::unique_ptr<Connection> writer)
+                   OpenStore store)
         : env_(env),
           instruments_(options.metrics),
           key_(key.Clone()),
-          writer_(std::move(writer)),
+          lock_(std::move(store.lock)),
+          vfs_(std::move(store.vfs)),
+          writer_(std::move(store.writer)),
           readers_(static_cast<size_t>(options.readers_max),
-                   [this, path] { return Connection::Open(path, key_, false); }),
+                   [this, path] { return Connection::Open(path, *vfs_, key_, false); }),
           queue_(options.writes_waiting_max, [this](const auto& batch) { Commit(batch); }) {}
 
     Status Migrate(const std::string& component, const std::vector<Migration>& migrations) override {
@@ -328,7 +307,8 @@ class SqliteDatabase : public Database {
 
     Status Scan(const std::string& sql, const Parameters& parameters,
                 const std::function<bool(const Row&)>& row) override {
-        return WithReader([&](Connection& connection) { return connection.Run(sql, parameters, row); });
+        TRY(WithReader([&](Connection& connection) { return connection.Run(sql, parameters, row); }));
+        return Ok();
     }
 
     Status Write(const std::function<Status(Transaction&)>& work) override { return queue_.Run(work); }
@@ -363,13 +343,17 @@ class SqliteDatabase : public Database {
     Status RunWork(PendingWrite& write);
     Status CommitTransaction();
     void RollBack();
+    Status StartLogAnew();
     void CheckpointWhenLarge();
     void Stop(std::string_view what, const Error& error);
 
     Env& env_;
     Instruments instruments_;
     const Secret key_;
+    const std::unique_ptr<FileLock> lock_;
+    const std::unique_ptr<EnvVfs> vfs_;  // before all connections
     std::unique_ptr<Connection> writer_;  // the queue's thread's
+    bool log_is_new_ = false;  // the queue's thread's: nothing in the log is older than this program
     Status stopped_;  // the queue's thread's: the failure that ended all writing
     int next_checkpoint_ = kCheckpointFrames;
     ConnectionPool<Connection> readers_;
@@ -379,14 +363,34 @@ class SqliteDatabase : public Database {
 // One transaction for the whole batch; should SQLite give that up by itself, each write gets its own.
 void SqliteDatabase::Commit(const std::vector<PendingWrite*>& batch) {
     instruments_.writes.Add(static_cast<int64_t>(batch.size()));
+    Status ready = stopped_.ok() ? StartLogAnew() : stopped_;
+    if (!ready.ok()) {
+        for (PendingWrite* write : batch) write->outcome = ready;
+        return;
+    }
     if (batch.size() == 1 || !RunTogether(batch)) {
         for (PendingWrite* write : batch) RunAlone(*write);
     }
     CheckpointWhenLarge();
 }
 
+// Before the first write: what the last program left in the log goes into the file. Its last fsync may have failed;
+// such pages are readable but not on the disk, no later fsync brings them there, and what is written behind them would
+// be lost with them.
+Status SqliteDatabase::StartLogAnew() {
+    if (log_is_new_) return Ok();
+    auto copied = writer_->Checkpoint(SQLITE_CHECKPOINT_TRUNCATE);
+    if (!copied.ok()) {
+        if (copied.error().code() != ErrorCode::kResourceExhausted) Stop("a checkpoint failed", copied.error());
+        return stopped_.ok() ? Status(copied.error()) : stopped_;
+    }
+    if (!*copied) return Error(ErrorCode::kUnavailable, "metadata: readers hold the log since the start; try again");
+    log_is_new_ = true;
+    return Ok();
+}
+
 Status SqliteDatabase::RunWork(PendingWrite& write) {
-    SqliteTransaction transaction(*writer_);
+    ConnectionTransaction<Connection> transaction(*writer_);
     Status status = (*write.work)(transaction);
     return transaction.failed().ok() ? std::move(status) : transaction.failed();
 }
@@ -453,7 +457,7 @@ void SqliteDatabase::CheckpointWhenLarge() {
     if (frames < kCheckpointFrames) next_checkpoint_ = kCheckpointFrames;
     if (frames < next_checkpoint_ || !stopped_.ok()) return;
     next_checkpoint_ = frames + kCheckpointFrames;
-    Status status =
+    auto status =
         writer_->Checkpoint(frames < kTruncateFrames ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE);
     // The log still holds everything: a full disk passes, but a failed fsync must not be tried again.
     if (status.ok() || status.error().code() == ErrorCode::kResourceExhausted) return;
@@ -472,15 +476,15 @@ Result<std::unique_ptr<Database>> Database::OpenSqlite(Env& env, const std::stri
         return Error(ErrorCode::kInvalidArgument, "the metadata key has {} bytes, it must have {}", key.bytes().size(),
                      kKeyBytes);
     }
-    // Made here so that nobody else may read it; SQLite gives its log the same rights.
-    TRY(env.files().Create(path, {.mode = 0600}));
-    auto writer = TRY(Connection::Open(path, key, true));
+    OpenStore store;
+    store.lock = TRY(env.files().Lock(path));  // makes it, and so that nobody else may read it
+    store.vfs = TRY(EnvVfs::Create(env));
+    store.writer = TRY(Connection::Open(path, *store.vfs, key, true));
     // An empty file would take any key at its next opening.
-    Rows rows = TRY(CollectRows(*writer, "PRAGMA user_version", {}));
-    if (rows.at(0).at(0).integer() == 0) TRY(writer->Execute("PRAGMA user_version = 1"));
-    size_t slash = path.rfind('/');
-    TRY(env.files().SyncDirectory(slash == std::string::npos ? "." : path.substr(0, slash)));
-    return std::unique_ptr<Database>(std::make_unique<SqliteDatabase>(env, path, key, options, std::move(writer)));
+    Rows rows = TRY(CollectRows(*store.writer, "PRAGMA user_version", {}));
+    if (rows.at(0).at(0).integer() == 0) TRY(store.writer->Execute("PRAGMA user_version = 1"));
+    TRY(env.files().SyncDirectory(FolderOf(path)));
+    return std::unique_ptr<Database>(std::make_unique<SqliteDatabase>(env, path, key, options, std::move(store)));
 }
 
 }  // namespace tarn::metadata

@@ -1,8 +1,7 @@
-// What only the embedded store promises: encryption, group commit, and surviving kill -9 and failing disks.
+// What only the embedded store promises: encryption, group commit, and surviving kill -9. Failing disks and power cuts
+// are in power_cut_test.cc.
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
-#include <cerrno>
 #include <csignal>
 #include <fstream>
 #include <thread>
@@ -48,7 +47,7 @@ TEST(SqliteTest, NothingReadableIsInItsFiles) {
         EXPECT_EQ(entry.status().permissions() & std::filesystem::perms(077), std::filesystem::perms::none);
         ++files;
     }
-    EXPECT_EQ(files, 3);  // the database, its log, the log's index (hash tables of page numbers)
+    EXPECT_EQ(files, 2);  // the database and its log; the log's index is in memory
 }
 
 TEST(SqliteTest, AWrongKeyIsRefusedAndHarmsNothing) {
@@ -164,61 +163,6 @@ TEST(SqliteTest, WhatWasAnsweredSurvivesAKill) {
             ASSERT_EQ(rows->size(), 1u) << "acknowledged row " << id << " is gone";
         }
     }
-}
-
-// Stands in for pwrite in SQLite's own table of system calls.
-std::atomic<int> failing_errno = 0;
-using WriteCall = ssize_t (*)(int, const void*, size_t, off_t);
-WriteCall real_write = nullptr;
-ssize_t FailingWrite(int file, const void* bytes, size_t size, off_t offset) {
-    if (failing_errno == 0) return real_write(file, bytes, size, offset);
-    errno = failing_errno;
-    return -1;
-}
-
-class FailingDiskTest : public testing::Test {
-  protected:
-    // Of the two names SQLite was built with one, and calls only that.
-    void SetUp() override {
-        for (const char* name : {"pwrite", "pwrite64"}) {
-            sqlite3_syscall_ptr real = files_->xGetSystemCall(files_, name);
-            if (!real) continue;
-            name_ = name;
-            real_write = reinterpret_cast<WriteCall>(real);
-        }
-        files_->xSetSystemCall(files_, name_, reinterpret_cast<sqlite3_syscall_ptr>(&FailingWrite));
-    }
-    void TearDown() override {
-        failing_errno = 0;
-        files_->xSetSystemCall(files_, name_, nullptr);
-    }
-
-    sqlite3_vfs* files_ = sqlite3_vfs_find("unix");
-    const char* name_ = nullptr;
-};
-
-TEST_F(FailingDiskTest, AFullDiskRefusesUntilThereIsRoom) {
-    TestDirectory directory;
-    auto database = Open(directory.path() + "/m.db");
-    failing_errno = ENOSPC;
-    EXPECT_EQ(Insert(*database, 1).error().code(), ErrorCode::kResourceExhausted);
-    failing_errno = 0;
-    EXPECT_TRUE(Insert(*database, 2).ok());
-    EXPECT_EQ(database->Query("SELECT id FROM rows")->at(0)[0].integer(), 2);
-}
-
-TEST_F(FailingDiskTest, AFailedCommitEndsWritingUntilRestart) {
-    TestDirectory directory;
-    auto database = Open(directory.path() + "/m.db");
-    ASSERT_TRUE(Insert(*database, 1).ok());
-    failing_errno = EIO;
-    EXPECT_EQ(Insert(*database, 2).error().code(), ErrorCode::kIo);
-    failing_errno = 0;
-    EXPECT_EQ(Insert(*database, 3).error().code(), ErrorCode::kIo);
-    EXPECT_EQ(database->Query("SELECT count(*) FROM rows")->at(0)[0].integer(), 1);
-    database.reset();
-    database = Open(directory.path() + "/m.db");
-    EXPECT_TRUE(Insert(*database, 3).ok());
 }
 
 }  // namespace
