@@ -9,6 +9,7 @@
 #include "base/number.h"
 #include "ingestion/orchestrator/orchestrator.h"
 #include "ingestion/orchestrator/run_log.h"
+#include "ingestion/orchestrator/run_text.h"
 
 namespace tarn::orchestrator {
 
@@ -25,12 +26,12 @@ class ActiveRun : public TaskRun {
     const CancelToken& cancel() const override { return cancel_; }
     void Progress(const std::string& note, int64_t rows) override {
         std::lock_guard lock(mutex_);
-        note_ = note;
+        note_ = RunText(note);
         rows_ = rows;
     }
     void Write(const std::string& line) override {
         std::lock_guard lock(mutex_);
-        if (lines_.size() < kLogLinesMax) lines_.push_back({number_, clock_.Now(), line});
+        if (lines_.size() < kLogLinesMax) lines_.push_back({number_, clock_.Now(), RunText(line)});
     }
     void RequestCancel(bool timed_out) {
         if (timed_out) timed_out_ = true;

@@ -21,9 +21,12 @@ std::vector<std::string> Scheduler::Matching(const std::string& target) const {
     std::vector<std::string> matching;
     for (const std::string& id : state_.order) {
         const TaskSpec& spec = state_.specs.at(id);
-        // "registry" stands for all streams of the source, "delays" for all tables of the use case.
+        // "registry" stands for all streams of the source, "delays" for all tables of the use case; "registry.planes"
+        // for the stream.
         bool whole = spec.dataset.starts_with(target + ".") || spec.dataset.starts_with("raw_" + target + ".");
-        if (whole || MatchesWildcard(target, id) || MatchesWildcard(target, spec.dataset)) matching.push_back(id);
+        bool named = MatchesWildcard(target, id) || MatchesWildcard(target, spec.dataset) ||
+                     MatchesWildcard("raw_" + target, spec.dataset);
+        if (whole || named) matching.push_back(id);
     }
     return matching;
 }
@@ -33,11 +36,22 @@ Error Scheduler::NoSuchTask(const std::string& target) const {
     for (const auto& [id, spec] : state_.specs) {
         names.push_back(id);
         names.push_back(spec.dataset);
+        if (spec.dataset.starts_with("raw_")) names.push_back(spec.dataset.substr(4));
     }
     std::string nearest = NearestWord(target, names);
     Error error(ErrorCode::kNotFound, "nothing that runs is called \"{}\"", target);
     if (nearest.empty()) return std::move(error).WithHint("`tarn runs --tasks` lists what can run");
     return std::move(error).WithHint(fmt::format("did you mean {}?", nearest));
+}
+
+Event Scheduler::RetryNow(const std::string& task, const TaskMemory& memory) const {
+    Event event;
+    event.kind = EventKind::kRetry;
+    event.run = IntegerOrZero(memory.current->id);
+    event.task = task;
+    event.at = event.retry_at = env_.clock().Now();
+    event.error = memory.current->error;
+    return event;
 }
 
 Result<std::vector<std::string>> Scheduler::Trigger(const Principal& principal, const std::string& target) {
@@ -52,6 +66,7 @@ Result<std::vector<std::string>> Scheduler::Trigger(const Principal& principal, 
     {
         std::lock_guard emit_lock(emit_mutex_);
         std::vector<Event> events;
+        std::vector<Event> retries;
         {
             std::lock_guard lock(mutex_);
             for (const std::string& task : tasks) {
@@ -59,10 +74,15 @@ Result<std::vector<std::string>> Scheduler::Trigger(const Principal& principal, 
                 const TaskMemory& memory = state_.memory[task];
                 int64_t number = state_.last_run + 1 + static_cast<int64_t>(events.size());
                 runs.push_back(memory.current ? memory.current->id : std::to_string(number));
+                // Somebody who asks has perhaps mended what was wrong: no need to sit out the pause.
+                if (memory.current && memory.current->state == RunState::kWaitingRetry) {
+                    retries.push_back(RetryNow(task, memory));
+                }
                 if (memory.current) continue;
                 events.push_back(QueuedEvent(task, "hand: " + principal.Id(), number, env_.clock().Now()));
             }
         }
+        events.insert(events.end(), retries.begin(), retries.end());
         if (!events.empty()) TRY(EmitLocked(std::move(events), {}));
     }
     Wake();
@@ -87,11 +107,10 @@ Status Scheduler::Cancel(const Principal& principal, const std::string& run_id) 
         }
     }
     Event event;
-    event.kind = EventKind::kCancelled;
-    event.run = IntegerOrZero(run_id);
-    event.task = run.task;
-    event.at = env_.clock().Now();
-    event.error = "cancelled by " + principal.Id();
+    {
+        std::lock_guard lock(mutex_);
+        event = CancelledEvent(run.task, state_.memory[run.task], "cancelled by " + principal.Id());
+    }
     return EmitLocked({event}, {});
 }
 

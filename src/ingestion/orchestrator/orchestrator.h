@@ -40,6 +40,7 @@ struct TaskSpec {
     std::string file;    // where it is defined
     std::vector<std::string> inputs;     // datasets it reads
     std::optional<Duration> every;       // schedule; empty: only on new data or by hand
+    bool watched = false;                // HasNew really looks: what is new outside starts it
     std::string fingerprint;             // of its definition: a changed one makes the task due
     int retries = 3;
     Duration retry_delay = std::chrono::seconds(10);  // doubles, with jitter, up to ten minutes

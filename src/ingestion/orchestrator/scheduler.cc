@@ -55,24 +55,36 @@ Status Scheduler::SetTasks(std::vector<TaskSpec> tasks) {
         ++graph_;
         std::vector<Event> cancelled;
         for (auto& [task, memory] : state_.memory) {
-            if (state_.specs.contains(task) || !memory.current) continue;
+            if (!memory.current) continue;
+            auto spec = state_.specs.find(task);
+            if (spec != state_.specs.end()) {
+                // What waits for its retry may just have been mended: it is due by its new definition at once.
+                bool mended = memory.current->state == RunState::kWaitingRetry && !active_.contains(task) &&
+                              memory.tried_fingerprint != spec->second.fingerprint;
+                if (mended) cancelled.push_back(CancelledEvent(task, memory, "its definition changed"));
+                continue;
+            }
             if (auto active = active_.find(task); active != active_.end()) {
                 active->second->RequestCancel(false);
                 continue;
             }
-            Event event;
-            event.kind = EventKind::kCancelled;
-            event.run = IntegerOrZero(memory.current->id);
-            event.task = task;
-            event.at = env_.clock().Now();
-            event.error = "the task is no longer in the workspace";
-            cancelled.push_back(std::move(event));
+            cancelled.push_back(CancelledEvent(task, memory, "the task is no longer in the workspace"));
         }
         lock.unlock();
         if (!cancelled.empty()) TRY(EmitLocked(std::move(cancelled), {}));
     }
     Wake();
     return Ok();
+}
+
+Event Scheduler::CancelledEvent(const std::string& task, const TaskMemory& memory, std::string why) const {
+    Event event;
+    event.kind = EventKind::kCancelled;
+    event.run = IntegerOrZero(memory.current->id);
+    event.task = task;
+    event.at = env_.clock().Now();
+    event.error = std::move(why);
+    return event;
 }
 
 Status Scheduler::RecoverInterrupted() {
@@ -240,7 +252,7 @@ Event Scheduler::FailureEvent(const ActiveRun& active, const Error& error) {
     event.task = active.spec().id;
     event.at = env_.clock().Now();
     event.attempt = active.attempt();
-    event.error = error.message() + (error.hint().empty() ? "" : " (" + error.hint() + ")");
+    event.error = RunText(error.message() + (error.hint().empty() ? "" : " (" + error.hint() + ")"));
     bool timed_out = active.timed_out();
     if (timed_out) {
         event.error = fmt::format("it took longer than its timeout of {}", FormatDuration(active.spec().timeout));
@@ -281,7 +293,7 @@ void Scheduler::Finish(const ActiveRun& active, Result<TaskOutcome> outcome) {
         event.version = outcome->version;
         event.rows = outcome->rows;
         event.input_versions = outcome->input_versions;
-        event.warnings = outcome->warnings;
+        for (const std::string& warning : outcome->warnings) event.warnings.push_back(RunText(warning));
     } else {
         event = FailureEvent(active, outcome.error());
         log_.Warning("run failed", {{"run", active.run_id()}, {"task", event.task}, {"error", event.error},

@@ -57,6 +57,8 @@ class Scheduler : public Orchestrator {
     Status Emit(std::vector<Event> events, const std::vector<LogLine>& lines = {});
     Status EmitLocked(std::vector<Event> events, const std::vector<LogLine>& lines);
     Event QueuedEvent(const std::string& task, std::string trigger, int64_t number, Timestamp now) const;
+    Event RetryNow(const std::string& task, const TaskMemory& memory) const;
+    Event CancelledEvent(const std::string& task, const TaskMemory& memory, std::string why) const;
     std::vector<std::string> Matching(const std::string& target) const;
     Error NoSuchTask(const std::string& target) const;
     TaskStatus StatusOf(const std::string& task, Timestamp now) const;

@@ -192,6 +192,64 @@ TEST_F(SchedulerTest, UsersErrorsAreNotRetried) {
     EXPECT_EQ(kind_.Count("t:a"), 1U);
 }
 
+TEST_F(SchedulerTest, BytesInAnErrorFailTheirRunAndNothingElse) {
+    std::string bytes = std::string("sent \x1f\x8b\0 and \xc3", 14) + std::string(100000, 'x');
+    kind_.works["t:a"] = [&](TaskRun& run) -> Result<TaskOutcome> {
+        run.Write(bytes);
+        run.Progress(bytes, 1);
+        return Error(ErrorCode::kInvalidArgument, "{}", bytes);
+    };
+    kind_.works["t:b"] = [&](TaskRun& run) -> Result<TaskOutcome> {
+        TaskOutcome outcome = *kind_.NewVersion(run.spec());
+        outcome.warnings = {bytes, "größer\tals 1"};
+        return outcome;
+    };
+    Start({Table("a"), Table("b"), Table("c", {"b"})});
+    ASSERT_TRUE(Eventually([&] { return LastState("t:c") == "succeeded"; }));
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_TRUE(orchestrator_->Health().ok());
+    EXPECT_EQ(Runs("t:a")[0].error.substr(0, 14), "sent ??? and ?");
+    EXPECT_LE(Runs("t:a")[0].error.size(), 16384U);
+    EXPECT_EQ(Runs("t:b")[0].warnings[1], "größer\tals 1");
+}
+
+TEST_F(SchedulerTest, WhoAsksByHandDoesNotSitOutThePause) {
+    kind_.works["t:a"] = [](TaskRun&) -> Result<TaskOutcome> { return Error(ErrorCode::kNotFound, "no secret"); };
+    TaskSpec patient = Table("a");
+    patient.retry_delay = 1h;
+    Start({patient});
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "waiting_retry"; }));
+    kind_.works.clear();
+    EXPECT_EQ(*orchestrator_->Trigger(admin_, "a"), Texts{"1"});
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "succeeded"; }));
+    EXPECT_EQ(kind_.ran, (Texts{"t:a#1", "t:a#1"}));
+}
+
+TEST_F(SchedulerTest, AMendedDefinitionDoesNotSitOutThePause) {
+    kind_.works["t:a"] = [](TaskRun&) -> Result<TaskOutcome> { return Error(ErrorCode::kUnavailable, "wrong host"); };
+    TaskSpec patient = Table("a");
+    patient.retry_delay = 1h;
+    Start({patient});
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "waiting_retry"; }));
+    kind_.works.clear();
+    patient.fingerprint = "mended";
+    ASSERT_TRUE(orchestrator_->SetTasks({patient}).ok());
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "succeeded"; }));
+    EXPECT_EQ(kind_.ran, (Texts{"t:a#1", "t:a#2"}));
+}
+
+TEST_F(SchedulerTest, AStreamIsNamedAsPeopleDo) {
+    TaskSpec stream = Table("raw_shop.orders");
+    stream.id = "source:shop.orders";
+    stream.watched = true;
+    Start({stream});
+    ASSERT_TRUE(BecomesIdle());
+    for (const char* name : {"shop.orders", "shop", "raw_shop.orders", "source:shop.orders", "shop.*"}) {
+        EXPECT_NE(Why(name).find("when a file is new or changed"), std::string::npos) << name << ": " << Why(name);
+    }
+    EXPECT_NE(Why("shop.order").find("did you mean shop.orders?"), std::string::npos) << Why("shop.order");
+}
+
 TEST_F(SchedulerTest, CancelsWhatRunsAndWhatWaits) {
     kind_.works["t:a"] = TestKind::Hang;
     Start({Table("a"), Table("b", {"a"})});

@@ -311,9 +311,11 @@ std::string Why(const State& state, const std::string& task, Timestamp now) {
     }
     std::string since = memory.success_at ? FormatTime(*memory.success_at) : "never";
     if (spec.every && memory.queued_at) {
-        return fmt::format("it is fresh since {}; it runs every {}, next at {}", since, FormatDuration(*spec.every),
+        return fmt::format("it is fresh since {}; it runs every {}{}, next at {}", since, FormatDuration(*spec.every),
+                           spec.watched ? " and when a file is new or changed" : "",
                            FormatTime(*memory.queued_at + *spec.every));
     }
+    if (spec.watched) return fmt::format("it is fresh since {}; it runs when a file is new or changed, or by hand", since);
     if (spec.inputs.empty()) {
         return fmt::format(
             "it is fresh since {}; it has no schedule: `every: 1h` in {} gives it one, `tarn run {}` runs it", since,

@@ -117,6 +117,7 @@ void AddStreams(const workspace::Definition& definition, const connectors::Sourc
         spec.dataset = fmt::format("raw_{}.{}", source.name, name);
         spec.file = definition.file;
         spec.every = stream.every ? stream.every : source.every;
+        spec.watched = source.kind == "files";
         // Of the source and this stream, not of the file: a new stream does not load the others again.
         Json text = {source.kind, source.settings, stream.settings, stream.cursor, stream.key};
         spec.fingerprint = Sha256Hex(AsBytes(DumpJson(text)));
