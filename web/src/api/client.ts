@@ -63,7 +63,8 @@ export async function call<T>(method: string, path: string, options: CallOptions
 
 export const get = <T>(path: string, signal?: AbortSignal): Promise<T> =>
   call<T>('GET', path, signal ? { signal } : {});
-export const post = <T>(path: string, body: unknown = {}): Promise<T> => call<T>('POST', path, { body });
+export const post = <T>(path: string, body: unknown = {}, signal?: AbortSignal): Promise<T> =>
+  call<T>('POST', path, signal ? { body, signal } : { body });
 export const put = <T>(path: string, body: unknown = {}): Promise<T> => call<T>('PUT', path, { body });
 export const remove = <T>(path: string): Promise<T> => call<T>('DELETE', path);
 

@@ -65,6 +65,15 @@ export const useVersionInputs = (schema: string, name: string, version: string):
     retry: false,
   });
 
+// Rows of an older version, read by SQL as anybody would read them.
+export const useVersionRows = (sql: string): UseQueryResult<Api.Rows> =>
+  useQuery({
+    queryKey: ['version rows', sql],
+    queryFn: ({ signal }) => post<Api.Rows>('/sql', { sql, limit: 20 }, signal),
+    staleTime: Infinity, // a version never changes
+    retry: false,
+  });
+
 // ---- SQL
 
 export const useSqlWords = (): UseQueryResult<Api.SqlWords> =>
@@ -197,8 +206,9 @@ export const useOperations = (): UseQueryResult<Api.Operation[]> =>
 // ---- people and keys
 
 const listOf = <T>(key: string, address: string, member: string) =>
-  function useList(): UseQueryResult<T[]> {
+  function useList(enabled = true): UseQueryResult<T[]> {
     return useQuery({
+      enabled,
       queryKey: ['access', key],
       queryFn: async ({ signal }) => (await get<Record<string, T[]>>(address, signal))[member] ?? [],
     });

@@ -1,8 +1,8 @@
-// Ctrl-K: finds tables, dashboards, runs, pages and actions by any part of their name.
+// Ctrl-K: finds tables, dashboards, sources, runs, people, pages and actions by any part of their name.
 import { Modal, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import { useLocation } from 'wouter';
-import { useCatalog, useDashboards, useRuns } from '../api/queries';
+import { useCatalog, useDashboards, useMe, useRuns, useSources, useUsers } from '../api/queries';
 import { Icon, type IconName } from '../design/icons';
 import { lookOf } from '../design/status';
 import { scoreOf } from './match';
@@ -24,6 +24,9 @@ function useFindings(): Finding[] {
   const catalog = useCatalog();
   const dashboards = useDashboards();
   const runs = useRuns({ task: '', state: '', before: '', limit: 30 });
+  const me = useMe();
+  const sources = useSources();
+  const users = useUsers(me.data?.admin === true); // others may not list them
   const { setColorScheme } = useMantineColorScheme();
   const scheme = useComputedColorScheme('light');
   return useMemo(() => {
@@ -60,6 +63,22 @@ function useFindings(): Finding[] {
       icon: lookOf(run.state).icon,
       go: at(`/runs/${run.id}`),
     }));
+    const comes = (sources.data ?? []).map((source): Finding => ({
+      key: `source:${source.name}`,
+      title: source.name,
+      note: source.description || source.kind,
+      group: 'Sources',
+      icon: 'source',
+      go: at(`/sources?source=${encodeURIComponent(source.name)}`),
+    }));
+    const people = (users.data ?? []).map((user): Finding => ({
+      key: `user:${user.name}`,
+      title: user.name,
+      note: user.roles.join(', ') || 'no role',
+      group: 'People',
+      icon: 'user',
+      go: at(`/access?tab=users&user=${encodeURIComponent(user.name)}`),
+    }));
     const actions: Finding[] = [
       {
         key: 'action:theme',
@@ -86,8 +105,8 @@ function useFindings(): Finding[] {
         go: at('/access?tab=tokens'),
       },
     ];
-    return [...tables, ...boards, ...pages, ...actions, ...recent];
-  }, [catalog.data, dashboards.data, runs.data, navigate, scheme, setColorScheme]);
+    return [...tables, ...boards, ...pages, ...comes, ...people, ...actions, ...recent];
+  }, [catalog.data, dashboards.data, runs.data, sources.data, users.data, navigate, scheme, setColorScheme]);
 }
 
 function best(findings: Finding[], text: string): Finding[] {
@@ -137,7 +156,7 @@ export function Finder({ onClose }: { onClose: () => void }) {
               setText(event.target.value);
               setAt(0);
             }}
-            placeholder="Tables, dashboards, runs, pages, actions"
+            placeholder="Tables, dashboards, sources, runs, people, pages"
             aria-label="Find"
             role="combobox"
             aria-expanded="true"

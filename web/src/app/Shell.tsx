@@ -5,8 +5,10 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useCallback, useState, type ReactNode } from 'react';
 import { Link, useLocation } from 'wouter';
 import { logout, useLiveness, useMe, useOverview } from '../api/queries';
+import { ApiError } from '../api/client';
 import type { Liveness } from '../api/events';
 import { Icon } from '../design/icons';
+import { Ago } from '../design/time';
 import { Finder } from './Finder';
 import { useKeys } from './keys';
 import { isAt, places, type Place } from './places';
@@ -141,12 +143,28 @@ function Rail({ folded, fold, openFinder }: { folded: boolean; fold: () => void;
       <div className="rail-bottom">
         <span className="live rail-text" title={kLiveness[liveness]}>
           <i className={liveness === 'live' ? 'dot on' : 'dot'} />
-          {liveness === 'polling' ? 'polling' : 'live'}
+          {liveness}
         </span>
         <Person />
         <ThemeSwitch />
       </div>
     </nav>
+  );
+}
+
+// Pages keep what they have when the server goes away: this says that it is not of now.
+function Gone() {
+  const overview = useOverview();
+  if (!(overview.error instanceof ApiError) || overview.error.status !== 0) return null;
+  return (
+    <p className="gone" role="status">
+      <Icon name="warning" size={16} />
+      <span>
+        Tarn does not answer. What you see is from{' '}
+        <Ago time={overview.dataUpdatedAt ? new Date(overview.dataUpdatedAt).toISOString() : null} />; it is asked again
+        every few seconds.
+      </span>
+    </p>
   );
 }
 
@@ -167,7 +185,10 @@ export function Shell({ children }: { children: ReactNode }) {
         Skip to the content
       </a>
       <Rail folded={folded} fold={() => setFolded(!folded)} openFinder={openFinder} />
-      {children}
+      <div className="content">
+        <Gone />
+        {children}
+      </div>
       {finding && <Finder onClose={() => setFinding(false)} />}
       <KeysHelp opened={helping} onClose={() => setHelping(false)} />
     </div>

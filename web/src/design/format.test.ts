@@ -3,6 +3,21 @@ import * as format from './format';
 
 const now = Date.parse('2026-01-02T12:00:00Z');
 
+describe('the numbers of a column', () => {
+  it('are written alike', () => {
+    const written = format.formatterFor('delay', [21.921, 15.8, null, -9.93]);
+    expect([21.921, 15.8, -9.93].map(written)).toEqual(['21.92', '15.80', '-9.93']);
+    expect(format.formatterFor('share', [0.25, 0.125])(0.25)).toBe('0.2500');
+  });
+  it('have separators where they count something', () => {
+    expect(format.formatterFor('flights', [11262, 6])(11262)).toBe('11,262');
+    expect(format.formatterFor('flights', [11262, 6])(6)).toBe('6');
+    expect(format.formatterFor('year', [2013, 20130])(20130)).toBe('20130');
+    expect(format.formatterFor('customer_id', [112620])(112620)).toBe('112620');
+    expect(format.formatterFor('month_start', [2013])(2013)).toBe('2013');
+  });
+});
+
 describe('numbers', () => {
   it('have thousands separators', () => {
     expect(format.formatCount(336776)).toBe('336,776');

@@ -22,6 +22,18 @@ export function formatNumber(value: number): string {
   const digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : Math.min(8, 3 - Math.floor(Math.log10(size)));
   return value.toLocaleString('en-US', { maximumFractionDigits: digits });
 }
+
+// How the numbers of one column or one chart are written: all to the same place after the point, so that they compare.
+// Years, keys and other numbers that count nothing stay without separators.
+export function formatterFor(name: string, values: (number | null)[]): (value: number) => string {
+  const numbers = values.filter((value) => value !== null);
+  const largest = numbers.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const useGrouping = largest >= 10_000 && !/(^|_)(id|key|code|year|zip|phone|no|nr|number|version)$/i.test(name);
+  if (numbers.every(Number.isInteger)) return (value) => value.toLocaleString('en-US', { useGrouping });
+  const digits = largest >= 1000 ? 0 : largest >= 100 ? 1 : largest >= 1 || largest === 0 ? 2 : 4;
+  const format = { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping };
+  return (value) => value.toLocaleString('en-US', format);
+}
 export const formatShort = (value: number): string =>
   Math.abs(value) < 10_000 ? formatNumber(value) : kShort.format(value);
 

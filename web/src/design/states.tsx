@@ -38,7 +38,8 @@ function adviceFor(error: unknown): string {
 }
 
 export function ErrorState({ error, advice, retry }: { error: unknown; advice?: string; retry?: () => void }) {
-  const message = error instanceof Error ? error.message : String(error);
+  const said = error instanceof Error ? error.message : String(error);
+  const message = /^[a-z]+ /.test(said) ? said.charAt(0).toUpperCase() + said.slice(1) : said; // names stay as they are
   return (
     <div className="error-state" role="alert">
       <Icon name="warning" />

@@ -13,7 +13,9 @@ function flat(value: Cell, name: string): Pair[] {
   if (value !== null && typeof value === 'object') {
     return Object.entries(value).flatMap(([key, inner]) => flat(inner, name ? `${name} · ${key}` : key));
   }
-  return [[name || 'value', value === null ? '–' : String(value)]];
+  return [
+    [name || 'value', value === null ? '–' : typeof value === 'number' ? value.toLocaleString('en-US') : String(value)],
+  ];
 }
 
 export function Values({ title, value }: { title: string; value: Cell }) {

@@ -11,5 +11,5 @@ export function Chart(props: ChartProps) {
     </Suspense>
   );
 }
-export { chartData, numberOf, type ChartData } from './series';
+export { chartData, type ChartData } from './series';
 export type { ChartKind } from './options';

@@ -1,6 +1,6 @@
 // ECharts' options for a line or bar chart in the look of the UI: direct labels, bars from zero, few lines.
 import type { EChartsCoreOption } from 'echarts/core';
-import { formatNumber, formatShort } from '../format';
+import { formatNumber, formatShort, formatterFor } from '../format';
 import type { Palette } from './palette';
 import type { ChartData } from './series';
 
@@ -8,6 +8,8 @@ export type ChartKind = 'line' | 'bar';
 
 const kNamesLongest = 18;
 const kSymbolsMax = 40;
+// Numbers along an axis say nothing without their name; dates and names speak for themselves.
+const kMiddle = { nameLocation: 'middle', nameGap: 26 };
 
 function isSideways(kind: ChartKind, data: ChartData): boolean {
   return kind === 'bar' && data.xKind === 'name' && (data.x.length > 8 || data.x.some((name) => name.length > 10));
@@ -51,19 +53,23 @@ function barSeries(data: ChartData, palette: Palette, index: number, sideways: b
   const series = data.series[index]!;
   const single = data.series.length === 1;
   const largest = Math.max(...series.values.map((value) => Math.abs(value ?? 0)));
-  const digits = largest >= 1 ? 100 : 1e6; // labels beside each other are rounded alike
+  const alike = formatterFor('', series.values); // labels beside each other are rounded alike
+  const format = largest < 1e6 ? alike : formatShort;
   return {
     type: 'bar',
     name: series.name,
-    data: series.values,
+    data: series.values.map((value) =>
+      value !== null && value < 0
+        ? { value, itemStyle: { borderRadius: sideways ? [3, 0, 0, 3] : [0, 0, 3, 3] } }
+        : value,
+    ),
     barMaxWidth: 44,
     barCategoryGap: '28%',
     itemStyle: { borderRadius: sideways ? [0, 3, 3, 0] : [3, 3, 0, 0] },
     label: {
       show: single && data.x.length <= 24,
       position: sideways ? 'right' : 'top',
-      formatter: (point: { value: unknown }) =>
-        typeof point.value === 'number' ? formatShort(Math.round(point.value * digits) / digits) : '',
+      formatter: (point: { value: unknown }) => (typeof point.value === 'number' ? format(point.value) : ''),
       color: palette.ink,
       fontSize: 12,
     },
@@ -79,6 +85,7 @@ export function chartOptions(kind: ChartKind, data: ChartData, palette: Palette)
     type: isTime ? 'time' : 'category',
     ...(isTime ? {} : { data: data.x }),
     inverse: sideways,
+    ...(data.xKind === 'number' ? { name: data.xName, ...kMiddle, nameTextStyle: { color: palette.faint } } : {}),
     boundaryGap: kind === 'bar' || isTime ? undefined : false,
     axisLine: { lineStyle: { color: palette.line } },
     axisTick: { show: false },
@@ -100,14 +107,14 @@ export function chartOptions(kind: ChartKind, data: ChartData, palette: Palette)
   return {
     animation: false,
     color: palette.series,
-    textStyle: { fontFamily: 'system-ui, sans-serif' },
+    textStyle: { fontFamily: 'Inter, system-ui, sans-serif' },
     grid: {
       left: 4,
       right: kind === 'line' && several ? longest * 7 + 16 : sideways ? 56 : 16,
       top: kind === 'bar' && several ? 32 : 20,
       bottom: 4,
       outerBoundsMode: 'same',
-      outerBoundsContain: 'axisLabel',
+      outerBoundsContain: 'all',
     },
     legend:
       kind === 'bar' && several

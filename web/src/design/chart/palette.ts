@@ -8,16 +8,16 @@ export interface Palette {
 }
 
 export const light: Palette = {
-  series: ['#0b6468', '#d0680b', '#3f6fb5', '#a8487f', '#6b7f1a', '#7a5bb0', '#8a6d3b'],
+  series: ['#0b6468', '#b45404', '#3f6fb5', '#a8487f', '#5d7014', '#7a5bb0', '#8a6d3b'],
   ink: '#14211f',
-  faint: '#5f7272',
+  faint: '#546767',
   line: '#dbe3e3',
   surface: '#ffffff',
 };
 export const dark: Palette = {
   series: ['#5cc2bd', '#f0a04b', '#86b0f0', '#e58dbd', '#b8cc55', '#b9a0ee', '#d1b07a'],
   ink: '#e4edec',
-  faint: '#8b9d9c',
+  faint: '#92a4a3',
   line: '#243236',
   surface: '#131c1f',
 };

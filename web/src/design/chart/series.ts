@@ -1,6 +1,7 @@
 // From the rows of a result to what a chart draws: the first column is x; the others are lines or bars.
 import type { Cell, ResultColumn } from '../../api/types';
 import { cellText, isNumeric, isTemporal } from '../format';
+import { numberOf } from '../number';
 
 export interface Series {
   name: string;
@@ -11,12 +12,6 @@ export interface ChartData {
   xName: string;
   xKind: 'time' | 'number' | 'name';
   series: Series[];
-}
-
-export function numberOf(value: Cell | undefined): number | null {
-  if (value === null || value === undefined || value === '' || typeof value === 'boolean') return null;
-  const number = Number(value);
-  return Number.isFinite(number) ? number : null;
 }
 
 // "x, name, value" with a name column between is split into one series a name.

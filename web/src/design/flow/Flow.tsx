@@ -1,6 +1,7 @@
 // A picture of datasets and how they feed each other. Loaded only where one is shown (see index.tsx).
 import '@xyflow/react/dist/base.css';
 import {
+  BaseEdge,
   Controls,
   Handle,
   Position,
@@ -9,6 +10,7 @@ import {
   useReactFlow,
   useStore,
   type Edge,
+  type EdgeProps,
   type Node,
   type NodeProps,
 } from '@xyflow/react';
@@ -17,8 +19,8 @@ import { formatCount } from '../format';
 import { Icon, type IconName } from '../icons';
 import { lookOf, Status } from '../status';
 import { Ago } from '../time';
-import { boundsOf, zoomFor, type Placed } from './layout';
-import { kSizes, zoomMinAt } from './look';
+import { boundsOf, nameOfEdge, zoomFor, type Placed, type Point } from './layout';
+import { kBandNames, kBands, kSizes, zoomMinAt } from './look';
 import type { FlowNode, FlowProps } from './types';
 
 const kIcons: Record<string, IconName> = {
@@ -31,6 +33,8 @@ const kIcons: Record<string, IconName> = {
 
 type Data = FlowNode & { chosen: boolean; faded: boolean; open: () => void };
 type DataNode = Node<Data, 'data'>;
+type BandNode = Node<{ name: string }, 'band'>;
+type LaneEdge = Edge<{ lanes: Point[] }, 'lane'>;
 
 function nameOf(node: FlowNode): { name: string; where: string } {
   const dot = node.kind === 'source' || node.kind === 'dashboard' ? -1 : node.title.indexOf('.');
@@ -73,7 +77,51 @@ const DataCard = memo(function DataCard({ data }: NodeProps<DataNode>) {
   );
 });
 
-const kNodeTypes = { data: DataCard };
+function BandHead({ data }: NodeProps<BandNode>) {
+  return <div className="flow-band">{data.name}</div>;
+}
+
+// From card to card, along its lanes past the cards between.
+function Lane(props: EdgeProps<LaneEdge>) {
+  const lanes = props.data?.lanes ?? [];
+  const stops = [
+    { x: props.sourceX, y: props.sourceY },
+    ...lanes.flatMap((lane) => [lane, { x: lane.x + kSizes.cardWidth, y: lane.y }]),
+    { x: props.targetX, y: props.targetY },
+  ];
+  let way = `M${stops[0]!.x},${stops[0]!.y}`;
+  for (let at = 1; at < stops.length; at += 1) {
+    const from = stops[at - 1]!;
+    const to = stops[at]!;
+    const middle = (from.x + to.x) / 2;
+    way += ` C${middle},${from.y} ${middle},${to.y} ${to.x},${to.y}`;
+  }
+  return <BaseEdge id={props.id} path={way} interactionWidth={16} />;
+}
+
+const kNodeTypes = { data: DataCard, band: BandHead };
+const kEdgeTypes = { lane: Lane };
+
+// What stands in the columns, said once above the first column of each kind.
+function bandsOf(nodes: FlowNode[], places: Placed[]): BandNode[] {
+  const kinds = new Map(nodes.map((node) => [node.id, kBands[node.kind] ?? 2]));
+  const top = Math.min(...places.map((place) => place.y));
+  const first = new Map<number, number>();
+  for (const place of places) {
+    const band = kinds.get(place.id) ?? 2;
+    first.set(band, Math.min(first.get(band) ?? Infinity, place.x));
+  }
+  return [...first].map(([band, x]) => ({
+    id: `band:${band}`,
+    type: 'band',
+    position: { x, y: top - kSizes.headPx },
+    width: kSizes.cardWidth,
+    height: 16,
+    data: { name: kBandNames[band] ?? '' },
+    selectable: false,
+    className: 'passive',
+  }));
+}
 
 // Shows the whole picture; again when nodes come or go or the place changes, not when only states change.
 function Fit({ places }: { places: Placed[] }) {
@@ -93,16 +141,21 @@ function Fit({ places }: { places: Placed[] }) {
   return null;
 }
 
-type PictureProps = FlowProps & { places: Placed[] };
+type PictureProps = FlowProps & { places: Placed[]; lanes: Map<string, Point[]> };
 
 function Picture(props: PictureProps) {
-  const { nodes, edges, places, chosenNode, chosenEdge, onNode } = props;
+  const { nodes, edges, places, lanes, chosenNode, chosenEdge, lit, onNode } = props;
   const flowNodes = useMemo((): DataNode[] => {
     const byId = new Map(nodes.map((node) => [node.id, node]));
     return places.flatMap((place) => {
       const node = byId.get(place.id);
       if (!node) return [];
-      const data = { ...node, chosen: node.id === chosenNode, faded: false, open: () => onNode?.(node) };
+      const data = {
+        ...node,
+        chosen: node.id === chosenNode,
+        faded: lit !== undefined && !lit.nodes.has(node.id),
+        open: () => onNode?.(node),
+      };
       return [
         {
           id: node.id,
@@ -115,26 +168,30 @@ function Picture(props: PictureProps) {
         },
       ];
     });
-  }, [nodes, places, chosenNode, onNode]);
-  const flowEdges = useMemo((): Edge[] => {
+  }, [nodes, places, chosenNode, lit, onNode]);
+  const bands = useMemo(() => bandsOf(nodes, places), [nodes, places]);
+  const flowEdges = useMemo((): LaneEdge[] => {
     const byId = new Map(nodes.map((node) => [node.id, node]));
     return edges
       .filter((edge) => byId.has(edge.from) && byId.has(edge.to))
-      .map((edge) => ({
-        id: `${edge.from}→${edge.to}`,
+      .map((edge) => ({ edge, id: nameOfEdge(edge) }))
+      .map(({ edge, id }) => ({
+        id,
+        type: 'lane',
         source: edge.from,
         target: edge.to,
         animated: byId.get(edge.to)?.state === 'running',
-        className: `${edge.from}→${edge.to}` === chosenEdge ? 'chosen' : '',
-        focusable: props.onEdge !== undefined,
-        interactionWidth: 16,
+        className: id === chosenEdge || lit?.edges.has(id) ? 'chosen' : lit ? 'faded' : '',
+        focusable: false, // the edges are named below the picture where one can be chosen
+        data: { lanes: lanes.get(id) ?? [] },
       }));
-  }, [nodes, edges, chosenEdge, props.onEdge]);
+  }, [nodes, edges, lanes, chosenEdge, lit]);
   return (
     <ReactFlow
-      nodes={flowNodes}
+      nodes={[...flowNodes, ...bands]}
       edges={flowEdges}
       nodeTypes={kNodeTypes}
+      edgeTypes={kEdgeTypes}
       nodesDraggable={false}
       nodesConnectable={false}
       nodesFocusable={false}
@@ -143,7 +200,7 @@ function Picture(props: PictureProps) {
       maxZoom={1.5}
       zoomOnScroll={false}
       preventScrolling={false}
-      onNodeClick={(_, node) => node.data.open()}
+      onNodeClick={(_, node) => node.type === 'data' && node.data.open()}
       onEdgeClick={(_, edge) => props.onEdge?.(edge.id)}
       proOptions={{ hideAttribution: true }}
     >

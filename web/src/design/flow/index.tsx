@@ -15,7 +15,7 @@ export function DataFlow({ label, ...props }: FlowProps & { label: string }) {
   const { ref, width } = useElementSize();
   const { nodes, edges } = props;
   const shape = nodes.map((node) => node.id).join('|') + '#' + edges.map((edge) => edge.from + '>' + edge.to).join('|');
-  const places = useMemo(
+  const { places, lanes } = useMemo(
     () =>
       layout(
         nodes.map((node) => ({ id: node.id, band: kBands[node.kind] ?? 2 })),
@@ -31,7 +31,7 @@ export function DataFlow({ label, ...props }: FlowProps & { label: string }) {
   return (
     <div className="flow" role="group" aria-label={label} style={{ height }} ref={ref}>
       <Suspense fallback={<Skeleton height="100%" radius={0} />}>
-        <Flow {...props} places={places} />
+        <Flow {...props} places={places} lanes={lanes} />
       </Suspense>
     </div>
   );

@@ -17,6 +17,7 @@ export interface FlowProps {
   edges: GraphEdge[];
   chosenNode?: string;
   chosenEdge?: string;
+  lit?: { nodes: Set<string>; edges: Set<string> }; // the others step back
   onNode?: (node: FlowNode) => void;
   onEdge?: (id: string) => void;
 }

@@ -2,7 +2,7 @@
 import { Button, Drawer, Select, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { useMutation } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 import { useSearchParams } from 'wouter';
 import { useAudit, verifyAudit, type AuditQuestion } from '../../api/queries';
 import type { AuditEntry, AuditReport } from '../../api/types';
@@ -154,8 +154,16 @@ function withoutBegun(entries: AuditEntry[]): AuditEntry[] {
   return entries.filter((entry) => entry.phase !== 'begin' || !ended.has(entry.call_id));
 }
 
-function Entries({ entries }: { entries: AuditEntry[] }) {
-  const [chosen, setChosen] = useState<AuditEntry>();
+// What is known only at the end is left out before it.
+const ended = (entry: AuditEntry, value: ReactNode): ReactNode => (entry.phase === 'begin' ? '' : value);
+
+interface EntriesProps {
+  entries: AuditEntry[];
+  chosen: string;
+  choose: (sequence: string) => void;
+}
+
+function Entries({ entries, chosen, choose }: EntriesProps) {
   if (entries.length === 0)
     return <Empty title="No record fits">Take a filter away; every operation leaves a record.</Empty>;
   return (
@@ -164,7 +172,8 @@ function Entries({ entries }: { entries: AuditEntry[] }) {
         label="Audit records"
         rows={entries}
         keyOf={(entry) => String(entry.sequence)}
-        onOpen={setChosen}
+        current={chosen}
+        onOpen={(entry) => choose(String(entry.sequence))}
         columns={[
           { key: 'time', title: 'When', cell: (entry) => <Ago time={entry.time} /> },
           { key: 'status', title: 'Status', cell: (entry) => <EntryStatus entry={entry} /> },
@@ -178,17 +187,23 @@ function Entries({ entries }: { entries: AuditEntry[] }) {
             wide: true,
             cell: (entry) => <span className="soft">{entry.operation}</span>,
           },
-          { key: 'rows', title: 'Rows', number: true, narrow: true, cell: (entry) => formatCount(entry.rows) },
+          {
+            key: 'rows',
+            title: 'Rows',
+            number: true,
+            narrow: true,
+            cell: (entry) => ended(entry, formatCount(entry.rows)),
+          },
           {
             key: 'took',
             title: 'Took',
             number: true,
             narrow: true,
-            cell: (entry) => formatDuration(entry.duration_us / 1e6),
+            cell: (entry) => ended(entry, formatDuration(entry.duration_us / 1e6)),
           },
         ]}
       />
-      <EntryDrawer entry={chosen} onClose={() => setChosen(undefined)} />
+      <EntryDrawer entry={entries.find((entry) => String(entry.sequence) === chosen)} onClose={() => choose('')} />
     </>
   );
 }
@@ -202,7 +217,7 @@ export default function AuditPage() {
       const changed = new URLSearchParams(old);
       if (value) changed.set(name, value);
       else changed.delete(name);
-      if (name !== 'before') changed.delete('before');
+      if (name !== 'before' && name !== 'record') changed.delete('before');
       return changed;
     });
   const page = useAudit(questionOf(of, opened));
@@ -223,7 +238,13 @@ export default function AuditPage() {
       <Filters of={of} set={set} />
       <Section title="Records" note="newest first; one line an operation">
         <Loaded query={page} lines={10}>
-          {(data) => <Entries entries={withoutBegun(data.entries)} />}
+          {(data) => (
+            <Entries
+              entries={withoutBegun(data.entries)}
+              chosen={of('record')}
+              choose={(sequence) => set('record', sequence)}
+            />
+          )}
         </Loaded>
       </Section>
       <div className="row">

@@ -1,12 +1,11 @@
 // One dataset: columns, a preview, its versions, where it comes from, and the SQL that makes it.
-import { Button, Tabs } from '@mantine/core';
+import { Tabs } from '@mantine/core';
 import { Link, useSearchParams } from 'wouter';
 import { useDataset, usePreview, useRuns, useTasks, useVersions, useWorkspace } from '../../api/queries';
 import type { DatasetDetail, DatasetVersion } from '../../api/types';
 import { CopyButton } from '../../design/copy';
 import { formatBytes, formatCount, plural, toCsv } from '../../design/format';
 import { Grid } from '../../design/grid';
-import { Icon } from '../../design/icons';
 import { Facts, Page } from '../../design/page';
 import { Empty, ErrorState, Loaded } from '../../design/states';
 import { SqlText } from '../../design/editor/SqlText';
@@ -14,8 +13,9 @@ import { Table } from '../../design/table';
 import { Ago, Said } from '../../design/time';
 import { RunsTable } from '../runs/RunsTable';
 import { LineageTab } from './LineageTab';
-import { hrefOfQuery, nameOf, quoted } from './names';
+import { nameOf, quoted } from './names';
 import { VersionDrawer } from './VersionDrawer';
+import { OpenInSql } from '../sql/OpenInSql';
 
 function Columns({ dataset }: { dataset: DatasetDetail }) {
   if (dataset.columns.length === 0) {
@@ -168,7 +168,7 @@ function Detail({ dataset, file }: { dataset: DatasetDetail; file: string }) {
           ['Size', formatBytes(dataset.bytes)],
           ['Version', dataset.version || '–'],
           ['Updated', <Ago key="updated" time={dataset.updated_at} />],
-          ['Owner', dataset.owner || '–'],
+          ...(dataset.owner ? [['Owner', dataset.owner] as [string, string]] : []),
           ['Kind', dataset.kind],
         ]}
       />
@@ -226,11 +226,7 @@ export default function DatasetPage({ schema, name }: { schema: string; name: st
         </span>
       ))}
       behind={{ api: `/catalog/${schema}/${name}`, ...(file ? { file } : {}) }}
-      action={
-        <Button component={Link} href={hrefOfQuery(sql)} leftSection={<Icon name="code" size={16} />}>
-          Query this
-        </Button>
-      }
+      action={dataset.data && <OpenInSql sql={sql}>Query this</OpenInSql>}
     >
       <Loaded query={dataset}>{(data) => <Detail dataset={data} file={file} />}</Loaded>
     </Page>

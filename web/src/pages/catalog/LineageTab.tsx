@@ -1,15 +1,15 @@
-// Lineage of a dataset, both ways; the columns that flow along a chosen edge.
+// Lineage of a dataset, both ways; the way of one column, or the columns that flow along a chosen edge.
 import { Select } from '@mantine/core';
+import { useMemo } from 'react';
 import { useLocation, useSearchParams } from 'wouter';
 import { useLineage, useOverview } from '../../api/queries';
 import type { Lineage, LineageEdge, NodeKind } from '../../api/types';
 import { DataFlow, type FlowNode } from '../../design/flow';
 import { Empty, Loaded } from '../../design/states';
 import { Table } from '../../design/table';
+import { columnsOf, idOf, wayOf, type ColumnWay } from './lineage';
 
 const kDepths = ['1', '2', '3', '5', '10'];
-
-const idOf = (edge: LineageEdge): string => `${edge.from}→${edge.to}`;
 
 function ColumnFlow({ edge }: { edge: LineageEdge }) {
   return (
@@ -35,6 +35,24 @@ function ColumnFlow({ edge }: { edge: LineageEdge }) {
   );
 }
 
+function Way({ way, column }: { way: ColumnWay; column: string }) {
+  if (way.steps.length === 0) return <p className="pad faint">No dataset of this picture knows {column}.</p>;
+  return (
+    <Table
+      label="The way of the column"
+      rows={way.steps}
+      keyOf={(step) => `${step.edge}:${step.column}:${step.becomes}`}
+      columns={[
+        { key: 'from', title: 'From', data: true, cell: (step) => <span className="soft">{step.from}</span> },
+        { key: 'column', title: 'Column', data: true, cell: (step) => step.column },
+        { key: 'arrow', title: '', cell: () => <span className="faint">→</span> },
+        { key: 'to', title: 'To', data: true, cell: (step) => <span className="soft">{step.to}</span> },
+        { key: 'becomes', title: 'Column', data: true, wide: true, cell: (step) => step.becomes },
+      ]}
+    />
+  );
+}
+
 function useNodes(lineage: Lineage | undefined): FlowNode[] {
   const overview = useOverview();
   const states = new Map((overview.data?.nodes ?? []).map((node) => [node.id, node]));
@@ -51,12 +69,21 @@ export function LineageTab({ schema, name }: { schema: string; name: string }) {
   const lineage = useLineage(schema, name, depth);
   const nodes = useNodes(lineage.data);
   const chosen = parameters.get('edge') ?? '';
-  const set = (name_: string, value: string) =>
+  const column = parameters.get('column') ?? '';
+  const set = (values: Record<string, string>) =>
     setParameters((old) => {
       const changed = new URLSearchParams(old);
-      changed.set(name_, value);
+      for (const [key, value] of Object.entries(values)) {
+        if (value) changed.set(key, value);
+        else changed.delete(key);
+      }
       return changed;
     });
+  const full = `${schema}.${name}`;
+  const way = useMemo(
+    () => (lineage.data && column ? wayOf(lineage.data, full, column) : undefined),
+    [lineage.data, full, column],
+  );
   return (
     <Loaded query={lineage}>
       {(data) => {
@@ -68,25 +95,36 @@ export function LineageTab({ schema, name }: { schema: string; name: string }) {
           <>
             <div className="row pad">
               <span className="faint grow">
-                Choose an arrow to see the columns that flow along it, a card to go there
+                Choose a column to follow it, an arrow to see what flows along it, a card to go there
               </span>
+              <Select
+                aria-label="Column"
+                placeholder="all columns"
+                w={200}
+                searchable
+                clearable
+                data={columnsOf(data, full)}
+                value={column || null}
+                onChange={(value) => set({ column: value ?? '', edge: '' })}
+              />
               <Select
                 aria-label="Steps"
                 w={110}
                 data={kDepths.map((value) => ({ value, label: `${value} ${value === '1' ? 'step' : 'steps'}` }))}
                 value={String(depth)}
                 allowDeselect={false}
-                onChange={(value) => value && set('depth', value)}
+                onChange={(value) => value && set({ depth: value })}
               />
             </div>
             <DataFlow
-              label={`Lineage of ${schema}.${name}`}
+              label={`Lineage of ${full}`}
               nodes={nodes}
               edges={data.edges}
-              chosenNode={`${schema}.${name}`}
+              chosenNode={full}
+              {...(way ? { lit: way } : {})}
               chosenEdge={chosen}
               onNode={(node) => navigate(`/catalog/${node.id.replace('.', '/')}?tab=lineage`)}
-              onEdge={(id) => set('edge', id)}
+              onEdge={(id) => set({ edge: id, column: '' })}
             />
             <div className="row pad">
               {data.edges.map((each) => (
@@ -94,12 +132,13 @@ export function LineageTab({ schema, name }: { schema: string; name: string }) {
                   key={idOf(each)}
                   type="button"
                   className={each === edge ? 'pill chosen' : 'pill'}
-                  onClick={() => set('edge', idOf(each))}
+                  onClick={() => set({ edge: idOf(each), column: '' })}
                 >
                   {each.from} → {each.to}
                 </button>
               ))}
             </div>
+            {way && <Way way={way} column={column} />}
             {edge && <ColumnFlow edge={edge} />}
           </>
         );

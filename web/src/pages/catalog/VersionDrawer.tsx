@@ -2,12 +2,14 @@
 import { Drawer } from '@mantine/core';
 import { Link } from 'wouter';
 import { ApiError } from '../../api/client';
-import { useVersionInputs } from '../../api/queries';
-import type { DatasetVersion } from '../../api/types';
+import { useVersionInputs, useVersionRows } from '../../api/queries';
+import type { Cell, DatasetVersion } from '../../api/types';
 import { Values } from '../../design/values';
 import { formatBytes, formatCount, formatExact } from '../../design/format';
+import { Grid } from '../../design/grid';
 import { Facts } from '../../design/page';
-import { ErrorState, Loading } from '../../design/states';
+import { ErrorState, Loaded, Loading } from '../../design/states';
+import { kRun } from '../sql/store';
 import { hrefOfDataset, hrefOfQuery, nameOf, quoted } from './names';
 
 function Inputs({ schema, name, version }: { schema: string; name: string; version: string }) {
@@ -37,6 +39,26 @@ function Inputs({ schema, name, version }: { schema: string; name: string; versi
   );
 }
 
+// They stand under “Made from”.
+function withoutInputs(details: Cell): Cell {
+  if (details === null || typeof details !== 'object' || Array.isArray(details)) return details;
+  return Object.fromEntries(Object.entries(details).filter(([key]) => key !== 'inputs'));
+}
+
+// The rows as they were then.
+function Then({ sql }: { sql: string }) {
+  const rows = useVersionRows(sql);
+  return (
+    <Loaded query={rows} lines={4}>
+      {(data) => (
+        <div className="framed" style={{ height: Math.min(264, data.rows.length * 28 + 60) }}>
+          <Grid label="Rows of this version" columns={data.columns} rows={data.rows} />
+        </div>
+      )}
+    </Loaded>
+  );
+}
+
 export function VersionDrawer(props: {
   schema: string;
   name: string;
@@ -44,7 +66,7 @@ export function VersionDrawer(props: {
   onClose: () => void;
 }) {
   const { schema, name, version, onClose } = props;
-  const sql = `SELECT *\nFROM ${quoted(schema)}.${quoted(name)} AT (VERSION => ${version?.version})\nLIMIT 100`;
+  const from = `SELECT *\nFROM ${quoted(schema)}.${quoted(name)} AT (VERSION => ${version?.version})\nLIMIT `;
   return (
     <Drawer
       opened={version !== undefined}
@@ -73,10 +95,16 @@ export function VersionDrawer(props: {
               ['Size', formatBytes(version.bytes)],
             ]}
           />
-          <Link href={hrefOfQuery(sql)}>Query this version</Link>
+          <div className="row">
+            <h3 className="grow">The rows as they were</h3>
+            <Link href={hrefOfQuery(from + '100')} state={kRun}>
+              Query this version
+            </Link>
+          </div>
+          <Then sql={from + '20'} />
           <h3>Made from</h3>
           <Inputs schema={schema} name={name} version={version.version} />
-          {version.details !== null && <Values title="Details" value={version.details} />}
+          <Values title="Details" value={withoutInputs(version.details)} />
         </div>
       )}
     </Drawer>

@@ -4,13 +4,15 @@ import { useMemo } from 'react';
 import { useLocation } from 'wouter';
 import { useTile } from '../../api/queries';
 import type { Dashboard, Tile, TileData } from '../../api/types';
-import { Chart, chartData, numberOf } from '../../design/chart';
+import { Chart, chartData } from '../../design/chart';
 import { copyText } from '../../design/copy';
 import { cellText, formatNumber, toCsv } from '../../design/format';
 import { Grid } from '../../design/grid';
 import { Icon } from '../../design/icons';
+import { numberOf } from '../../design/number';
 import { Loaded } from '../../design/states';
 import { hrefOfQuery } from '../catalog/names';
+import { kRun } from '../sql/store';
 
 function NumberTile({ data }: { data: TileData }) {
   const value = data.rows[0]?.[0];
@@ -33,7 +35,7 @@ export function TileContent({ tile, data }: { tile: Tile; data: TileData }) {
   if (tile.kind === 'number') return <NumberTile data={data} />;
   if (data.rows.length === 0) return <p className="faint">No rows.</p>;
   if (tile.kind === 'table')
-    return <Grid label={tile.title} columns={data.columns} rows={data.rows} numbered={false} rounded />;
+    return <Grid label={tile.title} columns={data.columns} rows={data.rows} numbered={false} forReading />;
   if (chart.series.length === 0) return <p className="faint">The SELECT has no number to draw.</p>;
   return <Chart kind={tile.kind} data={chart} label={`${tile.title}: ${tile.kind} chart`} />;
 }
@@ -57,7 +59,7 @@ function TileMenu({ tile, data, onOpen }: { tile: Tile; data: TileData | undefin
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Item onClick={onOpen}>What is behind it</Menu.Item>
-        <Menu.Item onClick={() => navigate(hrefOfQuery(data?.sql ?? tile.sql))}>Open in SQL</Menu.Item>
+        <Menu.Item onClick={() => navigate(hrefOfQuery(data?.sql ?? tile.sql), { state: kRun })}>Open in SQL</Menu.Item>
         {tile.reads.map((read) => (
           <Menu.Item key={read} onClick={() => navigate(`/catalog/${read.replace('.', '/')}?tab=lineage`)}>
             Lineage of {read}

@@ -1,15 +1,15 @@
 // What is behind a tile: its SQL as it was run, the tables and versions it read, and where they come from.
-import { Button, Drawer } from '@mantine/core';
+import { Drawer } from '@mantine/core';
 import { Link } from 'wouter';
 import { useTile } from '../../api/queries';
 import type { Dashboard, Tile, TileData } from '../../api/types';
 import { SqlText } from '../../design/editor/SqlText';
 import { formatDuration, plural } from '../../design/format';
-import { Icon } from '../../design/icons';
 import { BehindLink } from '../../design/page';
 import { Loaded } from '../../design/states';
 import { Table } from '../../design/table';
-import { hrefOfDataset, hrefOfQuery, nameOf } from '../catalog/names';
+import { hrefOfDataset, nameOf } from '../catalog/names';
+import { OpenInSql } from '../sql/OpenInSql';
 
 function Reads({ data }: { data: TileData }) {
   return (
@@ -58,9 +58,7 @@ function Behind({ dashboard, tile, filters }: { dashboard: Dashboard; tile: Tile
             <Filters data={data} filters={filters} />
             <SqlText text={data.sql} />
             <div className="row">
-              <Button component={Link} href={hrefOfQuery(data.sql)} leftSection={<Icon name="code" size={16} />}>
-                Open in SQL
-              </Button>
+              <OpenInSql sql={data.sql}>Open in SQL</OpenInSql>
               <span className="faint small">
                 {plural(data.rows.length, 'row')}
                 {data.truncated && ', cut'}

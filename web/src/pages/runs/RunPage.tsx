@@ -1,14 +1,16 @@
 // One run: its state, what it wrote, its log; cancel or retry it.
 import { Button } from '@mantine/core';
 import { Link, useLocation } from 'wouter';
-import { cancelRun, isUnderWay, retryRun, useChange, useRun } from '../../api/queries';
+import { cancelRun, isUnderWay, retryRun, useChange, useRun, useRuns, useTasks } from '../../api/queries';
 import type { RunDetail } from '../../api/types';
-import { formatCount, formatExact } from '../../design/format';
+import { formatCount, formatExact, plural } from '../../design/format';
 import { Icon } from '../../design/icons';
 import { Facts, Page, Section } from '../../design/page';
 import { Empty, ErrorState, Loaded } from '../../design/states';
 import { Status } from '../../design/status';
 import { Ago, Said, Took } from '../../design/time';
+import { RunsTable } from './RunsTable';
+import { TaskGraph } from './TaskGraph';
 
 function Actions({ run }: { run: RunDetail }) {
   const [, navigate] = useLocation();
@@ -48,18 +50,17 @@ function Actions({ run }: { run: RunDetail }) {
   );
 }
 
-const datasetOf = (task: string): string => task.slice(task.indexOf(':') + 1);
-function hrefOf(task: string): string {
-  const dataset = datasetOf(task);
-  const raw = task.startsWith('source:') && !dataset.startsWith('raw_') ? `raw_${dataset}` : dataset;
-  return `/catalog/${raw.replace('.', '/')}`;
+// What a task writes: a stream of a source lands in the raw zone.
+function datasetOf(task: string): string {
+  const name = task.slice(task.indexOf(':') + 1);
+  return task.startsWith('source:') ? `raw_${name}` : name;
 }
 
 function factsOf(run: RunDetail): [string, React.ReactNode][] {
   return [
     [
       'Dataset',
-      <Link key="dataset" href={hrefOf(run.task)}>
+      <Link key="dataset" href={`/catalog/${datasetOf(run.task).replace('.', '/')}`}>
         {datasetOf(run.task)}
       </Link>,
     ],
@@ -83,6 +84,28 @@ function Log({ lines }: { lines: string[] }) {
         </span>
       ))}
     </pre>
+  );
+}
+
+const kOthers = 10;
+
+// Where the task stands on the way of the data, and how it went before.
+function Around({ run }: { run: RunDetail }) {
+  const tasks = useTasks();
+  const runs = useRuns({ task: run.task, state: '', before: '', limit: kOthers });
+  const task = tasks.data?.find((each) => each.id === run.task);
+  const all = `/runs?task=${encodeURIComponent(run.task)}`;
+  return (
+    <>
+      {task && (
+        <Section title="What it reads, and what waits for it" note={<Said text={task.why} />}>
+          <TaskGraph tasks={tasks.data ?? []} around={task} />
+        </Section>
+      )}
+      <Section title="Runs of this task" action={<Link href={all}>All</Link>}>
+        <Loaded query={runs}>{(list) => <RunsTable runs={list} current={run.id} />}</Loaded>
+      </Section>
+    </>
   );
 }
 
@@ -110,9 +133,10 @@ export default function RunPage({ id }: { id: string }) {
                 {warning}
               </p>
             ))}
-            <Section title="Log" note={`${detail.log.length} lines`}>
+            <Section title="Log" note={plural(detail.log.length, 'line')}>
               <Log lines={detail.log} />
             </Section>
+            <Around run={detail} />
           </>
         )}
       </Loaded>

@@ -1,11 +1,9 @@
 // Runs: what ran, and the tasks with why they do not run now.
 import { Button, SegmentedControl, Select } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { useState } from 'react';
-import { Link, useLocation, useSearchParams } from 'wouter';
+import { Link, useSearchParams } from 'wouter';
 import { startRuns, useChange, useRuns, useTasks } from '../../api/queries';
-import type { NodeKind, NodeState, Task } from '../../api/types';
-import { DataFlow, type FlowNode } from '../../design/flow';
+import type { Task } from '../../api/types';
 import { formatEvery, plural } from '../../design/format';
 import { Icon } from '../../design/icons';
 import { Page, Section } from '../../design/page';
@@ -14,16 +12,10 @@ import { Status } from '../../design/status';
 import { Table } from '../../design/table';
 import { Ago, Said } from '../../design/time';
 import { RunsTable } from './RunsTable';
+import { stateOf, TaskGraph } from './TaskGraph';
 
 const kStates = ['queued', 'running', 'waiting_retry', 'succeeded', 'unchanged', 'failed', 'cancelled'];
 const kPage = 100;
-
-function stateOf(task: Task): NodeState {
-  if (task.current) return task.current.state === 'running' ? 'running' : 'waiting';
-  if (task.last?.state === 'failed') return 'failed';
-  if (task.fresh) return 'ok';
-  return task.last ? 'waiting' : 'empty';
-}
 
 function useStart() {
   return useChange(
@@ -87,46 +79,10 @@ function LastRun({ task }: { task: Task }) {
   );
 }
 
-function TaskGraph({ tasks }: { tasks: Task[] }) {
-  const [, navigate] = useLocation();
-  const nodes = tasks.map((task): FlowNode => ({
-    id: task.dataset,
-    kind: (task.kind === 'source' ? 'raw' : 'table') as NodeKind,
-    title: task.dataset,
-    state: stateOf(task),
-    note: task.why,
-    updated_at: task.last?.ended_at ?? undefined,
-    task: task.id,
-  }));
-  const edges = tasks.flatMap((task) => task.inputs.map((from) => ({ from, to: task.dataset })));
-  return (
-    <DataFlow
-      label="Tasks and what they wait for"
-      nodes={nodes}
-      edges={edges}
-      onNode={(node) => navigate(`/runs?view=history&task=${encodeURIComponent(String(node['task']))}`)}
-    />
-  );
-}
-
-function Tasks() {
+function Tasks({ asGraph }: { asGraph: boolean }) {
   const tasks = useTasks();
-  const [shape, setShape] = useState('table');
   return (
-    <Section
-      title="Tasks"
-      note="The graph comes from the definitions; nobody writes it"
-      action={
-        <SegmentedControl
-          value={shape}
-          onChange={setShape}
-          data={[
-            { value: 'table', label: 'Table' },
-            { value: 'graph', label: 'Graph' },
-          ]}
-        />
-      }
-    >
+    <Section title="Tasks" note="The graph comes from the definitions; nobody writes it">
       <Loaded query={tasks}>
         {(list) =>
           list.length === 0 ? (
@@ -134,7 +90,7 @@ function Tasks() {
               Every stream of a source and every table of a use case is a task. Write one into the workspace, then look
               what would change:
             </Empty>
-          ) : shape === 'graph' ? (
+          ) : asGraph ? (
             <TaskGraph tasks={list} />
           ) : (
             <TasksTable tasks={list} />
@@ -207,13 +163,14 @@ function History() {
 
 export default function RunsPage() {
   const [parameters, setParameters] = useSearchParams();
-  const view = parameters.get('view') === 'tasks' ? 'tasks' : 'history';
+  const asked = parameters.get('view');
+  const view = asked === 'tasks' || asked === 'graph' ? asked : 'history';
   const start = useStart();
   return (
     <Page
       title="Runs"
       subtitle="Everything runs by itself: sources when they are due, tables when their inputs changed."
-      behind={{ api: view === 'tasks' ? '/tasks' : '/runs' }}
+      behind={{ api: view === 'history' ? '/runs' : '/tasks' }}
       action={
         <Button
           leftSection={<Icon name="runs" size={16} />}
@@ -233,9 +190,10 @@ export default function RunsPage() {
         data={[
           { value: 'history', label: 'History' },
           { value: 'tasks', label: 'Tasks' },
+          { value: 'graph', label: 'Graph' },
         ]}
       />
-      {view === 'tasks' ? <Tasks /> : <History />}
+      {view === 'history' ? <History /> : <Tasks asGraph={view === 'graph'} />}
     </Page>
   );
 }

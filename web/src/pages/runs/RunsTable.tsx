@@ -26,7 +26,7 @@ function What({ run }: { run: Run }) {
   );
 }
 
-export function RunsTable({ runs, brief = false }: { runs: Run[]; brief?: boolean }) {
+export function RunsTable({ runs, brief = false, current }: { runs: Run[]; brief?: boolean; current?: string }) {
   if (runs.length === 0) {
     return (
       <Empty title="Nothing ran" command="tarn run '*'">
@@ -40,6 +40,7 @@ export function RunsTable({ runs, brief = false }: { runs: Run[]; brief?: boolea
       columns={brief ? kAll.filter((column) => kBrief.has(column.key)) : kAll}
       rows={runs}
       keyOf={(run) => run.id}
+      {...(current ? { current } : {})}
       href={(run) => `/runs/${run.id}`}
     />
   );

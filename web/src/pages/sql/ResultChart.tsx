@@ -5,6 +5,7 @@ import type { Cell, ResultColumn } from '../../api/types';
 import { Chart, chartData, type ChartKind } from '../../design/chart';
 import { isNumeric } from '../../design/format';
 import { Empty } from '../../design/states';
+import { fromAddress, toAddress } from './store';
 
 const kPointsMax = 5000;
 
@@ -12,16 +13,31 @@ function useChoice(columns: ResultColumn[]) {
   const numeric = columns.map((_, index) => index).filter((index) => isNumeric(columns[index]!.type));
   const firstX = columns.findIndex((column) => !isNumeric(column.type));
   const x = firstX >= 0 ? firstX : 0;
-  const [chosenX, setX] = useState(x);
-  const [ys, setYs] = useState(() => numeric.filter((index) => index !== x).slice(0, 4));
-  const [kind, setKind] = useState<ChartKind>(() =>
-    columns[x] && /^(DATE|TIME)/.test(columns[x].type) ? 'line' : 'bar',
-  );
-  return { numeric, x: chosenX, setX, ys, setYs, kind, setKind };
+  const usual: ChartKind = columns[x] && /^(DATE|TIME)/.test(columns[x].type) ? 'line' : 'bar';
+  const [chosen, setChosen] = useState(() => {
+    const named = (name: string) => columns.findIndex((column) => column.name === name);
+    const ys = fromAddress('y')
+      .split(',')
+      .map(named)
+      .filter((index) => numeric.includes(index));
+    const kind = fromAddress('kind');
+    return {
+      x: named(fromAddress('x')) < 0 ? x : named(fromAddress('x')),
+      ys: ys.length > 0 ? ys : numeric.filter((index) => index !== x).slice(0, 4),
+      kind: kind === 'line' || kind === 'bar' ? kind : usual,
+    };
+  });
+  const choose = (changed: Partial<typeof chosen>) => {
+    const next = { ...chosen, ...changed };
+    setChosen(next);
+    const nameOf = (index: number) => columns[index]?.name ?? '';
+    toAddress({ kind: next.kind, x: nameOf(next.x), y: next.ys.map(nameOf).join(',') });
+  };
+  return { numeric, ...chosen, choose };
 }
 
 export function ResultChart({ columns, rows }: { columns: ResultColumn[]; rows: Cell[][] }) {
-  const { numeric, x, setX, ys, setYs, kind, setKind } = useChoice(columns);
+  const { numeric, x, ys, kind, choose } = useChoice(columns);
   const data = useMemo(() => {
     const order = [x, ...ys.filter((index) => index !== x)];
     const picked = rows.slice(0, kPointsMax).map((row) => order.map((index) => row[index] ?? null));
@@ -41,7 +57,7 @@ export function ResultChart({ columns, rows }: { columns: ResultColumn[]; rows: 
         <SegmentedControl
           aria-label="Kind of chart"
           value={kind}
-          onChange={(value) => setKind(value as ChartKind)}
+          onChange={(value) => choose({ kind: value as ChartKind })}
           data={[
             { value: 'line', label: 'Lines' },
             { value: 'bar', label: 'Bars' },
@@ -53,7 +69,7 @@ export function ResultChart({ columns, rows }: { columns: ResultColumn[]; rows: 
           data={columns.map((_, index) => option(index))}
           value={String(x)}
           allowDeselect={false}
-          onChange={(value) => setX(Number(value))}
+          onChange={(value) => choose({ x: Number(value) })}
         />
         <MultiSelect
           size="xs"
@@ -61,7 +77,7 @@ export function ResultChart({ columns, rows }: { columns: ResultColumn[]; rows: 
           miw={220}
           data={numeric.map(option)}
           value={ys.map(String)}
-          onChange={(values) => setYs(values.map(Number))}
+          onChange={(values) => choose({ ys: values.map(Number) })}
         />
       </div>
       <div className="chart-space">

@@ -13,11 +13,22 @@ import { Page } from '../../design/page';
 import { Empty, ErrorState } from '../../design/states';
 import { hrefOfDataset, nameOf } from '../catalog/names';
 import { ResultChart } from './ResultChart';
-import { firstText, keepText, pastQueries, rememberQuery } from './store';
+import { Split } from './Split';
+import {
+  firstText,
+  fromAddress,
+  keepText,
+  markRun,
+  pastQueries,
+  rememberQuery,
+  runsByItself,
+  toAddress,
+} from './store';
 
 const SqlEditor = lazy(() => import('../../design/editor/SqlEditor'));
 
 const kLimits = ['100', '1000', '10000', '100000'];
+const kUsual = '1000';
 
 interface Running {
   id: string;
@@ -92,14 +103,18 @@ function Summary({ result }: { result: SqlResult }) {
 }
 
 function Result({ result }: { result: SqlResult }) {
-  const [view, setView] = useState('rows');
+  const [view, setView] = useState(() => (fromAddress('view') === 'chart' ? 'chart' : 'rows'));
+  const show = (shown: string) => {
+    setView(shown);
+    toAddress(shown === 'chart' ? { view: shown } : { view: '', kind: '', x: '', y: '' });
+  };
   return (
     <>
       <div className="result-bar">
         <SegmentedControl
           aria-label="Show"
           value={view}
-          onChange={setView}
+          onChange={show}
           data={[
             { value: 'rows', label: 'Rows' },
             { value: 'chart', label: 'Chart' },
@@ -165,19 +180,30 @@ function Past({ onChoose }: { onChoose: (sql: string) => void }) {
 
 export default function SqlPage() {
   const [text, setText] = useState(firstText);
-  const [limit, setLimit] = useState('1000');
+  const [limit, setLimit] = useState(() => (kLimits.includes(fromAddress('limit')) ? fromAddress('limit') : kUsual));
   const words = useSqlWords();
   const statement = useStatement(Number(limit));
   const { run, running, result, error, position } = statement;
   useEffect(() => keepText(text), [text]);
+  const first = useRef(runsByItself() ? text : '');
+  useEffect(() => {
+    if (first.current) void run(first.current, 0);
+    first.current = '';
+  }, [run]);
+  const edit = (changed: string) => {
+    setText(changed);
+    markRun(false);
+  };
   const runText = (selection: string) => {
     const part = selection.trim() === '' ? '' : selection;
+    markRun(part === '');
     void run(part || text, part ? Math.max(0, text.indexOf(part)) : 0);
   };
   const mark = error && position ? { message: error.message, position } : undefined;
   return (
     <Page
       title="SQL"
+      subtitle="Every table you may read, in DuckDB’s SQL. What you run is in the audit log."
       fill
       behind={{ post: '/sql' }}
       action={
@@ -188,9 +214,12 @@ export default function SqlPage() {
             data={kLimits.map((value) => ({ value, label: `${formatCount(Number(value))} rows` }))}
             value={limit}
             allowDeselect={false}
-            onChange={(value) => setLimit(value ?? '1000')}
+            onChange={(value) => {
+              setLimit(value ?? kUsual);
+              toAddress({ limit: value === kUsual ? '' : (value ?? '') });
+            }}
           />
-          <Past onChoose={setText} />
+          <Past onChoose={edit} />
           {running ? (
             <Button variant="default" onClick={statement.cancel} leftSection={<Icon name="stop" size={16} />}>
               Cancel
@@ -203,10 +232,10 @@ export default function SqlPage() {
         </>
       }
     >
-      <div className="sql-panes">
+      <Split label="Height of the editor">
         <div className="sql-editor section">
           <Suspense fallback={<Skeleton height="100%" />}>
-            <SqlEditor text={text} words={words.data} error={mark} onChange={setText} onRun={runText} />
+            <SqlEditor text={text} words={words.data} error={mark} onChange={edit} onRun={runText} />
           </Suspense>
         </div>
         <div className="sql-result section" aria-live="polite">
@@ -224,7 +253,7 @@ export default function SqlPage() {
             </Empty>
           )}
         </div>
-      </div>
+      </Split>
     </Page>
   );
 }

@@ -24,6 +24,27 @@ export function firstText(): string {
   return new URLSearchParams(window.location.search).get('q') ?? read(kText) ?? '';
 }
 
+export function fromAddress(name: string): string {
+  return new URLSearchParams(window.location.search).get(name) ?? '';
+}
+// What is seen of a result stands in the address as well; the usual is left out.
+export function toAddress(values: Record<string, string>): void {
+  const address = new URL(window.location.href);
+  for (const [name, value] of Object.entries(values)) {
+    if (value) address.searchParams.set(name, value);
+    else address.searchParams.delete(name);
+  }
+  window.history.replaceState(window.history.state, '', address);
+}
+
+// Text that came from a page of Tarn, or that was run before the page was loaded again, runs by itself. A link from
+// elsewhere has no such state and only shows its text.
+export const kRun = { run: true };
+export const runsByItself = (): boolean => (window.history.state as { run?: boolean } | null)?.run === true;
+export function markRun(run: boolean): void {
+  if (runsByItself() !== run) window.history.replaceState({ ...(window.history.state as object | null), run }, '');
+}
+
 // Returns what stops it, for an effect: only a text that stays a moment is kept.
 export function keepText(text: string): () => void {
   const timer = setTimeout(() => {
