@@ -27,7 +27,7 @@ struct ColumnMask {
     std::string expression;  // SQL over that column
 };
 
-// What an allowed read must do to the data. Empty in this version's policies; every reader must apply it all the same.
+// What an allowed read must do to the data. Who cannot apply it must refuse the read: Require does.
 struct Obligations {
     std::string row_filter;  // SQL predicate, empty for none
     std::vector<ColumnMask> masks;
@@ -38,6 +38,7 @@ struct Decision {
     bool allowed = false;
     std::string reason;  // the statement that decided, or why nothing did: for `explain` and audit
     Obligations obligations;
+    bool restricted = false;  // denied as what it would show is filtered or masked for this principal
     uint64_t epoch = 0;  // of the policies; a cached decision of an older epoch is void
 };
 
@@ -49,7 +50,8 @@ class Gate {
     virtual uint64_t epoch() const = 0;
 };
 
-// Ok, or kPermissionDenied saying who may not do what (kUnauthenticated for an anonymous caller).
+// Ok, or kPermissionDenied saying who may not do what (kUnauthenticated for an anonymous caller). For those who cannot
+// apply obligations: a decision with some is a refusal.
 Status Require(const Gate& gate, const Principal& principal, std::string_view action, const Resource& resource);
 
 }  // namespace tarn::security

@@ -34,8 +34,9 @@ std::shared_ptr<const Policies> CompilePolicies(std::vector<PolicyFile> files, s
     return policies;
 }
 
-Directory::Directory(std::vector<UserRecord> users, std::shared_ptr<const Policies> policies, uint64_t epoch)
-    : policies_(std::move(policies)), epoch_(epoch) {
+Directory::Directory(std::vector<UserRecord> users, std::shared_ptr<const Policies> policies, uint64_t epoch,
+                     const security::TableFacts* facts)
+    : policies_(std::move(policies)), epoch_(epoch), facts_(facts) {
     for (UserRecord& user : users) {
         std::string name = user.name;
         accounts_[name].user = std::move(user);
@@ -57,6 +58,12 @@ Directory::Directory(std::vector<UserRecord> users, std::shared_ptr<const Polici
         for (const std::string& role : granted) {
             // What the API granted counts for roles that are the API's own: a file's role has its members in the file.
             if (policies_->Knows(role) && policies_->FileOf(role).empty()) AddRole(name, role);
+        }
+        account.restrictions =
+            std::make_unique<Restrictions>(RestrictedPerson{name, account.roles, account.groups}, facts_);
+        for (const PolicyFile& file : policies_->files) {
+            for (const RowFilterDefinition& filter : file.row_filters) account.restrictions->Add(file.file, filter);
+            for (const MaskDefinition& mask : file.masks) account.restrictions->Add(file.file, mask);
         }
     }
 }
@@ -91,19 +98,43 @@ const Account* Directory::Find(std::string_view user) const {
 
 security::Decision Directory::Decide(const Account& account, std::string_view action,
                                      const security::Resource& resource) const {
-    if (account.is_admin) return {.allowed = true, .reason = "allowed: role admin may everything", .epoch = epoch_};
+    std::string restricted = RestrictedBy(account, action, resource);
+    if (!restricted.empty()) return {.reason = std::move(restricted), .restricted = true, .epoch = epoch_};
+    if (account.is_admin) return Allowed(account, resource, "allowed: role admin may everything");
     for (const CompiledRole* role : account.compiled) {
         const std::string* why = role->Denies(action, resource.name);
         if (why) return {.allowed = false, .reason = *why, .epoch = epoch_};
     }
     for (const CompiledRole* role : account.compiled) {
         const std::string* why = role->Allows(action, resource.name);
-        if (why) return {.allowed = true, .reason = *why, .epoch = epoch_};
+        if (why) return Allowed(account, resource, *why);
     }
     std::string reason = account.roles.empty() ? fmt::format("{} has no role, so nothing is allowed", account.user.name)
                                                : fmt::format("no statement of {}'s roles ({}) allows it",
                                                              account.user.name, Join(account.roles, ", "));
     return {.allowed = false, .reason = std::move(reason), .epoch = epoch_};
+}
+
+security::Decision Directory::Allowed(const Account& account, const security::Resource& resource,
+                                      std::string reason) const {
+    security::Decision decision{.allowed = true, .reason = std::move(reason), .epoch = epoch_};
+    if (resource.kind != "table" || account.restrictions->empty()) return decision;
+    auto of_table = account.restrictions->Of(resource.name);
+    decision.obligations = of_table->obligations;
+    if (!decision.obligations.empty()) decision.reason += "; restricted by " + of_table->reason;
+    return decision;
+}
+
+std::string Directory::RestrictedBy(const Account& account, std::string_view action,
+                                    const security::Resource& resource) const {
+    // Who writes or deletes a file learns nothing of it; everything else on an object could tell what is in it.
+    bool tells_nothing = action == "lake:PutObject" || action == "lake:DeleteObject";
+    if (resource.kind != "lake" || account.restrictions->empty() || !facts_ || tells_nothing) return {};
+    std::string table = facts_->TableOfObject(resource.name);
+    if (table.empty()) return {};
+    auto of_table = account.restrictions->Of(table);
+    if (of_table->obligations.empty()) return {};
+    return fmt::format("{} is filtered or masked by {}: read it by SQL, not by its files", table, of_table->reason);
 }
 
 std::vector<UserRecord> Directory::Users() const {

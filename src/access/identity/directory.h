@@ -43,11 +43,15 @@ struct Account {
     std::vector<std::string> groups;
     bool is_admin = false;
     std::vector<const CompiledRole*> compiled;
+    // What it must not see. A unique_ptr as it has a lock, and an account moves.
+    std::unique_ptr<Restrictions> restrictions;
 };
 
 class Directory {
   public:
-    Directory(std::vector<UserRecord> users, std::shared_ptr<const Policies> policies, uint64_t epoch);
+    // `facts` may be null; else they outlive it.
+    Directory(std::vector<UserRecord> users, std::shared_ptr<const Policies> policies, uint64_t epoch,
+              const security::TableFacts* facts = nullptr);
     const Account* Find(std::string_view user) const;
     security::Decision Decide(const Account& account, std::string_view action,
                               const security::Resource& resource) const;
@@ -61,10 +65,14 @@ class Directory {
   private:
     void AddMembers(const PolicyFile& file, const std::map<std::string, std::vector<std::string>>& groups);
     void AddRole(const std::string& user, const std::string& role);
+    // Why the account may not see the object, which is a file of a table that is filtered or masked for it; or nothing.
+    std::string RestrictedBy(const Account& account, std::string_view action, const security::Resource& resource) const;
+    security::Decision Allowed(const Account& account, const security::Resource& resource, std::string reason) const;
 
     TextMap<Account> accounts_;
     std::shared_ptr<const Policies> policies_;
     uint64_t epoch_;
+    const security::TableFacts* facts_;
 };
 
 }  // namespace tarn::identity

@@ -45,7 +45,7 @@ void Identity::State::Publish(std::vector<UserRecord> users, std::shared_ptr<con
     metrics.users.Set(static_cast<double>(users.size()));
     metrics.statements.Set(static_cast<double>(policies->statements()));
     std::shared_ptr<const Directory> made =
-        std::make_shared<const Directory>(std::move(users), std::move(policies), epoch);
+        std::make_shared<const Directory>(std::move(users), std::move(policies), epoch, facts.load());
     std::unique_lock lock(directory_mutex);
     // Swapped, so that the old one is destroyed after the lock is gone.
     directory.swap(made);
@@ -204,7 +204,17 @@ security::Decision Identity::Decide(const security::Principal& principal, std::s
     return {.allowed = false, .reason = "there is no such user any more", .epoch = now->epoch()};
 }
 
-uint64_t Identity::epoch() const { return state_->Now()->epoch(); }
+uint64_t Identity::epoch() const {
+    const security::TableFacts* facts = state_->facts.load();
+    return state_->Now()->epoch() + (facts ? facts->facts_epoch() : 0);
+}
+
+void Identity::SetTableFacts(const security::TableFacts& facts, SelectCheck select_check) {
+    std::lock_guard change(state_->change_mutex);
+    state_->facts.store(&facts);
+    state_->select_check = std::move(select_check);
+    state_->Publish(state_->Now()->Users(), state_->Now()->shared_policies());
+}
 
 Result<security::Decision> Identity::Explain(std::string_view who, std::string_view action,
                                              const security::Resource& resource) const {
@@ -232,7 +242,7 @@ std::vector<ConfigIssue> Identity::CheckPolicies(const std::vector<PolicyFile>& 
     auto now = state_->Now();
     std::vector<PolicyFile> all = now->policies().api_roles;
     all.insert(all.end(), files.begin(), files.end());
-    return CheckPolicyFiles(all, services);
+    return CheckPolicyFiles(all, services, state_->select_check);
 }
 
 Status Identity::SetPolicies(std::vector<PolicyFile> files) {

@@ -33,6 +33,7 @@
 #include "security/keys.h"
 #include "security/operation.h"
 #include "security/router.h"
+#include "security/table_facts.h"
 #include "workspace/workspace.h"
 
 namespace tarn::identity {
@@ -117,6 +118,9 @@ class Identity : public security::Gate, public security::Authenticator {
     security::Decision Decide(const security::Principal& principal, std::string_view action,
                               const security::Resource& resource) const override;
     uint64_t epoch() const override;
+    // What tables are tagged with, and a check of policies' expressions: known only to components that are made later.
+    // Both are asked until the last call of this object.
+    void SetTableFacts(const security::TableFacts& facts, SelectCheck select_check);
 
     // ---- security::Authenticator
     Result<security::Principal> ByToken(std::string_view token) override;

@@ -103,8 +103,10 @@ void Bind(ConfigBinder& binder, PolicyFile& policy) {
     binder.Key("owner", policy.owner, "Who answers for it.");
     BindRoles(binder, policy);
     BindGroups(binder, policy);
-    for (const char* name : {"masks", "row_filters", "tags", "retention"}) {
-        binder.NotYet(name, "policies on columns and rows come with governance; this version would not apply them");
+    binder.List("row_filters", policy.row_filters, "Which rows of a table somebody sees.");
+    binder.List("masks", policy.masks, "What somebody sees instead of a column's values.");
+    for (const char* name : {"tags", "retention"}) {
+        binder.NotYet(name, "comes with governance; this version would not apply it");
     }
 }
 
@@ -124,6 +126,40 @@ void CheckServices(const PolicyFile& file, const std::vector<Statement>& stateme
             if (!near.empty()) message += fmt::format("; did you mean {}?", near);
             issues.push_back(IssueAt(file, statement.line, std::move(message)));
         }
+    }
+}
+
+// Everything that the checks of restrictions need to know of all files together.
+struct KnownNames {
+    std::set<std::string> roles = {std::string(kAdminRole), "*"};
+    std::set<std::string> groups;
+};
+
+std::string UnknownIn(const RestrictedSubject& subject, const KnownNames& known) {
+    if (!subject.role.empty() && !known.roles.contains(subject.role)) return "role " + subject.role;
+    for (const std::string& one : subject.except) {
+        std::string name = one.substr(one.find(':') + 1);
+        if (one.starts_with("role:") && !known.roles.contains(name)) return "role " + name;
+        if (one.starts_with("group:") && !known.groups.contains(name)) return "group " + name;
+    }
+    return {};
+}
+
+void CheckRestrictions(const PolicyFile& file, const KnownNames& known, const SelectCheck& select_check,
+                       std::vector<ConfigIssue>& issues) {
+    auto check = [&](const RestrictedSubject& subject, int line, const std::string& key, const std::string& sql) {
+        std::string unknown = UnknownIn(subject, known);
+        if (!unknown.empty()) issues.push_back(IssueAt(file, line, fmt::format("no policy defines {}", unknown)));
+        Status status = select_check ? select_check(sql) : Ok();
+        if (!status.ok()) issues.push_back(IssueAt(file, line, fmt::format("{}: {}", key, status.error().message())));
+    };
+    for (const RowFilterDefinition& filter : file.row_filters) {
+        std::string where = FillExpression(filter.where, "", "someone");
+        check(filter.subject, filter.line, "where", fmt::format("SELECT 1 FROM restricted WHERE ({}\n)", where));
+    }
+    for (const MaskDefinition& mask : file.masks) {
+        std::string with = FillExpression(mask.with, "value", "someone");
+        check(mask.subject, mask.line, "with", fmt::format("SELECT ({}\n) FROM restricted", with));
     }
 }
 
@@ -155,7 +191,8 @@ std::vector<ConfigKeyDoc> DescribePolicyFile() {
     return DescribeKeys([&](ConfigBinder& binder) { Bind(binder, policy); });
 }
 
-std::vector<ConfigIssue> CheckPolicyFiles(const std::vector<PolicyFile>& files, const std::set<std::string>& services) {
+std::vector<ConfigIssue> CheckPolicyFiles(const std::vector<PolicyFile>& files, const std::set<std::string>& services,
+                                          const SelectCheck& select_check) {
     std::vector<ConfigIssue> issues;
     std::map<std::string, std::string> roles;
     std::map<std::string, std::string> groups;
@@ -171,7 +208,11 @@ std::vector<ConfigIssue> CheckPolicyFiles(const std::vector<PolicyFile>& files, 
             issues.push_back(IssueAt(file, 1, fmt::format("group {} is already in {}", name, first->second)));
         }
     }
+    KnownNames known;
+    for (const auto& [name, place] : roles) known.roles.insert(name);
+    for (const auto& [name, place] : groups) known.groups.insert(name);
     for (const PolicyFile& file : files) {
+        CheckRestrictions(file, known, select_check, issues);
         for (const auto& [name, role] : file.roles) {
             for (const std::string& member : role.members) {
                 if (!member.starts_with(kGroupMember) || groups.contains(member.substr(kGroupMember.size()))) continue;

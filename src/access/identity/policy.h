@@ -6,18 +6,21 @@
 //       allow: [{actions: [table:Read], resources: ["delays.*"]}]
 //       deny:  [{actions: ["*"], resources: ["delays.salaries"]}]
 //   groups: {analysts: [bob]}
+//   row_filters, masks: restriction.h
 //
 // `*` stands for any run of characters ('.' and '/' too), `?` for one, in actions and in resources. Deny wins; what no
-// statement allows is denied. masks, row_filters, tags and retention are refused by name until Tarn applies them: a
-// policy that is read is a policy that holds.
+// statement allows is denied. tags and retention are refused by name until Tarn applies them: a policy that is read is
+// a policy that holds.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "access/identity/restriction.h"
 #include "base/config.h"
 #include "base/result.h"
 
@@ -47,6 +50,8 @@ struct PolicyFile {
     std::string owner;
     std::map<std::string, RoleDefinition> roles;
     std::map<std::string, std::vector<std::string>> groups;
+    std::vector<RowFilterDefinition> row_filters;
+    std::vector<MaskDefinition> masks;
 };
 
 // Adds what is wrong to `issues`, with file and line; what could be read is returned all the same.
@@ -55,10 +60,15 @@ PolicyFile ParsePolicyFile(std::string_view text, const std::string& file, std::
 Result<PolicyFile> ParsePolicyFile(std::string_view text, const std::string& file);
 std::vector<ConfigKeyDoc> DescribePolicyFile();
 
-// What only shows across files: a role or group defined twice, members of a group that nobody defines, and actions of a
-// service that does not exist (a deny with a typing error would deny nothing). No `services`: not checked.
+// Is `sql`, a SELECT of one expression over one table, one that the engine takes?
+using SelectCheck = std::function<Status(const std::string& sql)>;
+
+// What only shows across files: a role or group defined twice, members of a group that nobody defines, restrictions of
+// roles that are not there, expressions that are none, and actions of a service that does not exist (a deny with a
+// typing error would deny nothing). No `services`, no `select_check`: not checked.
 std::vector<ConfigIssue> CheckPolicyFiles(const std::vector<PolicyFile>& files,
-                                          const std::set<std::string>& services = {});
+                                          const std::set<std::string>& services = {},
+                                          const SelectCheck& select_check = {});
 
 // A role's or group's name: a lower-case letter, then letters, digits, '_' or '-'; at most 63 bytes.
 bool IsPolicyName(std::string_view name);

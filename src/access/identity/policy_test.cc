@@ -44,12 +44,39 @@ TEST(ParsePolicyFile, ReadsRolesGroupsAndLines) {
 TEST(ParsePolicyFile, AnEmptyFileIsNoPolicy) { EXPECT_EQ(IssuesOf(""), ""); }
 
 TEST(ParsePolicyFile, RefusesByNameWhatItWouldNotApply) {
-    for (const char* key : {"masks", "row_filters", "tags", "retention"}) {
+    for (const char* key : {"tags", "retention"}) {
         std::string issues = IssuesOf(std::string("roles: {}\n") + key + ": []\n");
         EXPECT_NE(issues.find("policies/a.yaml:2"), std::string::npos) << issues;
         EXPECT_NE(issues.find(key), std::string::npos) << issues;
         EXPECT_NE(issues.find("not supported yet"), std::string::npos) << issues;
     }
+}
+
+TEST(ParsePolicyFile, ReadsRestrictionsAndChecksWhatTheyName) {
+    PolicyFile file = ParsePolicyFile(R"(roles: {analyst: {}}
+row_filters: [{role: analyst, table: delays.flights, where: "carrier = 'UA'"}]
+masks:
+  - {role: analyst, tag: identifying, with: "NULL"}
+  - {role: analist, column: delays.flights.flight, with: "hash(flight"}
+)",
+                                      "policies/a.yaml")
+                          .value();
+    ASSERT_EQ(file.row_filters.size(), 1u);
+    EXPECT_EQ(file.row_filters[0].where, "carrier = 'UA'");
+    ASSERT_EQ(file.masks.size(), 2u);
+    EXPECT_EQ(file.masks[0].with, "NULL");
+    std::vector<std::string> asked;
+    auto check = [&](const std::string& sql) -> Status {
+        asked.push_back(sql);
+        if (sql.find("hash(flight\n") == std::string::npos) return Ok();
+        return Error(ErrorCode::kInvalidArgument, "a bracket is missing");
+    };
+    std::string issues = FormatIssues(CheckPolicyFiles({file}, {}, check));
+    EXPECT_EQ(asked.size(), 3u);
+    EXPECT_EQ(asked[0], "SELECT 1 FROM restricted WHERE (carrier = 'UA'\n)");
+    EXPECT_EQ(issues,
+              "policies/a.yaml:5:1: no policy defines role analist\n"
+              "policies/a.yaml:5:1: with: a bracket is missing");
 }
 
 TEST(ParsePolicyFile, RefusesWithFileAndLine) {

@@ -80,6 +80,8 @@ struct Identity::State {
     metadata::Database& database;
     security::KeyProvider& keys;
     const security::OperationRegistry* operations;
+    std::atomic<const security::TableFacts*> facts{nullptr};
+    SelectCheck select_check;  // set before the first workspace is read
     IdentityMetrics metrics;
     Attempts attempts;
     PasswordSlots password_slots;
