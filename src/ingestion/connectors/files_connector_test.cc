@@ -75,10 +75,11 @@ TEST_F(FilesTest, UnpacksGzipAndZstandardAndKeepsTheBytes) {
     Source("in/*.csv*");
     sources_.Write("in/a.csv", "id,v\n1,x\n");
     sources_.Write("in/b.csv", "id,v\n2,y\n");
-    sources_.Write("in/c.csv", "id,v\n3,z\n");
     Compress("gzip", "in/b.csv");
-    Compress("zstd", "in/c.csv");
-    std::filesystem::remove(sources_.workspace() + "/in/c.csv");
+    // "id,v\n3,z\n" as the zstd program packs it, which not every machine has.
+    static constexpr char kPacked[] =
+        "\x28\xb5\x2f\xfd\x24\x09\x49\x00\x00\x69\x64\x2c\x76\x0a\x33\x2c\x7a\x0a\x7d\x4f\xae\x36";
+    sources_.Write("in/c.csv.zst", std::string(kPacked, sizeof(kPacked) - 1));
     EXPECT_EQ(Load(), "load 1: 3 rows");
     EXPECT_EQ(Rows("id, v"), (Texts{"1|x", "2|y", "3|z"}));
     auto stored = ReadFile(SystemEnv(), sources_.workspace() + "/in/b.csv.gz");
