@@ -44,6 +44,9 @@ bool IsWanted(const StreamDefinition& stream, const std::string& column);
 // Sets the manifest's columns to those of this load; of an increment to those of all so far, wide enough for all.
 void RecordColumns(ReadContext& context, const std::vector<engine::Column>& columns);
 
+// Whether there are now more or fewer rows of the position's own cursor value than the last load kept as its edge.
+bool EdgeChanged(const StreamState& state, int64_t rows_now);
+
 std::unique_ptr<Connector> MakePostgresConnector(ConnectorsDependencies dependencies);
 std::unique_ptr<Connector> MakeSqliteConnector(ConnectorsDependencies dependencies);
 std::unique_ptr<Connector> MakeRestConnector(ConnectorsDependencies dependencies);

@@ -37,6 +37,7 @@ Json ObjectJson(const LoadObject& object) {
                  {"origin", object.origin}};
     if (!object.columns.empty()) json["columns"] = ColumnsJson(object.columns);
     if (!object.delimiter.empty()) json["delimiter"] = object.delimiter;
+    if (object.edge) json["edge"] = true;
     return json;
 }
 
@@ -58,6 +59,7 @@ Result<LoadObject> ObjectFromJson(const Json& json) {
     object.origin = json.value("origin", Json());
     if (json.contains("columns")) object.columns = TRY(ColumnsOf(json["columns"]));
     object.delimiter = TRY(JsonStringOr(json, "delimiter", ""));
+    object.edge = TRY(JsonBoolOr(json, "edge", false));
     return object;
 }
 
@@ -76,6 +78,7 @@ Json ToJson(const Manifest& manifest) {
             {"committed_at", manifest.committed_at},
             {"position", manifest.position},
             {"after", manifest.after},
+            {"again", manifest.again},
             {"columns", ColumnsJson(manifest.columns)},
             {"source_types", manifest.source_types},
             {"objects", std::move(objects)},
@@ -103,6 +106,7 @@ Result<Manifest> ManifestFromJson(const Json& json) {
     manifest.committed_at = TRY(JsonString(json, "committed_at"));
     manifest.position = json.value("position", Json());
     manifest.after = json.value("after", Json());
+    manifest.again = TRY(JsonBoolOr(json, "again", false));
     manifest.columns = TRY(ColumnsOf(json.value("columns", Json::array())));
     manifest.source_types = json.value("source_types", Json());
     for (const Json& object : json.value("objects", Json::array())) {
@@ -149,6 +153,11 @@ Status LoadWriter::DropLast() {
     return lake_.Delete(principal_, {kRawBucket, dropped.key});
 }
 
+Status LoadWriter::DropAfter(size_t count) {
+    while (manifest_.objects.size() > count) TRY(DropLast());
+    return Ok();
+}
+
 Result<std::unique_ptr<engine::RowWriter>> LoadWriter::StartRows(const std::vector<engine::Column>& columns,
                                                                  const std::vector<uint32_t>& postgres_oids) {
     if (!session_) {
@@ -166,7 +175,7 @@ Result<std::unique_ptr<engine::RowWriter>> LoadWriter::StartRows(const std::vect
     return session_->StartRows(options);
 }
 
-Status LoadWriter::FinishRows(engine::RowWriter& writer, const Json& origin) {
+Status LoadWriter::FinishRows(engine::RowWriter& writer, const Json& origin, bool edge) {
     int64_t rows = 0;
     for (const engine::WrittenFile& file : TRY(writer.Finish())) {
         LoadObject object;
@@ -176,6 +185,7 @@ Status LoadWriter::FinishRows(engine::RowWriter& writer, const Json& origin) {
         object.format = "parquet";
         object.columns = row_columns_;
         object.origin = origin;
+        object.edge = edge;
         rows += file.rows;
         manifest_.bytes += object.bytes;
         manifest_.objects.push_back(std::move(object));

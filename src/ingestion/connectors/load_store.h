@@ -26,6 +26,7 @@ struct LoadObject {
     Json origin;            // {"file": ...} or {"url": ..., "status": 200, "headers": {...}} or {"table": ...}
     std::vector<engine::Column> columns;  // csv and json: as read in this object, in order
     std::string delimiter;  // csv: given or found
+    bool edge = false;      // relational increments: the rows whose cursor is the position itself
 };
 
 struct Manifest {
@@ -38,6 +39,7 @@ struct Manifest {
     std::string committed_at;
     Json position;          // from which the next load goes on
     Json after;             // incremental: the cursor's value that this load started after; null for all
+    bool again = false;     // incremental: it read the rows of `after` itself anew; they replace the earlier ones
     std::vector<engine::Column> columns;  // of the stream as recorded now
     Json source_types;      // column -> the source's own type
     std::vector<LoadObject> objects;
@@ -66,12 +68,13 @@ class LoadWriter {
     // Bytes as received. `name` is only for people who look into the bucket.
     Status PutObject(const std::string& name, ByteReader& content, LoadObject object);
     Status PutBytes(const std::string& name, ByteSpan content, LoadObject object);
-    // Takes back the object that was put last.
+    // Takes back the object that was put last; all but the first `count`.
     Status DropLast();
+    Status DropAfter(size_t count);
     // Typed rows as Parquet.
     Result<std::unique_ptr<engine::RowWriter>> StartRows(const std::vector<engine::Column>& columns,
                                                          const std::vector<uint32_t>& postgres_oids);
-    Status FinishRows(engine::RowWriter& writer, const Json& origin);
+    Status FinishRows(engine::RowWriter& writer, const Json& origin, bool edge = false);
     Manifest& manifest() { return manifest_; }
     const std::string& prefix() const { return prefix_; }  // "raw/<source>/<stream>/<20 digits>/"
 

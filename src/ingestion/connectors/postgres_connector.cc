@@ -36,7 +36,10 @@ Error Failure(PGconn* connection, const PGresult* result) {
     if (sqlstate == "42501") {
         return Error(ErrorCode::kPermissionDenied, "{}", message).WithHint("GRANT SELECT on it to the source's user");
     }
-    if (sqlstate == "42P01" || sqlstate == "42703") return Error(ErrorCode::kInvalidArgument, "{}", message);
+    // Class 42: a name or a type is wrong, 22: a value. The same statement meets them again.
+    if (sqlstate.starts_with("42") || sqlstate.starts_with("22")) {
+        return Error(ErrorCode::kInvalidArgument, "{}", message);
+    }
     if (sqlstate == "57014") return Error(ErrorCode::kCancelled, "the load was cancelled");
     return Error(ErrorCode::kUnavailable, "{}", message);
 }
@@ -189,15 +192,21 @@ class PostgresConnector : public Connector {
     Result<Connection> Connect(const SourceDefinition& source);
     static Result<std::vector<TableColumn>> Columns(PGconn* connection, const SourceDefinition& source,
                                                     const StreamDefinition& stream);
-    Result<std::optional<std::string>> WhereOf(ReadContext& context, PGconn* connection, const std::string& table);
+    struct CopyPart {
+        std::string where;
+        bool edge = false;  // the rows whose cursor is the new position
+    };
     struct CopyPlan {
         std::string table;
-        std::string where;
+        std::vector<CopyPart> parts;
         std::vector<TableColumn> columns;
     };
+    Result<std::vector<CopyPart>> NewerParts(ReadContext& context, PGconn* connection, const std::string& table);
     Status CopyWhatFits(ReadContext& context, PGconn* connection, CopyPlan plan);
     // `unfit` names the column that an error is about.
     Status Copy(ReadContext& context, PGconn* connection, const CopyPlan& plan, std::string& unfit);
+    Status CopyOne(ReadContext& context, PGconn* connection, const CopyPlan& plan, const CopyPart& part,
+                   std::string& unfit);
     static Status EndCopy(PGconn* connection);
 
     ConnectorsDependencies dependencies_;
@@ -299,27 +308,40 @@ Result<std::vector<DiscoveredStream>> PostgresConnector::Discover(const SourceDe
     return streams;
 }
 
-// What is newer than the position, up to the largest value of this snapshot. No result: nothing is new.
-Result<std::optional<std::string>> PostgresConnector::WhereOf(ReadContext& context, PGconn* connection,
-                                                              const std::string& table) {
+// What is newer than the position, up to the largest value of this snapshot; empty: nothing is. The rows of the largest
+// value itself are kept apart: when others of that value come later, they are read anew and replace these.
+Result<std::vector<PostgresConnector::CopyPart>> PostgresConnector::NewerParts(ReadContext& context, PGconn* connection,
+                                                                              const std::string& table) {
     Manifest& manifest = context.writer.manifest();
     std::string cursor = QuoteIdentifier(context.stream.cursor);
-    QueryResult newest = TRY(Run(connection, fmt::format("SELECT max({})::text FROM {}", cursor, table)));
     if (manifest.position.is_object()) manifest.after = manifest.position.value("cursor", Json());
+    bool first = manifest.after.is_null();
+    std::string after = first ? "NULL" : QuoteLiteral(manifest.after.get<std::string>());
+    QueryResult newest =
+        TRY(Run(connection, fmt::format("SELECT max({0})::text, max({0}) > {1}, max({0}) = {1}, "
+                                        "count(*) FILTER (WHERE {0} = {1}) FROM {2}",
+                                        cursor, after, table)));
     bool none = PQgetisnull(newest.get(), 0, 0);
-    std::string value = none ? "" : Cell(newest, 0, 0);
     // A first load shows the columns, also of a table without rows; and it reads what has no cursor.
-    if (manifest.after.is_null() && (!none || !context.state.last())) {
-        if (!none) manifest.position = {{"cursor", value}};
-        return std::optional<std::string>("");
+    if (none) return first && !context.state.last() ? std::vector<CopyPart>{{""}} : std::vector<CopyPart>{};
+    std::string largest = Cell(newest, 0, 0);
+    std::string edge = fmt::format(" WHERE {} = {}", cursor, QuoteLiteral(largest));
+    if (first) {
+        manifest.position = {{"cursor", largest}};
+        return std::vector<CopyPart>{{fmt::format(" WHERE ({} = {}) IS NOT TRUE", cursor, QuoteLiteral(largest))},
+                                     {edge, true}};
     }
-    if (none || manifest.after == value) return std::optional<std::string>();
-    manifest.position = {{"cursor", value}};
-    std::string where = fmt::format(" WHERE {} <= {}", cursor, QuoteLiteral(value));
-    // With a key, rows of the position's own moment are read again and replace themselves: none can be missed.
-    const char* compare = context.stream.key.empty() ? ">" : ">=";
-    where += fmt::format(" AND {} {} {}", cursor, compare, QuoteLiteral(manifest.after.get<std::string>()));
-    return std::optional(where);
+    bool newer = Cell(newest, 0, 1) == "t";
+    bool same = Cell(newest, 0, 2) == "t";
+    bool came_later = EdgeChanged(context.state, IntegerOrZero(Cell(newest, 0, 3)));
+    if (!newer && !(same && came_later)) return std::vector<CopyPart>{};
+    // With a key they are read again in any case: one may have changed within its moment.
+    manifest.again = came_later || !context.stream.key.empty();
+    manifest.position = {{"cursor", largest}};
+    if (!newer) return std::vector<CopyPart>{{edge, true}};
+    return std::vector<CopyPart>{{fmt::format(" WHERE {0} {1} {2} AND {0} < {3}", cursor, manifest.again ? ">=" : ">",
+                                              after, QuoteLiteral(largest))},
+                                 {edge, true}};
 }
 
 // Columns with a value that their type does not hold (infinite dates, NaN in a numeric) are read as text instead: all
@@ -354,6 +376,19 @@ Status PostgresConnector::EndCopy(PGconn* connection) {
 }
 
 Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const CopyPlan& plan, std::string& unfit) {
+    size_t before = context.writer.manifest().objects.size();
+    context.writer.manifest().rows = 0;
+    for (const CopyPart& part : plan.parts) {
+        Status copied = CopyOne(context, connection, plan, part, unfit);
+        if (copied.ok()) continue;
+        TRY(context.writer.DropAfter(before));
+        return copied;
+    }
+    return Ok();
+}
+
+Status PostgresConnector::CopyOne(ReadContext& context, PGconn* connection, const CopyPlan& plan, const CopyPart& part,
+                                  std::string& unfit) {
     Manifest& manifest = context.writer.manifest();
     std::vector<std::string> items;
     std::vector<uint32_t> oids;
@@ -365,7 +400,7 @@ Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const C
         manifest.source_types[column.name] = column.source_type;
     }
     TRY(Run(connection, fmt::format("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)", Join(items, ", "),
-                                    plan.table, plan.where)));
+                                    plan.table, part.where)));
     RecordColumns(context, written);
     auto writer = TRY(context.writer.StartRows(written, oids));
     CopyRows rows(plan.columns.size());
@@ -391,9 +426,8 @@ Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const C
     if (bytes == -2) return Failure(connection, nullptr);
     QueryResult end(PQgetResult(connection));
     if (PQresultStatus(end.get()) != PGRES_COMMAND_OK) return Failure(connection, end.get());
-    manifest.rows = 0;
     if (progress.rows == 0 && manifest.mode == "incremental") return Ok();
-    return context.writer.FinishRows(*writer, {{"table", plan.table}});
+    return context.writer.FinishRows(*writer, {{"table", plan.table}}, part.edge);
 }
 
 Status PostgresConnector::Read(ReadContext& context) {
@@ -411,13 +445,10 @@ Status PostgresConnector::Read(ReadContext& context) {
     auto columns = TRY(Columns(connection.get(), context.source, context.stream));
     auto [schema, name] = SchemaAndTable(context.source, context.stream);
     std::string table = QuoteIdentifier(schema) + "." + QuoteIdentifier(name);
-    std::string where;
-    if (!context.stream.cursor.empty()) {
-        std::optional<std::string> newer = TRY(WhereOf(context, connection.get(), table));
-        if (!newer) return Ok();
-        where = *newer;
-    }
-    return CopyWhatFits(context, connection.get(), {table, where, std::move(columns)});
+    std::vector<CopyPart> parts = {{""}};
+    if (!context.stream.cursor.empty()) parts = TRY(NewerParts(context, connection.get(), table));
+    if (parts.empty()) return Ok();
+    return CopyWhatFits(context, connection.get(), {table, std::move(parts), std::move(columns)});
 }
 
 }  // namespace

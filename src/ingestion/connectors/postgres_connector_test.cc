@@ -218,6 +218,36 @@ TEST_F(PostgresTest, Increments) {
     EXPECT_EQ(Rows("id, v, w"), (Texts{"1|n2|NULL", "2|1|NULL", "3|1|NULL", "4|1|NULL", "5|1|NULL", "6|x|NULL"}));
 }
 
+TEST_F(PostgresTest, RowsThatComeLaterWithTheCursorOfTheLastOnesAreRead) {
+    // numeric is kept as text here, in which 1.0 and 1.00 differ; to the server they are one value.
+    Execute("CREATE TABLE t (n numeric, v int); INSERT INTO t VALUES (9, 1), (10.0, 2), (10.00, 3), (NULL, 0)");
+    Source("{cursor: n}");
+    EXPECT_EQ(Load(), "load 1: 4 rows");
+    EXPECT_EQ(Load(), "nothing");
+    Execute("INSERT INTO t VALUES (10, 4)");
+    EXPECT_EQ(Load(), "load 2: 3 rows");
+    EXPECT_EQ(Rows("v"), (Texts{"0", "1", "2", "3", "4"}));
+    EXPECT_EQ(Load(), "nothing");
+    Execute("INSERT INTO t VALUES (10, 5), (11, 6), (100, 7)");
+    EXPECT_EQ(Load(), "load 3: 6 rows");
+    EXPECT_EQ(Rows("v"), (Texts{"0", "1", "2", "3", "4", "5", "6", "7"}));
+    Execute("INSERT INTO t VALUES (101, 8)");
+    EXPECT_EQ(Load(), "load 4: 1 rows");
+    EXPECT_EQ(sources_.Query("SELECT count(*), count(DISTINCT v) FROM raw_pg.t"), Texts{"9|9"});
+    EXPECT_EQ(sources_.Query("SELECT count(*) FROM raw_pg.t AT (VERSION => 2)"), Texts{"5"});
+    Execute("DELETE FROM t WHERE n > 10");
+    EXPECT_EQ(Load(), "nothing");
+}
+
+TEST_F(PostgresTest, ACursorThatHasNoLargestValueIsRefused) {
+    Execute("CREATE TABLE t (u uuid, j json); INSERT INTO t VALUES ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '1')");
+    Source("{cursor: j}");
+    auto outcome = sources_.Load("pg", "t");
+    ASSERT_FALSE(outcome.ok());
+    EXPECT_EQ(outcome.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_NE(outcome.error().message().find("max(json)"), std::string::npos) << outcome.error().message();
+}
+
 TEST_F(PostgresTest, OtherSchemasAndViews) {
     Execute(
         "DROP SCHEMA IF EXISTS other CASCADE; CREATE SCHEMA other; GRANT USAGE ON SCHEMA other TO reader; "

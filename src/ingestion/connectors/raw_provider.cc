@@ -48,6 +48,12 @@ std::vector<LiveObject> LiveObjects(const StreamState& state, int64_t load) {
                       (manifest.mode == "incremental" && manifest.after.is_null());
         if (begins) live.clear(), by_file.clear();
         mode = manifest.mode;
+        // Rows of the position's own moment were read anew: those of the load before are in this one.
+        if (manifest.again) {
+            std::erase_if(live, [&](const LiveObject& old) {
+                return old.object->edge && old.load->load + 1 == manifest.load;
+            });
+        }
         for (const LoadObject& object : manifest.objects) {
             std::string file = manifest.mode == "files" ? object.origin.value("file", "") : "";
             auto earlier = file.empty() ? by_file.end() : by_file.find(file);
@@ -114,7 +120,8 @@ Result<std::vector<catalog::Dataset>> RawProvider::Datasets(const std::string& s
             for (const LiveObject& live : LiveObjects(*state, last->load)) {
                 dataset.bytes += static_cast<int64_t>(live.object->bytes);
                 // How many rows remain of several with one key only a query tells.
-                bool known = live.object->rows >= 0 && dataset.rows >= 0 && !(by_key && state->loads.size() > 1);
+                bool overlaps = by_key || (last->mode == "incremental" && last->kind == "rest");
+                bool known = live.object->rows >= 0 && dataset.rows >= 0 && !(overlaps && state->loads.size() > 1);
                 dataset.rows = known ? dataset.rows + live.object->rows : -1;
             }
         }

@@ -113,7 +113,7 @@ std::string GroupKey(const LiveObject& live) {
 
 struct Group {
     std::vector<const LoadObject*> objects;
-    std::vector<std::string> origins;  // VALUES rows: object, load, loaded_at, origin, after
+    std::vector<std::string> origins;  // VALUES rows: object, load, loaded_at, origin, after, again, until
     const Manifest* manifest = nullptr;
 };
 
@@ -150,17 +150,30 @@ std::string GroupSql(const Manifest& last, const Group& group) {
     std::string rows = ReadObjectsSql(group.objects, *group.manifest, TypedColumns(last, *group.objects[0]));
     std::string sql = fmt::format(
         "SELECT {} FROM ({}) AS tarn_rows JOIN (VALUES {}) AS tarn_origin({}, _load, _loaded_at, _origin, "
-        "tarn_after) USING ({})",
+        "tarn_after, tarn_again, tarn_until) USING ({})",
         SelectList(last, group), rows, Join(group.origins, ", "), kFile, kFile);
     // A server that sends more than was asked for does not make rows appear twice.
-    bool bounded = last.mode == "incremental" && last.key.empty() && !last.cursor.empty();
-    if (!bounded) return sql;
-    std::string top = last.kind == "rest" ? last.cursor.substr(0, last.cursor.find('.')) : last.cursor;
-    if (!FindColumn(group.objects[0]->columns, top)) return sql;
-    std::string cursor = CursorOf(last);
-    // Two casts: `after` is kept as text, and a field of a record has a type that only the engine knows.
-    return sql +
-           fmt::format(" WHERE tarn_after IS NULL OR tarn_rows.{0} > cast_to_type(tarn_after, tarn_rows.{0})", cursor);
+    bool bounded = last.kind == "rest" && last.mode == "incremental" && last.key.empty() && !last.cursor.empty();
+    if (!bounded || !FindColumn(group.objects[0]->columns, last.cursor.substr(0, last.cursor.find('.')))) return sql;
+    // `after` and `until` are kept as text, and a field of a record has a type that only the engine knows.
+    return sql + fmt::format(
+                     " WHERE (tarn_after IS NULL OR tarn_rows.{0} > cast_to_type(tarn_after, tarn_rows.{0}) OR "
+                     "(tarn_again AND tarn_rows.{0} = cast_to_type(tarn_after, tarn_rows.{0}))) AND (tarn_until IS "
+                     "NULL OR tarn_rows.{0} IS DISTINCT FROM cast_to_type(tarn_until, tarn_rows.{0}))",
+                     CursorOf(last));
+}
+
+std::string CursorLiteral(const Json& value) {
+    if (value.is_null()) return "CAST(NULL AS VARCHAR)";
+    return QuoteLiteral(value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+// From what value of the cursor on a load's rows are in a later one, which read them anew.
+Json UntilOf(const StreamState& state, const Manifest& load, int64_t shown) {
+    for (const Manifest& later : state.loads) {
+        if (later.load > load.load && later.load <= shown && later.again) return later.after;
+    }
+    return {};
 }
 
 std::string EmptySql(const Manifest& last) {
@@ -240,12 +253,10 @@ engine::TrustedView ViewOf(const StreamState& state, int64_t load) {
         Group& group = groups[GroupKey(live)];
         group.objects.push_back(live.object);
         group.manifest = live.load;
-        std::string after = live.load->after.is_null()     ? "NULL"
-                            : live.load->after.is_string() ? QuoteLiteral(live.load->after.get<std::string>())
-                                                           : QuoteLiteral(live.load->after.dump());
         group.origins.push_back(fmt::format(
-            "({}, CAST({} AS BIGINT), TIMESTAMPTZ {}, {}, {})", ObjectLiteral(live.object->key), live.load->load,
-            QuoteLiteral(live.load->committed_at), QuoteLiteral(OriginOf(*live.object)), after));
+            "({}, CAST({} AS BIGINT), TIMESTAMPTZ {}, {}, {}, {}, {})", ObjectLiteral(live.object->key),
+            live.load->load, QuoteLiteral(live.load->committed_at), QuoteLiteral(OriginOf(*live.object)),
+            CursorLiteral(live.load->after), live.load->again, CursorLiteral(UntilOf(state, *live.load, load))));
         view.files.push_back(std::string(kRawBucket) + "/" + live.object->key);
     }
     std::vector<std::string> parts;

@@ -1,10 +1,14 @@
 // Kind rest: pages of JSON from an HTTP API, kept as received, with back-off, pagination and incremental reads.
 #include <algorithm>
+#include <charconv>
 #include <set>
 
+#include "base/crypto.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "ingestion/connectors/cancellable_dialer.h"
 #include "ingestion/connectors/connector.h"
+#include "ingestion/connectors/gunzip.h"
 #include "ingestion/connectors/inference.h"
 
 namespace tarn::connectors {
@@ -34,8 +38,29 @@ bool CursorLess(const Json& left, const Json& right) {
     if (left.is_number() && right.is_number()) return left < right;
     std::string one = left.is_string() ? left.get<std::string>() : left.dump();
     std::string other = right.is_string() ? right.get<std::string>() : right.dump();
+    // Times of one moment may be written in several ways, with fractions or another offset.
+    Result<Timestamp> one_time = ParseTime(one);
+    Result<Timestamp> other_time = ParseTime(other);
+    if (one_time.ok() && other_time.ok()) return *one_time < *other_time;
     return one < other;
 }
+bool CursorEqual(const Json& left, const Json& right) { return !CursorLess(left, right) && !CursorLess(right, left); }
+
+// Records of one cursor value, in whatever order they come.
+struct SameMoment {
+    int64_t rows = 0;
+    uint64_t digest = 0;
+    void Add(const Json& record) {
+        std::string hash = Sha256Hex(AsBytes(DumpJson(record))).substr(0, 16);
+        uint64_t number = 0;
+        std::from_chars(hash.data(), hash.data() + hash.size(), number, 16);
+        digest += number;
+        ++rows;
+    }
+    Json ToJson(const Json& cursor) const {
+        return {{"cursor", cursor}, {"rows", rows}, {"digest", fmt::format("{:016x}", digest)}};
+    }
+};
 
 std::string ScalarText(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
@@ -92,7 +117,9 @@ class PageWalk {
         : dependencies_(dependencies),
           context_(context),
           settings_(context.stream.settings),
-          pages_(settings_.value("pagination", Json::object())) {}
+          pages_(settings_.value("pagination", Json::object())),
+          dialer_(MakeCancellableDialer(dependencies.dialer, context.cancel)),
+          http_(HttpClient::Create(*dialer_)) {}
     Status Run();
 
   private:
@@ -102,9 +129,13 @@ class PageWalk {
     Status AddAuth(HttpClientRequest& request, Parameters& secret_parameters);
     Duration DelayFor(const HttpClientResponse* response, int attempt);
     Status Sleep(Duration delay);
+    // Unpacks the body, keeping the packed one for the store.
+    Status Unpack(const std::string& url, HttpClientResponse& response);
     Result<Json> ReadAnswer(const std::string& url, const HttpClientResponse& response);
     Result<const Json*> RecordsOf(const std::string& url, const Json& answer);
     void Follow(const Json& records);
+    // Whether what came is worth a load, as the cursor tells.
+    bool HasNews();
     std::string Shown(std::string text) const;
     Status Store(const std::string& url, const HttpClientResponse& response, size_t records);
     // Empty: that was the last page.
@@ -118,6 +149,14 @@ class PageWalk {
     std::string base_;        // the stream's URL with all parameters that stay
     int64_t page_ = 0;
     int64_t offset_ = 0;
+    std::unique_ptr<Dialer> dialer_;
+    std::unique_ptr<HttpClient> http_;
+    std::string packed_;      // the last answer as it came, if it was packed
+    SameMoment at_after_;     // records of the cursor's value that the load started after
+    SameMoment at_position_;  // and of the largest
+    Json largest_;
+    bool newer_ = false;      // there is one greater than `after`
+    bool unplaced_ = false;   // there is one without a cursor's value
     std::string repeated_;    // the body before, to find servers that ignore the page's number
     std::vector<std::string> secrets_;  // as they may come back in an answer
     LoadProgress progress_;
@@ -198,7 +237,7 @@ Result<HttpClientResponse> PageWalk::GetOnce(const std::string& url) {
     bool same = target.scheme == base.scheme && target.address.ToString() == base.address.ToString();
     if (same) TRY(AddAuth(request, secret_parameters));
     request.url = WithParameters(url, secret_parameters);
-    return dependencies_.http.Send(request, kPageBytesMax);
+    return http_->Send(request, kPageBytesMax);
 }
 
 Duration PageWalk::DelayFor(const HttpClientResponse* response, int attempt) {
@@ -246,6 +285,19 @@ Result<HttpClientResponse> PageWalk::Get(const std::string& url) {
     return Error(ErrorCode::kUnavailable, "{} failed {} times: {}", url, kAttemptsMax, last);
 }
 
+Status PageWalk::Unpack(const std::string& url, HttpClientResponse& response) {
+    packed_.clear();
+    std::string encoding = ToLower(response.headers.Get("Content-Encoding"));
+    if (encoding.empty() || encoding == "identity") return Ok();
+    if (encoding != "gzip" && encoding != "x-gzip") {
+        return Error(ErrorCode::kNotSupported, "{} answers with Content-Encoding {}, which it was not asked for", url,
+                     encoding);
+    }
+    packed_ = std::move(response.body);
+    response.body = TRY_CONTEXT(Gunzip(packed_, kPageBytesMax), url);
+    return Ok();
+}
+
 Result<Json> PageWalk::ReadAnswer(const std::string& url, const HttpClientResponse& response) {
     std::string start = Shown(response.body).substr(0, kQuotedMax);
     if (response.status == 401 || response.status == 403) {
@@ -275,13 +327,37 @@ Result<const Json*> PageWalk::RecordsOf(const std::string& url, const Json& answ
 // The position moves to the largest value of the cursor's field.
 void PageWalk::Follow(const Json& records) {
     if (context_.stream.cursor.empty()) return;
-    Json& position = context_.writer.manifest().position;
-    if (!position.is_object()) position = Json::object();
+    const Json& after = context_.writer.manifest().after;
     for (const Json& record : records) {
         const Json* value = record.is_object() ? AtPath(record, context_.stream.cursor) : nullptr;
-        if (!value || value->is_null()) continue;
-        if (!position.contains("cursor") || CursorLess(position["cursor"], *value)) position["cursor"] = *value;
+        if (!value || value->is_null()) {
+            unplaced_ = true;
+            continue;
+        }
+        if (!after.is_null() && CursorEqual(after, *value)) at_after_.Add(record);
+        newer_ = newer_ || after.is_null() || CursorLess(after, *value);
+        if (largest_.is_null() || CursorLess(largest_, *value)) {
+            largest_ = *value;
+            at_position_ = {};
+        }
+        if (CursorEqual(largest_, *value)) at_position_.Add(record);
     }
+}
+
+// A server that sends the records of `after` itself shows those that came later; one that never does, or only some of
+// them, changes nothing about what is known.
+bool PageWalk::HasNews() {
+    Manifest& manifest = context_.writer.manifest();
+    if (context_.stream.cursor.empty()) return true;
+    bool keyed = !context_.stream.key.empty();
+    Json known = manifest.position.is_object() ? manifest.position : Json::object();
+    bool changed = at_after_.rows > 0 && at_after_.ToJson(manifest.after)["digest"] != known.value("digest", "");
+    bool all = known.contains("rows") && at_after_.rows >= known["rows"].get<int64_t>();
+    manifest.again = !manifest.after.is_null() && !keyed && changed && all;
+    bool news = newer_ || manifest.after.is_null() || manifest.again || (keyed && (changed || unplaced_));
+    bool moves = !largest_.is_null() && (newer_ || (news && changed));
+    if (moves) manifest.position = at_position_.ToJson(largest_);
+    return news;
 }
 
 Status PageWalk::Store(const std::string& url, const HttpClientResponse& response, size_t records) {
@@ -294,7 +370,8 @@ Status PageWalk::Store(const std::string& url, const HttpClientResponse& respons
         if (!EqualsIgnoreCase(name, "Set-Cookie")) headers[name] = Shown(value);
     }
     object.origin = {{"url", url}, {"status", response.status}, {"headers", std::move(headers)}};
-    TRY(context_.writer.PutBytes("page.json", AsBytes(response.body), std::move(object)));
+    TRY(packed_.empty() ? context_.writer.PutBytes("page.json", AsBytes(response.body), std::move(object))
+                        : context_.writer.PutBytes("page.json.gz", AsBytes(packed_), std::move(object)));
     ++progress_.objects;
     progress_.rows += static_cast<int64_t>(records);
     progress_.bytes += static_cast<int64_t>(response.body.size());
@@ -351,6 +428,7 @@ Status PageWalk::Run() {
                 .WithHint("is `pagination` right?");
         }
         HttpClientResponse response = TRY(Get(url));
+        TRY(Unpack(url, response));
         Json answer = TRY(ReadAnswer(url, response));
         const Json* records = TRY(RecordsOf(url, answer));
         if (!records->empty() && response.body == repeated_) {
@@ -362,6 +440,7 @@ Status PageWalk::Run() {
         url = TRY(NextUrl(url, response, answer, records->size()));
         repeated_ = std::move(response.body);
     }
+    if (!HasNews()) TRY(context_.writer.DropAfter(0));
     if (manifest.objects.empty()) {
         // No record at all: the columns are those of before.
         if (const Manifest* last = context_.state.last()) manifest.columns = last->columns;

@@ -1,8 +1,11 @@
 // The kind rest, against a server that behaves well or badly as each test says.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <mutex>
+#include <thread>
 
+#include "base/crypto.h"
 #include "base/number.h"
 #include "ingestion/connectors/connectors_for_test.h"
 
@@ -329,6 +332,99 @@ TEST_F(RestTest, IncrementsHaveEachRowOnce) {
     EXPECT_EQ(Load(), "load 3: 2 rows");
     EXPECT_EQ(sources_.Query("SELECT id, \"at\" FROM raw_api.rows ORDER BY id")[0], "1|2013-01-01 03:00:00");
     EXPECT_EQ(Ids(), (Texts{"1", "2", "3", "4"}));
+}
+
+TEST_F(RestTest, RecordsThatComeLaterWithTheCursorOfTheLastOnesAreRead) {
+    Source("{path: /rows, cursor: day, since_param: since}");
+    Json rows = {{{"id", 1}, {"day", "2024-01-01"}}, {{"id", 2}, {"day", "2024-01-02"}}, {{"id", 3}}};
+    bool inclusive = true;
+    Answers([&](HttpRequest& request) {
+        std::string since = request.Query("since").value_or("");
+        Json list = Json::array();
+        for (const Json& row : rows) {
+            std::string day = row.value("day", "");
+            if (inclusive ? day >= since : day > since || since.empty()) list.push_back(row);
+        }
+        return Text(list.dump());
+    });
+    EXPECT_EQ(Load(), "load 1: 3 rows");
+    EXPECT_EQ(Load(), "nothing");
+    rows.push_back({{"id", 4}, {"day", "2024-01-02"}});
+    EXPECT_EQ(Load(), "load 2: 2 rows");
+    EXPECT_EQ(Ids(), (Texts{"1", "2", "3", "4"}));
+    EXPECT_EQ(Load(), "nothing");
+    rows.push_back({{"id", 5}, {"day", "2024-01-02"}});
+    rows.push_back({{"id", 6}, {"day", "2024-01-03"}});
+    EXPECT_EQ(Load(), "load 3: 4 rows");
+    EXPECT_EQ(Ids(), (Texts{"1", "2", "3", "4", "5", "6"}));
+    // A server that leaves out its `since` takes nothing away.
+    inclusive = false;
+    EXPECT_EQ(Load(), "nothing");
+    rows.push_back({{"id", 7}, {"day", "2024-01-04"}});
+    EXPECT_EQ(Load(), "load 4: 1 rows");
+    EXPECT_EQ(Ids(), (Texts{"1", "2", "3", "4", "5", "6", "7"}));
+    // Neither does one that shows only some of the last moment.
+    inclusive = true;
+    rows.push_back({{"id", 8}, {"day", "2024-01-04"}});
+    EXPECT_EQ(Load(), "load 5: 2 rows");
+    rows = {{{"id", 8}, {"day", "2024-01-04"}}, {{"id", 9}, {"day", "2024-01-05"}}};
+    EXPECT_EQ(Load(), "load 6: 2 rows");
+    EXPECT_EQ(Ids(), (Texts{"1", "2", "3", "4", "5", "6", "7", "8", "9"}));
+    EXPECT_EQ(sources_.Query("SELECT count(*) FROM raw_api.rows AT (VERSION => 1)"), Texts{"3"});
+}
+
+TEST_F(RestTest, OneMomentIsWrittenInManyWays) {
+    Source("{path: /rows, cursor: t, since_param: since}");
+    Answers([](HttpRequest&) {
+        return Text(R"([{"id": 1, "t": "2024-01-01T00:00:00.5Z"}, {"id": 2, "t": "2024-01-01T00:00:00Z"},
+                        {"id": 3, "t": "2024-01-01T02:00:00+02:00"}])");
+    });
+    EXPECT_EQ(Load(), "load 1: 3 rows");
+    EXPECT_EQ(Load(), "nothing");
+    EXPECT_EQ(asked()[1], "/v1/rows?since=2024-01-01T00%3A00%3A00.5Z");
+}
+
+TEST_F(RestTest, AnAnswerMayComePacked) {
+    Source("{path: /rows}");
+    auto bytes = Base64Decode("H4sIAAAAAAACA4uuVspMUbJSMKyNBQDR4s6JCwAAAA==");
+    std::string packed(AsText(*bytes));
+    Answers([&](HttpRequest&) {
+        HttpResponse response = Text(packed);
+        response.headers.Set("Content-Encoding", "gzip");
+        return response;
+    });
+    EXPECT_EQ(Load(), "load 1: 1 rows");
+    EXPECT_EQ(Ids(), Texts{"1"});
+    EXPECT_EQ(sources_.Text(sources_.Keys("api/rows/0")[0]), packed) << "it is stored as it came";
+    packed.resize(20);
+    EXPECT_NE(Load().find("gzip is broken or cut short"), std::string::npos);
+    Answers([](HttpRequest&) {
+        HttpResponse response = Text("x");
+        response.headers.Set("Content-Encoding", "br");
+        return response;
+    });
+    EXPECT_NE(Load().find("Content-Encoding br"), std::string::npos);
+}
+
+TEST_F(RestTest, AServerThatNeverAnswersIsLeftWhenTheLoadIsCancelled) {
+    Source("{path: /rows}");
+    std::atomic<bool> done{false};
+    Answers([&](HttpRequest&) {
+        while (!done) SystemEnv().clock().Sleep(std::chrono::milliseconds(5));
+        return Text("[]");
+    });
+    CancelToken cancel;
+    std::thread impatient([&] {
+        while (asked().empty()) SystemEnv().clock().Sleep(std::chrono::milliseconds(5));
+        cancel.Cancel();
+    });
+    Duration began = SystemEnv().clock().Monotonic();
+    auto outcome = sources_.Load("api", "rows", cancel);
+    EXPECT_LT(SystemEnv().clock().Monotonic() - began, std::chrono::seconds(10));
+    impatient.join();
+    done = true;
+    ASSERT_FALSE(outcome.ok());
+    EXPECT_EQ(outcome.error().code(), ErrorCode::kCancelled) << outcome.error().ToString();
 }
 
 TEST_F(RestTest, AServerThatHasNothingNewIsNoLoad) {

@@ -48,6 +48,24 @@ struct TableColumn {
     std::string type;  // the engine's
 };
 
+// A column as text for CAST; blobs as the escapes that a BLOB cast reads back byte by byte.
+std::string SelectOf(const TableColumn& column) {
+    std::string name = QuoteIdentifier(column.name);
+    if (column.type == "BLOB") return fmt::format("CASE WHEN {0} IS NOT NULL THEN hex({0}) END", name);
+    if (column.type != "DOUBLE") return fmt::format("CAST({} AS TEXT)", name);
+    return fmt::format("CASE WHEN {0} IS NOT NULL THEN printf('%!.17g', {0}) END", name);
+}
+
+void BindValue(sqlite3_stmt* statement, int place, const Json& value) {
+    if (value.is_number_integer()) {
+        sqlite3_bind_int64(statement, place, value.get<int64_t>());
+    } else if (value.is_number()) {
+        sqlite3_bind_double(statement, place, value.get<double>());
+    } else if (value.is_string()) {
+        sqlite3_bind_text(statement, place, value.get<std::string>().c_str(), -1, SQLITE_TRANSIENT);
+    }
+}
+
 class SqliteConnector : public Connector {
   public:
     explicit SqliteConnector(ConnectorsDependencies dependencies) : dependencies_(dependencies) {}
@@ -65,8 +83,15 @@ class SqliteConnector : public Connector {
     Result<Connection> Open(const SourceDefinition& source);
     static Result<std::vector<TableColumn>> Columns(sqlite3* database, const std::string& table);
     static Status FindTypes(sqlite3* database, const std::string& table, std::vector<TableColumn>& columns);
+    // Which rows a load takes; `values` are bound in order.
+    struct Part {
+        std::string where;
+        std::vector<Json> values;
+        bool edge = false;  // the rows whose cursor is the new position
+    };
+    static Result<std::vector<Part>> NewerParts(ReadContext& context, sqlite3* database, const std::string& table);
     Status Copy(ReadContext& context, sqlite3* database, const std::string& table,
-                const std::vector<TableColumn>& columns);
+                const std::vector<TableColumn>& columns, const Part& part);
 
     ConnectorsDependencies dependencies_;
 };
@@ -159,35 +184,54 @@ Result<std::vector<DiscoveredStream>> SqliteConnector::Discover(const SourceDefi
     return streams;
 }
 
+// What is newer than the position, up to the largest value of this moment; empty: nothing is. As of PostgreSQL, the
+// rows of the largest value itself are kept apart, to be replaced when others of that value come later.
+Result<std::vector<SqliteConnector::Part>> SqliteConnector::NewerParts(ReadContext& context, sqlite3* database,
+                                                                       const std::string& table) {
+    Manifest& manifest = context.writer.manifest();
+    std::string cursor = QuoteIdentifier(context.stream.cursor);
+    if (manifest.position.is_object()) manifest.after = manifest.position.value("cursor", Json());
+    bool first = manifest.after.is_null();
+    Prepared newest = TRY(Prepare(
+        database, fmt::format("SELECT max({0}), typeof(max({0})), max({0}) > ?1, max({0}) = ?1, count(*) FILTER "
+                              "(WHERE {0} = ?1) FROM {1}",
+                              cursor, QuoteIdentifier(table))));
+    BindValue(newest.get(), 1, manifest.after);
+    if (sqlite3_step(newest.get()) != SQLITE_ROW) return Failure(database, table);
+    std::string kind = TextOf(newest.get(), 1).value_or("null");
+    Json largest = kind == "integer" ? Json(sqlite3_column_int64(newest.get(), 0))
+                   : kind == "real"  ? Json(sqlite3_column_double(newest.get(), 0))
+                   : kind == "null"  ? Json()
+                                     : Json(TextOf(newest.get(), 0).value_or(""));
+    // A first load shows the columns, also of a table without rows.
+    if (largest.is_null()) return first && !context.state.last() ? std::vector<Part>{{"", {}}} : std::vector<Part>{};
+    bool newer = first || sqlite3_column_int(newest.get(), 2) != 0;
+    bool same = sqlite3_column_int(newest.get(), 3) != 0;
+    bool came_later = !first && EdgeChanged(context.state, sqlite3_column_int64(newest.get(), 4));
+    if (!newer && !(same && came_later)) return std::vector<Part>{};
+    manifest.again = !first && (came_later || !context.stream.key.empty());
+    manifest.position = {{"cursor", largest}};
+    Part edge{fmt::format(" WHERE {} = ?1", cursor), {largest}, true};
+    if (first) return std::vector<Part>{{fmt::format(" WHERE ({} = ?1) IS NOT TRUE", cursor), {largest}}, edge};
+    if (!newer) return std::vector<Part>{edge};
+    std::string between = fmt::format(" WHERE {0} {1} ?1 AND {0} < ?2", cursor, manifest.again ? ">=" : ">");
+    return std::vector<Part>{{between, {manifest.after, largest}}, edge};
+}
+
 Status SqliteConnector::Copy(ReadContext& context, sqlite3* database, const std::string& table,
-                             const std::vector<TableColumn>& columns) {
+                             const std::vector<TableColumn>& columns, const Part& part) {
     Manifest& manifest = context.writer.manifest();
     std::vector<std::string> items;
     std::vector<engine::Column> written;
     for (const TableColumn& column : columns) {
         written.push_back({column.name, column.type, true, ""});
         manifest.source_types[column.name] = column.declared;
-        std::string name = QuoteIdentifier(column.name);
-        // Text for CAST; blobs as the escapes that a BLOB cast reads back byte by byte.
-        items.push_back(column.type == "BLOB" ? fmt::format("CASE WHEN {0} IS NOT NULL THEN hex({0}) END", name)
-                        : column.type == "DOUBLE"
-                            ? fmt::format("CASE WHEN {0} IS NOT NULL THEN printf('%!.17g', {0}) END", name)
-                            : fmt::format("CAST({} AS TEXT)", name));
+        items.push_back(SelectOf(column));
     }
-    std::string where;
-    if (!context.stream.cursor.empty()) {
-        std::string cursor = QuoteIdentifier(context.stream.cursor);
-        std::string compare = context.stream.key.empty() ? ">" : ">=";
-        if (!manifest.after.is_null()) where = fmt::format(" WHERE {} {} ?1", cursor, compare);
-    }
-    Prepared statement =
-        TRY(Prepare(database, fmt::format("SELECT {} FROM {}{}", Join(items, ", "), QuoteIdentifier(table), where)));
-    if (!where.empty() && manifest.after.is_number_integer()) {
-        sqlite3_bind_int64(statement.get(), 1, manifest.after.get<int64_t>());
-    } else if (!where.empty() && manifest.after.is_number()) {
-        sqlite3_bind_double(statement.get(), 1, manifest.after.get<double>());
-    } else if (!where.empty()) {
-        sqlite3_bind_text(statement.get(), 1, manifest.after.get<std::string>().c_str(), -1, SQLITE_TRANSIENT);
+    Prepared statement = TRY(Prepare(
+        database, fmt::format("SELECT {} FROM {}{}", Join(items, ", "), QuoteIdentifier(table), part.where)));
+    for (size_t place = 0; place < part.values.size(); ++place) {
+        BindValue(statement.get(), static_cast<int>(place) + 1, part.values[place]);
     }
     RecordColumns(context, written);
     auto writer = TRY(context.writer.StartRows(written, {}));
@@ -212,9 +256,8 @@ Status SqliteConnector::Copy(ReadContext& context, sqlite3* database, const std:
         context.progress(progress);
     }
     if (code != SQLITE_DONE) return Failure(database, table);
-    manifest.rows = 0;
     if (progress.rows == 0 && manifest.mode == "incremental") return Ok();
-    return context.writer.FinishRows(*writer, {{"table", table}});
+    return context.writer.FinishRows(*writer, {{"table", table}}, part.edge);
 }
 
 Status SqliteConnector::Read(ReadContext& context) {
@@ -229,24 +272,12 @@ Status SqliteConnector::Read(ReadContext& context) {
     TRY(CheckColumns(context.stream, table, names));
     std::erase_if(columns, [&](const TableColumn& column) { return !IsWanted(context.stream, column.name); });
     TRY(FindTypes(database.get(), table, columns));
-    Manifest& manifest = context.writer.manifest();
-    if (!context.stream.cursor.empty()) {
-        if (manifest.position.is_object()) manifest.after = manifest.position.value("cursor", Json());
-        Prepared newest =
-            TRY(Prepare(database.get(), fmt::format("SELECT max({0}), typeof(max({0})) FROM {1}",
-                                                    QuoteIdentifier(context.stream.cursor), QuoteIdentifier(table))));
-        if (sqlite3_step(newest.get()) != SQLITE_ROW) return Failure(database.get(), table);
-        std::string kind = TextOf(newest.get(), 1).value_or("null");
-        Json value = kind == "integer" ? Json(sqlite3_column_int64(newest.get(), 0))
-                     : kind == "real"  ? Json(sqlite3_column_double(newest.get(), 0))
-                     : kind == "null"  ? Json()
-                                       : Json(TextOf(newest.get(), 0).value_or(""));
-        // A first load shows the columns, also of a table without rows.
-        bool first = !context.state.last();
-        if (value == manifest.after && !first) return Ok();
-        if (!value.is_null()) manifest.position = {{"cursor", value}};
-    }
-    return Copy(context, database.get(), table, columns);
+    std::vector<Part> parts = {{"", {}}};
+    if (!context.stream.cursor.empty()) parts = TRY(NewerParts(context, database.get(), table));
+    if (parts.empty()) return Ok();
+    context.writer.manifest().rows = 0;
+    for (const Part& part : parts) TRY(Copy(context, database.get(), table, columns, part));
+    return Ok();
 }
 
 }  // namespace

@@ -117,6 +117,44 @@ TEST_F(SqliteTest, IncrementsWithoutAKeyAddUp) {
     EXPECT_EQ(Rows("id, v"), (Texts{"1|a", "2|b", "3|c", "NULL|no"}));
 }
 
+TEST_F(SqliteTest, RowsThatComeLaterWithTheCursorOfTheLastOnesAreRead) {
+    Execute(
+        "CREATE TABLE t (day TEXT, v INT); "
+        "INSERT INTO t VALUES ('2024-01-01', 1), ('2024-01-02', 2), ('2024-01-02', 2), (NULL, 0)");
+    Source("{cursor: day}");
+    EXPECT_EQ(Load(), "load 1: 4 rows");
+    EXPECT_EQ(Load(), "nothing");
+    Execute("INSERT INTO t VALUES ('2024-01-02', 3)");
+    EXPECT_EQ(Load(), "load 2: 3 rows");
+    Texts all = {"2024-01-01|1", "2024-01-02|2", "2024-01-02|2", "2024-01-02|3", "NULL|0"};
+    EXPECT_EQ(Rows("day, v"), all);
+    EXPECT_EQ(Load(), "nothing");
+    Execute("INSERT INTO t VALUES ('2024-01-02', 4), ('2024-01-03', 5), ('2024-01-04', 6)");
+    EXPECT_EQ(Load(), "load 3: 6 rows");
+    all.insert(all.begin() + 4, {"2024-01-02|4", "2024-01-03|5", "2024-01-04|6"});
+    EXPECT_EQ(Rows("day, v"), all);
+    Execute("INSERT INTO t VALUES ('2024-01-05', 7)");
+    EXPECT_EQ(Load(), "load 4: 1 rows");
+    all.insert(all.begin() + 7, "2024-01-05|7");
+    EXPECT_EQ(Rows("day, v"), all);
+    EXPECT_EQ(sources_.Query("SELECT count(*) FROM raw_db.t AT (VERSION => 1)"), Texts{"4"});
+    EXPECT_EQ(sources_.Query("SELECT count(*) FROM raw_db.t AT (VERSION => 2)"), Texts{"5"});
+    auto datasets = sources_.connectors().AsProvider().Datasets("raw_db");
+    EXPECT_EQ(datasets->at(0).rows, 9);
+    Execute("DELETE FROM t WHERE day > '2024-01-01'");
+    EXPECT_EQ(Load(), "nothing");
+}
+
+TEST_F(SqliteTest, ARowWithAKeyThatComesLaterWithTheSameCursorIsRead) {
+    Execute("CREATE TABLE t (k INTEGER, n REAL); INSERT INTO t VALUES (1, 0.1), (2, 0.1)");
+    Source("{cursor: n, key: [k]}");
+    EXPECT_EQ(Load(), "load 1: 2 rows");
+    EXPECT_EQ(Load(), "nothing");
+    Execute("INSERT INTO t VALUES (3, 0.1)");
+    EXPECT_EQ(Load(), "load 2: 3 rows");
+    EXPECT_EQ(Rows("k, n"), (Texts{"1|0.1", "2|0.1", "3|0.1"}));
+}
+
 TEST_F(SqliteTest, IncrementsWithAKeyShowTheNewestRow) {
     Execute(
         "CREATE TABLE t (k TEXT, at TEXT, v INT); "

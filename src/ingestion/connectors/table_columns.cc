@@ -28,6 +28,14 @@ bool IsWanted(const StreamDefinition& stream, const std::string& column) {
     return in_key || std::find(wanted.begin(), wanted.end(), column) != wanted.end();
 }
 
+bool EdgeChanged(const StreamState& state, int64_t rows_now) {
+    int64_t known = -1;  // a load of before there were edges: its rows of that value cannot be replaced
+    for (const LoadObject& object : state.last()->objects) {
+        if (object.edge) known = std::max<int64_t>(known, 0) + object.rows;
+    }
+    return known >= 0 && rows_now != known;
+}
+
 void RecordColumns(ReadContext& context, const std::vector<engine::Column>& columns) {
     Manifest& manifest = context.writer.manifest();
     manifest.columns.clear();

@@ -315,7 +315,9 @@ std::string Why(const State& state, const std::string& task, Timestamp now) {
                            spec.watched ? " and when a file is new or changed" : "",
                            FormatTime(*memory.queued_at + *spec.every));
     }
-    if (spec.watched) return fmt::format("it is fresh since {}; it runs when a file is new or changed, or by hand", since);
+    if (spec.watched) {
+        return fmt::format("it is fresh since {}; it runs when a file is new or changed, or by hand", since);
+    }
     if (spec.inputs.empty()) {
         return fmt::format(
             "it is fresh since {}; it has no schedule: `every: 1h` in {} gives it one, `tarn run {}` runs it", since,
