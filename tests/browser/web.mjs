@@ -1,5 +1,5 @@
 // Runs every scenario of the web UI in one browser: node web.mjs BASE_URL LOGIN_LINK WORKSPACE SCREENSHOTS
-// Prints a JSON line for each: {name, error, complaints}.
+// Prints a JSON line for each: {name, error, complaints, measured}.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { check, launch, watch } from './browser.mjs';
@@ -27,16 +27,19 @@ async function run(context, name, scenario) {
   const page = await context.newPage();
   page.setDefaultTimeout(kTimeoutMs);
   const watched = watch(page);
-  const shot = (part) => page.screenshot({ path: join(screenshots, `${name}${part ? '_' + part : ''}.png`) });
+  const pathOf = (part) => join(screenshots, `${name}${part ? '_' + part : ''}.png`);
+  const shot = Object.assign((part) => page.screenshot({ path: pathOf(part) }), { pathOf });
+  const measured = {};
+  const note = (values) => Object.assign(measured, values);
   let error = null;
   try {
-    await scenario({ page, base, folder, shot, watched });
+    await scenario({ page, base, folder, shot, watched, note });
   } catch (caught) {
     error = caught.message;
   }
   await shot('').catch(() => undefined);
   await page.close();
-  console.log(JSON.stringify({ name, error, complaints: watched.complaints }));
+  console.log(JSON.stringify({ name, error, complaints: watched.complaints, measured }));
 }
 
 mkdirSync(screenshots, { recursive: true });

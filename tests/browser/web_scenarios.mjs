@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { check } from './browser.mjs';
+import { accessible, badDays, firstPaint, pageChange, reachable, stranger } from './web_quality.mjs';
 
 const table = (page, name) => page.getByRole('table', { name });
 const button = (page, name) => page.getByRole('button', { name, exact: true });
@@ -33,6 +34,14 @@ async function keyboard({ page, base }) {
   await page.getByRole('option').first().waitFor();
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { level: 1, name: /Trips by day|rides.by_day/ }).waitFor();
+  for (const [typed, title] of [['drivers', /fleet|raw_fleet.drivers/], ['admin', /Access/], ['fleet', /fleet/]]) {
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox', { name: 'Find' }).fill(typed);
+    await page.getByRole('option').first().waitFor();
+    if (typed === 'admin') await page.getByRole('option').filter({ hasText: 'People' }).waitFor();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { level: 1, name: title }).waitFor();
+  }
   await page.keyboard.press('g');
   await page.keyboard.press('r');
   await page.waitForURL('**/runs');
@@ -71,11 +80,19 @@ async function dataset({ page, base, shot }) {
   await table(page, 'Versions').getByRole('row').nth(1).click();
   const drawer = page.getByRole('dialog');
   await drawer.getByText('raw_trips.trips @', { exact: false }).waitFor();
+  await drawer.getByRole('grid', { name: 'Rows of this version' }).getByText('ada').first().waitFor();
   await shot('version');
   await page.keyboard.press('Escape');
   await page.getByRole('tab', { name: 'Lineage' }).click();
   await page.getByRole('button', { name: 'raw_trips.trips → rides.by_day' }).click();
   await table(page, 'Columns along the edge').getByText('minutes', { exact: true }).waitFor();
+  await page.getByRole('combobox', { name: 'Column' }).click();
+  await page.getByRole('option', { name: 'mean_minutes' }).click();
+  await page.waitForURL('**column=mean_minutes*');
+  const way = table(page, 'The way of the column');
+  await way.getByText('minutes', { exact: true }).waitFor();
+  check((await way.getByText('day', { exact: true }).count()) === 0, 'columns that do not flow into it are listed');
+  await shot('column');
 }
 
 async function sql({ page, base, shot, watched }) {
@@ -89,7 +106,14 @@ async function sql({ page, base, shot, watched }) {
   await shot('rows');
   await page.getByText('Chart', { exact: true }).click();
   await page.locator('.chart canvas').waitFor();
+  await page.getByText('Lines', { exact: true }).click();
+  await page.waitForURL('**kind=line*');
   await shot('chart');
+  await page.reload(); // what is seen is in the address, and what was run before runs again
+  await page.locator('.chart canvas').waitFor();
+  check(await page.getByLabel('Lines').isChecked(), 'the kind of the chart was forgotten');
+  await page.goto(base + '/sql?q=SELECT+1');
+  await page.getByText('Rows appear here').waitFor(); // a link from elsewhere shows its text and runs nothing
   watched.expected.push('/api/v1/sql');
   await typeSql(page, 'SELECT nonsense FROM raw_trips.trips');
   await page.keyboard.press('Control+Enter');
@@ -121,6 +145,53 @@ async function sqlMany({ page, base }) {
   await grid.getByText('1000', { exact: true }).first().waitFor();
 }
 
+// Nothing, one row, more than the limit, and things that are too long.
+async function sqlShapes({ page, base, shot }) {
+  const grid = page.getByRole('grid', { name: 'Result' });
+  const run = async (sql) => {
+    await page.goto(base + '/sql?q=' + encodeURIComponent(sql));
+    await button(page, 'Run').click();
+  };
+  await run('SELECT * FROM raw_trips.trips WHERE false');
+  await grid.getByText('No rows').waitFor();
+  await run('SELECT 1 AS one');
+  await grid.getByRole('gridcell').getByText('1', { exact: true }).waitFor();
+  await page.getByText('1 row', { exact: true }).waitFor();
+  await run('SELECT * FROM range(100001) t(n)');
+  await page.getByText('1,000 rows, there are more: raise the limit').waitFor();
+  await page.getByRole('combobox', { name: 'Rows at most' }).click();
+  await page.getByRole('option', { name: '100,000 rows' }).click();
+  await page.waitForURL('**limit=100000*');
+  await button(page, 'Run').click();
+  await page.getByText('100,000 rows, there are more').waitFor();
+  check((await grid.getByRole('row').count()) < 100, 'all rows are in the page: the grid is not virtual');
+  await grid.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+  await grid.getByRole('gridcell').getByText('99999', { exact: true }).waitFor();
+  const long = 'a_column_whose_name_goes_on_and_on_until_nobody_knows_what_it_was_about';
+  await run(`SELECT repeat('Ω long ', 900) AS ${long}, {'a': [1, 2]} AS nested, 9007199254740993 AS big, true AS yes`);
+  await grid.getByText('9007199254740993', { exact: true }).waitFor();
+  await shot('long');
+  const splitter = page.getByRole('separator', { name: 'Height of the editor' });
+  const before = Number(await splitter.getAttribute('aria-valuenow'));
+  await splitter.press('ArrowDown');
+  check(Number(await splitter.getAttribute('aria-valuenow')) > before, 'the panes cannot be resized by keyboard');
+}
+
+async function sqlCompletes({ page, base }) {
+  await page.goto(base + '/sql?q=%20');
+  const options = page.getByRole('listbox').getByRole('option');
+  const complete = async (text, wanted) => {
+    await typeSql(page, '');
+    await page.locator('.cm-content').pressSequentially(text);
+    await options.getByText(wanted, { exact: true }).first().waitFor();
+    await page.keyboard.press('Escape');
+  };
+  await complete('SELECT * FROM raw_tri', 'raw_trips.trips');
+  await complete('SELECT mean_m', 'mean_minutes');
+  await complete('select date_tr', 'date_trunc');
+  await complete('SELECT * FROM rides.', 'by_day');
+}
+
 async function dashboards({ page, base, shot }) {
   await page.goto(base + '/dashboards');
   await page.getByText('Trips by day').click();
@@ -141,7 +212,6 @@ async function dashboards({ page, base, shot }) {
   await shot('behind');
   await drawer.getByRole('link', { name: 'Open in SQL' }).click();
   await page.waitForURL('**/sql?q=*');
-  await button(page, 'Run').click();
   await page.getByRole('grid', { name: 'Result' }).getByText('500').waitFor();
 }
 
@@ -152,6 +222,7 @@ async function runs({ page, base, shot }) {
   await page.getByText('1 run of table:rides.by_day queued.').waitFor();
   await shot('tasks');
   await page.getByText('Graph', { exact: true }).click();
+  await page.waitForURL('**view=graph*');
   await page.getByRole('group', { name: 'Tasks and what they wait for' }).getByText('by_day', { exact: true }).waitFor();
   await page.goto(base + '/runs?task=table%3Arides.by_day');
   await table(page, 'Runs').getByText('hand', { exact: false }).first().waitFor();
@@ -159,6 +230,9 @@ async function runs({ page, base, shot }) {
   await page.waitForURL(/runs\/\d+/);
   await page.getByLabel('Log').getByText('reads raw_trips.trips', { exact: false }).waitFor();
   await button(page, 'Run again').waitFor();
+  await page.getByRole('link', { name: 'rides.by_day' }).first().waitFor();
+  await page.getByRole('group', { name: 'Tasks and what they wait for' }).getByText('trips', { exact: true }).waitFor();
+  await shot('run');
 }
 
 async function sources({ page, base }) {
@@ -187,11 +261,11 @@ async function workspace({ page, base, folder, shot }) {
 async function audit({ page, base, shot }) {
   await page.goto(base + '/audit');
   await table(page, 'Audit records').getByRole('row').nth(1).waitFor();
-  await page.getByLabel('action').fill('sql:Query');
-  await page.waitForURL('**action=sql%3AQuery*');
+  await page.getByLabel('action').fill('audit:Read');
+  await page.waitForURL('**action=audit%3ARead*');
   await page.waitForTimeout(500);
   await table(page, 'Audit records').getByRole('row').nth(1).click();
-  await page.getByRole('dialog').getByText('sql:Query').waitFor();
+  await page.getByRole('dialog').getByText('audit:Read').waitFor();
   await shot('record');
   await page.keyboard.press('Escape');
   await button(page, 'Prove the log').click();
@@ -251,17 +325,10 @@ async function nothingThere({ page, base, watched }) {
   await page.getByRole('alert').first().waitFor();
 }
 
-async function firstPaint({ page, base }) {
-  await page.goto(base + '/');
-  await page.getByRole('heading', { level: 1 }).waitFor();
-  const paint = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime);
-  check(paint !== undefined && paint < 1000, `the first paint came after ${paint} ms`);
-}
-
 async function logout({ page, base, watched }) {
   watched.expected.push('401', 'ERR_INCOMPLETE_CHUNKED_ENCODING');
   await page.goto(base + '/runs');
-  await button(page, 'You').click();
+  await page.getByRole('button', { name: 'You, admin' }).click();
   await page.getByText('Log out').click();
   await page.waitForURL('**/login');
   await page.goto(base + '/runs');
@@ -278,6 +345,8 @@ export const scenarios = {
   sql,
   sql_cancel: sqlCancel,
   sql_many: sqlMany,
+  sql_shapes: sqlShapes,
+  sql_completes: sqlCompletes,
   dashboards,
   runs,
   sources,
@@ -287,6 +356,11 @@ export const scenarios = {
   health,
   phone,
   nothing_there: nothingThere,
+  accessible,
+  reachable,
+  stranger,
+  bad_days: badDays,
   first_paint: firstPaint,
+  page_change: pageChange,
   logout,
 };

@@ -14,7 +14,7 @@ from tarn_program import ROOT, Tarn, until, write_files
 BROWSER = ROOT / "tests/browser"
 SCREENSHOTS = ROOT / "build/test_results/web"
 DRIVERS = ["ada", "blaise", "charles", "emmy"]
-BROWSER_SECONDS_MAX = 400
+BROWSER_SECONDS_MAX = 560
 
 LISTED = (BROWSER / "web_scenarios.mjs").read_text().split("export const scenarios")[1]
 SCENARIOS = re.findall(r"^  (\w+)(?::|,$)", LISTED, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Commands that build and then become a program: bench, demo, run, soak."""
+"""Commands that build and then become a program: bench, demo, run, soak, pictures."""
 
 from .build import build
 from .shell import PYTHON, ROOT, Failure, replace_with, run
@@ -36,3 +36,7 @@ def soak(arguments):
         raise Failure(f"usage: ./dev soak NAME [--seed N] [--minutes M]; NAME is one of: {known}")
     folder = build()
     replace_with([PYTHON, ROOT / "tests/crash" / f"soak_{arguments[0]}.py", *arguments[1:]], test_environment(folder))
+
+
+def pictures(_arguments):
+    replace_with([PYTHON, ROOT / "tests/browser/pictures.py"], test_environment(build()))

@@ -13,6 +13,7 @@
   run [ARGUMENTS]      build, then: tarn up ARGUMENTS
   soak NAME [--seed N] [--minutes M]
                        build, then tests/crash/soak_NAME.py: long, seeded, resumable
+  pictures             build, then take the pictures of the web UI that README.md shows, in Chromium
 """
 
 import sys
@@ -31,6 +32,7 @@ COMMANDS = {
     "demo": launch.demo,
     "run": launch.up,
     "soak": launch.soak,
+    "pictures": launch.pictures,
 }
 
 

@@ -14,19 +14,46 @@ import { LoginPage } from '../pages/login/LoginPage';
 import { Boundary } from './Boundary';
 import { Shell } from './Shell';
 
-const HomePage = lazy(() => import('../pages/home/HomePage'));
-const CatalogPage = lazy(() => import('../pages/catalog/CatalogPage'));
-const DatasetPage = lazy(() => import('../pages/catalog/DatasetPage'));
-const SqlPage = lazy(() => import('../pages/sql/SqlPage'));
-const DashboardsPage = lazy(() => import('../pages/dashboards/DashboardsPage'));
-const DashboardPage = lazy(() => import('../pages/dashboards/DashboardPage'));
-const RunsPage = lazy(() => import('../pages/runs/RunsPage'));
-const RunPage = lazy(() => import('../pages/runs/RunPage'));
-const SourcesPage = lazy(() => import('../pages/sources/SourcesPage'));
-const WorkspacePage = lazy(() => import('../pages/workspace/WorkspacePage'));
-const AuditPage = lazy(() => import('../pages/audit/AuditPage'));
-const AccessPage = lazy(() => import('../pages/access/AccessPage'));
-const HealthPage = lazy(() => import('../pages/health/HealthPage'));
+const kFetchAheadMs = 1500;
+
+const load = {
+  HomePage: () => import('../pages/home/HomePage'),
+  CatalogPage: () => import('../pages/catalog/CatalogPage'),
+  DatasetPage: () => import('../pages/catalog/DatasetPage'),
+  SqlPage: () => import('../pages/sql/SqlPage'),
+  DashboardsPage: () => import('../pages/dashboards/DashboardsPage'),
+  DashboardPage: () => import('../pages/dashboards/DashboardPage'),
+  RunsPage: () => import('../pages/runs/RunsPage'),
+  RunPage: () => import('../pages/runs/RunPage'),
+  SourcesPage: () => import('../pages/sources/SourcesPage'),
+  WorkspacePage: () => import('../pages/workspace/WorkspacePage'),
+  AuditPage: () => import('../pages/audit/AuditPage'),
+  AccessPage: () => import('../pages/access/AccessPage'),
+  HealthPage: () => import('../pages/health/HealthPage'),
+};
+const HomePage = lazy(load.HomePage);
+const CatalogPage = lazy(load.CatalogPage);
+const DatasetPage = lazy(load.DatasetPage);
+const SqlPage = lazy(load.SqlPage);
+const DashboardsPage = lazy(load.DashboardsPage);
+const DashboardPage = lazy(load.DashboardPage);
+const RunsPage = lazy(load.RunsPage);
+const RunPage = lazy(load.RunPage);
+const SourcesPage = lazy(load.SourcesPage);
+const WorkspacePage = lazy(load.WorkspacePage);
+const AuditPage = lazy(load.AuditPage);
+const AccessPage = lazy(load.AccessPage);
+const HealthPage = lazy(load.HealthPage);
+
+// Once the first page stands, the others are fetched while nothing else is to be done: going there takes no wait.
+function fetchAhead(): () => void {
+  const later = window.setTimeout(async () => {
+    for (const next of Object.values(load)) {
+      await next().catch(() => undefined); // one that fails is asked for again when it is needed
+    }
+  }, kFetchAheadMs);
+  return () => window.clearTimeout(later);
+}
 
 const isLoggedOut = (error: unknown): boolean => error instanceof ApiError && error.status === 401;
 
@@ -95,6 +122,7 @@ function Pages() {
 
 function LoggedIn() {
   useEffect(() => events.start(client), []);
+  useEffect(fetchAhead, []);
   return (
     <Shell>
       <Pages />

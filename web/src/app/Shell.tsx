@@ -18,7 +18,12 @@ function RailLink({ place, folded, count }: { place: Place; folded: boolean; cou
   const here = isAt(place, location);
   return (
     <Tooltip label={`${place.title} · g ${place.key}`} position="right" disabled={!folded}>
-      <Link href={place.href} className="rail-link" aria-current={here ? 'page' : undefined} aria-label={place.title}>
+      <Link
+        href={place.href}
+        className="rail-link"
+        aria-current={here ? 'page' : undefined}
+        aria-label={count > 0 ? `${place.title} ${count} need attention` : place.title}
+      >
         <Icon name={place.icon} />
         <span className="rail-text">{place.title}</span>
         {count > 0 && <span className="rail-count">{count}</span>}
@@ -53,7 +58,7 @@ function Person() {
   return (
     <Menu position="right-end" shadow="md" width={220}>
       <Menu.Target>
-        <UnstyledButton className="rail-button person" aria-label="You">
+        <UnstyledButton className="rail-button person" aria-label={`You, ${me.data?.name}`}>
           <Icon name="user" />
           <span className="rail-text">{me.data?.name}</span>
         </UnstyledButton>
@@ -110,7 +115,7 @@ function Rail({ folded, fold, openFinder }: { folded: boolean; fold: () => void;
   return (
     <nav className="rail" aria-label="Places">
       <div className="rail-top">
-        <Link href="/" className="brand" aria-label="Tarn, home">
+        <Link href="/" className="brand" title="Home">
           <img src="/favicon.svg" alt="" width={24} height={24} />
           <span className="rail-text">
             Tarn<small>{overview.data?.name}</small>
@@ -124,10 +129,9 @@ function Rail({ folded, fold, openFinder }: { folded: boolean; fold: () => void;
           <Icon name="panel" />
         </UnstyledButton>
       </div>
-      <UnstyledButton className="finder-button" onClick={openFinder} aria-label="Find anything">
+      <UnstyledButton className="finder-button" onClick={openFinder} aria-label="Find Ctrl K">
         <Icon name="search" size={16} />
-        <span className="rail-text">Find</span>
-        <kbd>Ctrl K</kbd>
+        <span className="rail-text">Find</span> <kbd>Ctrl K</kbd>
       </UnstyledButton>
       <div className="rail-places">
         {places.map((place, index) => {
@@ -143,7 +147,7 @@ function Rail({ folded, fold, openFinder }: { folded: boolean; fold: () => void;
       <div className="rail-bottom">
         <span className="live rail-text" title={kLiveness[liveness]}>
           <i className={liveness === 'live' ? 'dot on' : 'dot'} />
-          {liveness}
+          {liveness !== 'connecting' && liveness}
         </span>
         <Person />
         <ThemeSwitch />

@@ -89,7 +89,7 @@ export function Grid({ label, columns, rows, numbered = true, forReading = false
             key={index}
             role="columnheader"
             className={numeric[index] ? 'cell number' : 'cell'}
-            title={column.type.toLowerCase()}
+            title={`${column.name} ${column.type.toLowerCase()}`}
           >
             <span>{column.name}</span>
             {!forReading && <small>{column.type.toLowerCase()}</small>}

@@ -70,6 +70,7 @@ export const theme = createTheme({
         size: 560,
         overlayProps: { opacity: 0.25 },
         padding: 'lg',
+        closeButtonProps: { 'aria-label': 'Close' },
       },
     },
     Modal: {
@@ -78,6 +79,7 @@ export const theme = createTheme({
         overlayProps: { opacity: 0.35 },
         centered: true,
         padding: 'lg',
+        closeButtonProps: { 'aria-label': 'Close' },
       },
     },
   },

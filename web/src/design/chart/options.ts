@@ -8,6 +8,9 @@ export type ChartKind = 'line' | 'bar';
 
 const kNamesLongest = 18;
 const kSymbolsMax = 40;
+// So many bars have the room for a name each, also where the letters are high.
+const kNamedMax = 18;
+const kNamed = { interval: 0, hideOverlap: false, lineHeight: 12 };
 // Numbers along an axis say nothing without their name; dates and names speak for themselves.
 const kMiddle = { nameLocation: 'middle', nameGap: 26 };
 
@@ -93,7 +96,7 @@ export function chartOptions(kind: ChartKind, data: ChartData, palette: Palette)
       color: palette.faint,
       fontSize: 12,
       hideOverlap: true,
-      ...(sideways ? { width: 140, overflow: 'truncate' } : {}),
+      ...(sideways ? { width: 140, overflow: 'truncate', ...(data.x.length <= kNamedMax ? kNamed : {}) } : {}),
     },
     splitLine: { show: false },
   };

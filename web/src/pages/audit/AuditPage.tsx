@@ -15,6 +15,7 @@ import { Ago } from '../../design/time';
 import { Values } from '../../design/values';
 
 const kTexts = ['principal', 'action', 'resource'] as const;
+const kLabels = { principal: 'Who', action: 'Action', resource: 'On' };
 const kStatuses = [
   'ok',
   'permission_denied',
@@ -111,7 +112,7 @@ function Filters({ of, set }: { of: (name: string) => string; set: (name: string
       {kTexts.map((name) => (
         <TextInput
           key={name}
-          label={name}
+          label={kLabels[name]}
           w={200}
           placeholder={name === 'principal' ? 'user:alice' : name === 'action' ? 'table:Read' : 'delays.flights'}
           defaultValue={of(name)}
@@ -119,7 +120,7 @@ function Filters({ of, set }: { of: (name: string) => string; set: (name: string
         />
       ))}
       <Select
-        label="status"
+        label="Status"
         w={130}
         placeholder="any"
         clearable
@@ -128,7 +129,7 @@ function Filters({ of, set }: { of: (name: string) => string; set: (name: string
         onChange={(value) => set('status', value ?? '')}
       />
       <Select
-        label="time"
+        label="Time"
         w={170}
         placeholder="any"
         clearable

@@ -25,31 +25,35 @@ function useChoice(columns: ResultColumn[]) {
       x: named(fromAddress('x')) < 0 ? x : named(fromAddress('x')),
       ys: ys.length > 0 ? ys : numeric.filter((index) => index !== x).slice(0, 4),
       kind: kind === 'line' || kind === 'bar' ? kind : usual,
+      by: named(fromAddress('by')), // the column whose values become a line or bar each; -1 for none
     };
   });
   const choose = (changed: Partial<typeof chosen>) => {
     const next = { ...chosen, ...changed };
     setChosen(next);
     const nameOf = (index: number) => columns[index]?.name ?? '';
-    toAddress({ kind: next.kind, x: nameOf(next.x), y: next.ys.map(nameOf).join(',') });
+    toAddress({ kind: next.kind, x: nameOf(next.x), y: next.ys.map(nameOf).join(','), by: nameOf(next.by) });
   };
   return { numeric, ...chosen, choose };
 }
 
 export function ResultChart({ columns, rows }: { columns: ResultColumn[]; rows: Cell[][] }) {
-  const { numeric, x, ys, kind, choose } = useChoice(columns);
+  const { numeric, x, ys, kind, by, choose } = useChoice(columns);
   const data = useMemo(() => {
-    const order = [x, ...ys.filter((index) => index !== x)];
+    const others = ys.filter((index) => index !== x);
+    const isSplit = by >= 0 && by !== x && others[0] !== undefined;
+    const order = isSplit ? [x, by, others[0]!] : [x, ...others];
     const picked = rows.slice(0, kPointsMax).map((row) => order.map((index) => row[index] ?? null));
     return chartData(
       order.map((index) => columns[index]!),
       picked,
-      order.slice(1).map((_, index) => index + 1),
+      isSplit ? undefined : order.slice(1).map((_, index) => index + 1),
     );
-  }, [columns, rows, x, ys]);
+  }, [columns, rows, x, ys, by]);
   if (numeric.length === 0 || rows.length === 0) {
     return <Empty title="Nothing to draw">A chart needs rows with a number in them.</Empty>;
   }
+  const names = columns.map((_, index) => index).filter((index) => !numeric.includes(index) && index !== x);
   const option = (index: number) => ({ value: String(index), label: columns[index]!.name });
   return (
     <div className="chart-pane">
@@ -79,6 +83,17 @@ export function ResultChart({ columns, rows }: { columns: ResultColumn[]; rows: 
           value={ys.map(String)}
           onChange={(values) => choose({ ys: values.map(Number) })}
         />
+        {names.length > 0 && (
+          <Select
+            label="One for each"
+            placeholder="all together"
+            w={160}
+            clearable
+            data={names.map(option)}
+            value={by >= 0 ? String(by) : null}
+            onChange={(value) => choose({ by: value === null ? -1 : Number(value) })}
+          />
+        )}
       </div>
       <div className="chart-space">
         <Chart kind={kind} data={data} label="Chart of the result" />

@@ -106,7 +106,7 @@ function Result({ result }: { result: SqlResult }) {
   const [view, setView] = useState(() => (fromAddress('view') === 'chart' ? 'chart' : 'rows'));
   const show = (shown: string) => {
     setView(shown);
-    toAddress(shown === 'chart' ? { view: shown } : { view: '', kind: '', x: '', y: '' });
+    toAddress(shown === 'chart' ? { view: shown } : { view: '', kind: '', x: '', y: '', by: '' });
   };
   return (
     <>
