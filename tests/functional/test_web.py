@@ -1,6 +1,7 @@
 """The web UI in a real browser against the real program: each page is opened with real data, used and photographed.
 
-The scenarios are tests/browser/web_scenarios.mjs; the screenshots go to build/test_results/web, for people to look at.
+The scenarios are tests/browser/web_scenarios.mjs and web_quality.mjs; the screenshots go to build/test_results/web, for
+people to look at, and what was measured (first paint, bytes of the first page, page changes) to measured.json there.
 """
 
 import json
@@ -70,7 +71,10 @@ def results(tmp_path_factory):
         tarn.wait_fresh()
         done = subprocess.run(["node", BROWSER / "web.mjs", tarn.web, link, folder, SCREENSHOTS], cwd=BROWSER,
                               capture_output=True, text=True, timeout=BROWSER_SECONDS_MAX)
-    return {line["name"]: line for line in map(json.loads, done.stdout.splitlines())} or done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    measured = {name: value for line in lines for name, value in line["measured"].items()}
+    (SCREENSHOTS / "measured.json").write_text(json.dumps(measured, indent=2) + "\n")
+    return {line["name"]: line for line in lines} or done.stderr
 
 
 @pytest.mark.slow

@@ -26,6 +26,9 @@ export function isFlat(data: ChartData): boolean {
   return least >= 0 && most - least < 0.05 * most;
 }
 
+// As wide as the longest name needs, within bounds.
+const nameWidthOf = (data: ChartData): number => Math.min(140, 8 + 7 * Math.max(...data.x.map((name) => name.length)));
+
 function lineSeries(data: ChartData, palette: Palette, index: number) {
   const series = data.series[index]!;
   const several = data.series.length > 1;
@@ -96,7 +99,9 @@ export function chartOptions(kind: ChartKind, data: ChartData, palette: Palette)
       color: palette.faint,
       fontSize: 12,
       hideOverlap: true,
-      ...(sideways ? { width: 140, overflow: 'truncate', ...(data.x.length <= kNamedMax ? kNamed : {}) } : {}),
+      ...(sideways
+        ? { width: nameWidthOf(data), overflow: 'truncate', ...(data.x.length <= kNamedMax ? kNamed : {}) }
+        : {}),
     },
     splitLine: { show: false },
   };

@@ -1,4 +1,4 @@
-// Two panes, one above the other; the line between is moved with the mouse or the arrow keys, and stays where it is put.
+// Two panes, one above the other; the line between them is moved with the mouse or the arrow keys, and stays there.
 import { useLocalStorage } from '@mantine/hooks';
 import { useRef, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react';
 
