@@ -511,6 +511,27 @@ TEST(AuditCrashTest, WhatWasAnsweredSurvivesAnyPowerCutAndKill) {
     EXPECT_GT(cuts, 60);
 }
 
+TEST(AuditCrashTest, AfterAFailedSyncTheNextProcessStandsOnSolidGround) {
+    for (uint64_t seed = 1; seed <= 40; ++seed) {
+        FaultEnv env(seed);
+        Log4Test log(env);
+        ASSERT_TRUE(log.Open().ok());
+        log.AppendMany(3);
+        env.FailNext(FaultOperation::kSync);
+        ASSERT_FALSE(log.Append("user:unsure").ok());
+        // The machine lives on: what was written can be read, though it may never have reached the disk.
+        log.Abandon();
+        ASSERT_TRUE(log.Open().ok());
+        ASSERT_TRUE(log.Append("user:later").ok());
+        env.PowerCut(seed);
+        log.Abandon();
+        ASSERT_TRUE(log.Open().ok());
+        auto principals = log.Principals();
+        EXPECT_EQ(std::count(principals.begin(), principals.end(), "user:later"), 1) << "seed " << seed;
+        EXPECT_EQ(log.Verify().issue_count, 0u);
+    }
+}
+
 TEST(AuditCrashTest, ACrashDuringRecoveryIsSurvived) {
     for (int64_t crash = 0;; ++crash) {
         FaultEnv env(static_cast<uint64_t>(crash) + 1);

@@ -1,6 +1,13 @@
 #include "access/audit/log_writer.h"
 
+#include <algorithm>
+
 namespace tarn::access {
+namespace {
+
+constexpr uint64_t kPieceBytes = 1 << 20;
+
+}  // namespace
 
 LogWriter::LogWriter(Env& env, const Secret& audit_key, std::string folder, uint64_t segment_bytes,
                      AuditInstruments& metrics)
@@ -15,9 +22,23 @@ Status LogWriter::Start(const LogEnd& end) {
     written_ = end.head;
     if (end.begin_segment) return BeginSegment(end.header);
     file_ = TRY(env_.files().Create(PathOf(end.header.number), {}));
-    TRY(file_->Sync());  // the process before us may have died before its own
+    TRY(WriteAgain(end.durable_bytes, end.head.offset));
+    TRY(file_->Sync());
     segment_key_ = SegmentKey(audit_key_, end.header);
     synced_ = written_;
+    return Ok();
+}
+
+// The process before us may have died before its sync, or after one that failed: then its last records can be read and
+// are not on the disk, and no sync brings them there unless they are written again.
+Status LogWriter::WriteAgain(uint64_t from, uint64_t to) {
+    Bytes piece;
+    for (uint64_t at = from; at < to; at += piece.size()) {
+        piece.resize(std::min<uint64_t>(to - at, kPieceBytes));
+        size_t count = TRY(file_->ReadAt(at, piece));
+        if (count < piece.size()) return Error(ErrorCode::kIo, "the audit log became shorter while it was opened");
+        TRY(file_->WriteAt(at, piece));
+    }
     return Ok();
 }
 

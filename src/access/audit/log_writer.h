@@ -22,6 +22,7 @@ struct LogEnd {
     SegmentHeader header;
     AuditHead head;
     bool begin_segment = false;  // the segment's file is yet to be made
+    uint64_t durable_bytes = 0;  // of the segment: the known head's, which is on the disk
 };
 
 class LogWriter {
@@ -43,6 +44,7 @@ class LogWriter {
   private:
     using Lock = std::unique_lock<std::mutex>;
     Status BeginSegment(const SegmentHeader& header);
+    Status WriteAgain(uint64_t from, uint64_t to);
     Status Rotate(Lock& lock);
     Status Fail(Error error);
     std::string PathOf(uint64_t number) const { return folder_ + "/" + SegmentName(number); }

@@ -84,7 +84,8 @@ class Recovery {
             return Ok();
         }
         if (proof.end.offset < proof.file_bytes) TRY(CutAt(header.number, content, proof.end.offset));
-        result_.end = {.header = header, .head = proof.end};
+        bool is_known = known_ && known_->segment == header.number;
+        result_.end = {.header = header, .head = proof.end, .durable_bytes = is_known ? known_->offset : 0};
         return Ok();
     }
 
