@@ -64,7 +64,10 @@ ErrorCode CodeOf(int extended) {
 // SQLite's messages name tables and columns, never values.
 Error ErrorOf(sqlite3* database) {
     int code = sqlite3_extended_errcode(database);
-    if ((code & 0xff) == SQLITE_FULL) return Error(ErrorCode::kResourceExhausted, "metadata: the disk is full");
+    if ((code & 0xff) == SQLITE_FULL) {
+        const char* path = sqlite3_db_filename(database, "main");
+        return DiskFullError(path ? path : "the metadata");
+    }
     return Error(CodeOf(code), "metadata: {}", sqlite3_errmsg(database));
 }
 

@@ -1,15 +1,17 @@
-// The lake over a disk that fails at every operation in turn. The index is SQLite's own file: there a crash means that
-// the process dies; power cuts of the index are what SQLite's WAL with synchronous=FULL promises (see README.md).
+// The lake over a disk that fails at one operation after another, its index included. Every kStride-th operation is
+// played; ./dev soak power plays the others.
 #include <functional>
 #include <map>
 
 #include "base/fault_env.h"
+#include "base/seeds_for_test.h"
 #include "storage/lake/lake_for_test.h"
 
 namespace tarn::lake {
 namespace {
 
-constexpr uint64_t kSeed = 20261122;
+constexpr int64_t kStride = 5;
+const uint64_t kSeed = NumberOfEnvironment("TARN_SEED", 20261122);
 
 // What an object may be after a crash: what it was before, or what an operation that was under way made of it.
 struct Expectation {
@@ -81,6 +83,7 @@ class CrashRun {
 
     FaultEnv& env() { return env_; }
     TestLake& lake() { return lake_; }
+    void Possible(const std::string& key, Bytes content) { state_.after[key] = std::move(content); }
     void Acknowledge(const std::string& key, Bytes content) { state_.before[key] = state_.after[key] = content; }
 
   private:
@@ -105,6 +108,7 @@ class CrashRun {
     bool Upload(const std::string& key) {
         ObjectName name{"raw", key};
         auto upload = lake_->StartUpload(lake_.alice, name, {});
+        if (!upload.ok()) return false;
         Bytes content = TestContent(80'000, 9);
         SpanReader reader(content);
         auto part = lake_->PutPart(lake_.alice, name, upload.value(), 1, reader, {});
@@ -122,7 +126,7 @@ class CrashRun {
 };
 
 TEST(LakeCrash, EveryOperationMayBeTheLast) {
-    for (int64_t index = 0;; ++index) {
+    for (auto index = static_cast<int64_t>(kSeed % kStride);; index += kStride) {
         for (bool power : {true, false}) {
             CrashRun run(kSeed + index);
             run.Prepare();
@@ -150,18 +154,27 @@ TEST(LakeCrash, TheFirstStartMayBeCutAnywhere) {
     }
 }
 
+// A failure of the index itself ends writing until a restart; any other fails its own put only.
 TEST(LakeFaults, EachFailedOperationFailsOnlyItsPut) {
-    for (int64_t index = 0; index < 8; ++index) {
+    int restarts = 0;
+    for (int64_t index = 0; index < 12; ++index) {
         CrashRun run(kSeed);
         run.Prepare();
         run.env().FailAt(run.env().operations() + index);
         auto put = run.lake()->PutBytes(run.lake().alice, {"raw", "replaced"}, TestContent(1'500'000, 5));
+        run.Possible("replaced", TestContent(1'500'000, 5));
         if (put.ok()) run.Acknowledge("replaced", TestContent(1'500'000, 5));
         auto next = [&] { return run.lake()->PutBytes(run.lake().alice, {"raw", "next"}, TestContent(90'000)).ok(); };
-        ASSERT_TRUE(next() || next()) << index;  // the fault may have been left over for the first
+        if (!next() && !next()) {  // the fault may have been left over for the first
+            ++restarts;
+            run.lake().Close();
+            run.lake().Open();
+            ASSERT_TRUE(next()) << index;
+        }
         run.Acknowledge("next", TestContent(90'000));
         run.CheckAfter([](FaultEnv&) {});
     }
+    EXPECT_LT(restarts, 9);
 }
 
 TEST(LakeFaults, AFullDiskIsToldAndChangesNothing) {
