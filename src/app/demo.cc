@@ -10,8 +10,9 @@
 namespace tarn::app {
 namespace {
 
-constexpr const char* kTemplateWeatherPort = "127.0.0.1:7700";
-constexpr const char* kTemplateDatabasePort = "port: 7701";
+// What stands before a port in the files of the workspace.
+constexpr const char* kWeatherAddress = "http://127.0.0.1:";
+constexpr const char* kDatabaseAddress = "host: 127.0.0.1, port: ";
 constexpr int kWeatherPort = 7700;
 constexpr int kDatabasePort = 7701;
 constexpr size_t kFileBytesMax = 1 << 20;
@@ -21,6 +22,15 @@ void Replace(std::string& text, const std::string& from, const std::string& to) 
     for (size_t at = 0; from != to && (at = text.find(from, at)) != std::string::npos; at += to.size()) {
         text.replace(at, from.size(), to);
     }
+}
+
+// Whatever port stands there: a start that was cut off may have moved the file and not have noted it in the settings.
+void SetPort(std::string& text, std::string_view address, int port) {
+    size_t at = text.find(address);
+    if (at == std::string::npos) return;
+    at += address.size();
+    size_t end = std::min(text.find_first_not_of("0123456789", at), text.size());
+    text.replace(at, end - at, std::to_string(port));
 }
 
 class FlightsDemo : public Demo {
@@ -43,7 +53,7 @@ class FlightsDemo : public Demo {
   private:
     Status WriteWorkspace(const std::string& folder);
     Status WriteOne(const std::string& file);
-    Status MovePort(const std::string& file, const std::string& from, const std::string& to);
+    Status MovePort(const std::string& file, std::string_view address, int port);
     Status StartDatabase();
     std::string SettingsPath() const { return hidden_ + "/settings.json"; }
 
@@ -100,17 +110,18 @@ Status FlightsDemo::WriteOne(const std::string& file) {
         text.replace(begin, text.find('\n', begin) - begin, "connection: {path: .demo/registry.sqlite}");
     }
     // As the settings say: the folder may have lost this file only.
-    Replace(text, kTemplateWeatherPort, fmt::format("127.0.0.1:{}", settings_.value("weather_port", 0)));
-    Replace(text, kTemplateDatabasePort, fmt::format("port: {}", settings_.value("database_port", 0)));
+    SetPort(text, kWeatherAddress, settings_.value("weather_port", 0));
+    SetPort(text, kDatabaseAddress, settings_.value("database_port", 0));
     return WriteFileDurably(env_, directory_ + file, text, 0644);
 }
 
-Status FlightsDemo::MovePort(const std::string& file, const std::string& from, const std::string& to) {
+Status FlightsDemo::MovePort(const std::string& file, std::string_view address, int port) {
     std::string path = directory_ + file;
-    if (from == to || !env_.files().Exists(path)) return Ok();
+    if (!env_.files().Exists(path)) return Ok();
     std::string text = TRY(ReadFile(env_, path, kFileBytesMax));
-    Replace(text, from, to);
-    return WriteFileDurably(env_, path, text, 0644);
+    std::string moved = text;
+    SetPort(moved, address, port);
+    return moved == text ? Ok() : WriteFileDurably(env_, path, moved, 0644);
 }
 
 Status FlightsDemo::StartDatabase() {
@@ -124,7 +135,7 @@ Status FlightsDemo::StartDatabase() {
     options.reader_password = settings_.value("reader_password", "");
     database_ = TRY(DemoDatabase::Start(env_, options));
     settings_["database_port"] = options.port;
-    return MovePort("/sources/registry.yaml", fmt::format("port: {}", before), fmt::format("port: {}", options.port));
+    return MovePort("/sources/registry.yaml", kDatabaseAddress, options.port);
 }
 
 Status FlightsDemo::StartSources() {
@@ -143,8 +154,7 @@ Status FlightsDemo::StartSources() {
         WeatherApi::Start(env_, data_ + "/weather.csv", {"127.0.0.1", before}, settings_.value("weather_token", "")));
     say_(fmt::format("a REST API with the weather at http://127.0.0.1:{}/v1", weather_->port()));
     settings_["weather_port"] = weather_->port();
-    TRY(MovePort("/sources/weather.yaml", fmt::format("127.0.0.1:{}", before),
-                 fmt::format("127.0.0.1:{}", weather_->port())));
+    TRY(MovePort("/sources/weather.yaml", kWeatherAddress, weather_->port()));
     return WriteFileDurably(env_, SettingsPath(), DumpJson(settings_, 2) + "\n");
 }
 
