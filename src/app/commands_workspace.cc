@@ -24,7 +24,9 @@ void PrintSteps(const Json& plan) {
     for (const Json& step : plan["steps"]) {
         std::string sign = step["change"] == "add" ? "+" : step["change"] == "remove" ? "-" : "~";
         std::cout << sign << " " << step.value("kind", "") << " " << step.value("name", "") << "  ("
-                  << step.value("file", "") << ")\n";
+                  << step.value("file", "") << ")";
+        if (step.contains("note")) std::cout << ": " << step.value("note", "");
+        std::cout << "\n";
     }
 }
 

@@ -29,6 +29,11 @@ void Bind(ConfigBinder& binder, EngineLimits& config) {
     binder.Key("spill", config.spill, "Disk that queries may spill to; 0: nine tenths of what is free.");
 }
 
+void Bind(ConfigBinder& binder, TableSettings& config) {
+    binder.Key("keep", config.keep,
+               "How long old versions of tables, and tables that were removed, are kept; then their files go.");
+}
+
 void Bind(ConfigBinder& binder, RunLimits& config) {
     binder.Key("parallel", config.parallel, "Tasks that run at the same time.");
     binder.Key("keep", config.keep, "Ended runs that are kept.");
@@ -48,6 +53,7 @@ void Bind(ConfigBinder& binder, TarnConfig& config) {
     binder.Section("tls", config.tls, "Certificate for every listener; demanded off loopback.");
     binder.Section("state", config.state, "The state directory.");
     binder.Section("engine", config.engine, "Limits of the SQL engine.");
+    binder.Section("tables", config.tables, "The tables of the lakehouse.");
     binder.Section("runs", config.runs, "Limits of runs.");
     binder.Section("log", config.log, "The program's log, in the state directory under log/.");
     binder.NotYet("buffer", kLater);

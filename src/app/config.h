@@ -30,6 +30,10 @@ struct EngineLimits {
     ByteSize spill{0};
 };
 
+struct TableSettings {
+    Duration keep = std::chrono::hours(24 * 7);
+};
+
 struct RunLimits {
     int parallel = 4;
     int64_t keep = 10000;
@@ -49,6 +53,7 @@ struct TarnConfig {
     TlsConfig tls;
     StateConfig state;
     EngineLimits engine;
+    TableSettings tables;
     RunLimits runs;
     LogSettings log;
 };

@@ -16,6 +16,8 @@ constexpr const char* kTokenName = "local-command-line";
 constexpr Duration kTokenTime = std::chrono::hours(24 * 30);
 constexpr int kWebThreads = 16;  // they block on the engine and the disk, they do not compute
 constexpr int kS3Threads = 16;
+constexpr Duration kMaintenanceFirstAfter = std::chrono::minutes(10);  // not while everything loads
+constexpr Duration kMaintenanceEvery = std::chrono::hours(6);
 
 LogLevel LevelOf(const std::string& name) {
     if (name == "debug") return LogLevel::kDebug;
@@ -80,6 +82,7 @@ class RunningPlatform : public Platform {
     Status BuildOperations();
     Status BuildListeners();
     Status WriteAdminToken();
+    void StartMaintenance();
     Result<std::shared_ptr<TlsContext>> LoadTls();
     Result<Address> ListenAddress(const std::string& configured, const std::optional<std::string>& given);
     void Stop();
@@ -139,8 +142,9 @@ Status RunningPlatform::BuildStorage() {
     TRY(env_.files().CreateDirectories(engine.spill_directory));
     parts.engine = TRY(
         engine::Engine::Create(engine, {env_, parts.lake->AsFileStore(), *parts.catalog, parts.metrics, *parts.log}));
-    parts.lakehouse = TRY(
-        lakehouse::Lakehouse::Create({env_, *parts.lake, *parts.engine, *parts.identity, parts.metrics, *parts.log}));
+    parts.lakehouse =
+        TRY(lakehouse::Lakehouse::Create({env_, *parts.lake, *parts.engine, *parts.identity, parts.metrics, *parts.log,
+                                          parts.config.tables.keep}));
     parts.catalog->AddProvider(parts.lakehouse->AsProvider());
     return Ok();
 }
@@ -271,6 +275,7 @@ Status RunningPlatform::Start() {
     TRY(BuildListeners());
     TRY(WriteAdminToken());
     TRY(parts_.orchestrator->Start());
+    StartMaintenance();
     started_ = true;
     parts_.monitoring->SetReady(true);
     PlatformAddresses listening = addresses();
@@ -280,12 +285,30 @@ Status RunningPlatform::Start() {
     return Ok();
 }
 
+void RunningPlatform::StartMaintenance() {
+    auto tables = [this](const MaintenanceJob::Stop& stop) -> Status {
+        auto report = TRY(parts_.lakehouse->Maintain(stop));
+        for (const std::string& failure : report.failures) {
+            parts_.log->Warning("a table can't be cleaned up", {{"error", failure}});
+        }
+        if (report.files_removed == 0 && report.tables_removed.empty()) return Ok();
+        parts_.log->Info("old versions were removed",
+                         {{"files", report.files_removed}, {"tables", Join(report.tables_removed, ", ")}});
+        return Ok();
+    };
+    parts_.maintenance = std::make_unique<Maintenance>(
+        env_, *parts_.log,
+        std::vector<MaintenanceJob>{{"tables", kMaintenanceFirstAfter, kMaintenanceEvery, std::move(tables)}});
+    parts_.maintenance->Start();
+}
+
 void RunningPlatform::Stop() {
     if (parts_.monitoring) parts_.monitoring->SetReady(false);
     // Listeners end first, so that no call reaches a component that is going.
     parts_.sql_server.reset();
     parts_.s3_listener.reset();
     parts_.web_server.reset();
+    if (parts_.maintenance) parts_.maintenance->Stop();
     if (parts_.orchestrator) parts_.orchestrator->Stop();
     if (parts_.identity) parts_.identity->Stop();
     if (parts_.audit) parts_.audit->Stop();

@@ -12,6 +12,7 @@
 #include "analysis/dashboards/dashboards.h"
 #include "analysis/query/query.h"
 #include "app/config.h"
+#include "app/maintenance.h"
 #include "app/platform.h"
 #include "base/http.h"
 #include "engine/engine.h"
@@ -58,6 +59,7 @@ struct Components {
     std::unique_ptr<batch::Batch> batch;
     std::unique_ptr<dashboards::Dashboards> dashboards;
     std::unique_ptr<SystemTables> system_tables;
+    std::unique_ptr<Maintenance> maintenance;
     std::shared_ptr<TlsContext> tls;  // shared with every connection
     std::unique_ptr<lake::S3Server> s3_server;
     std::unique_ptr<Executor> web_executor;

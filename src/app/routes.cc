@@ -175,10 +175,15 @@ Json IssuesJson(const workspace::Issues& issues) {
     return json;
 }
 
-Json PlanJson(const workspace::Plan& plan) {
+Json PlanJson(const Components& parts, const workspace::Plan& plan) {
     Json steps = Json::array();
     for (const workspace::PlanStep& step : plan.steps) {
-        steps.push_back({{"change", step.change}, {"kind", step.kind}, {"name", step.name}, {"file", step.file}});
+        Json json = {{"change", step.change}, {"kind", step.kind}, {"name", step.name}, {"file", step.file}};
+        if (step.change == "remove" && step.kind == "table") {
+            json["note"] = fmt::format("nobody can read it from then on; its data is kept for {}",
+                                       FormatDuration(parts.config.tables.keep));
+        }
+        steps.push_back(std::move(json));
     }
     return {{"steps", std::move(steps)}, {"issues", IssuesJson(plan.issues)}};
 }
@@ -198,13 +203,13 @@ Result<HttpResponse> GetWorkspace(Components& parts, HttpCall&) {
 }
 
 Result<HttpResponse> PlanWorkspace(Components& parts, HttpCall&) {
-    return JsonResponse(PlanJson(TRY(parts.workspace->MakePlan(TRY(parts.workspace->Load())))));
+    return JsonResponse(PlanJson(parts, TRY(parts.workspace->MakePlan(TRY(parts.workspace->Load())))));
 }
 
 Result<HttpResponse> ApplyWorkspace(Components& parts, HttpCall& call) {
     workspace::Plan plan = TRY(parts.workspace->Apply(call.principal, TRY(parts.workspace->Load())));
     call.call.details["steps"] = plan.steps.size();
-    return JsonResponse(PlanJson(plan));
+    return JsonResponse(PlanJson(parts, plan));
 }
 
 // ---- the operations and the UI's files

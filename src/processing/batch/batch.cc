@@ -145,6 +145,7 @@ TaskSpec TableSpec(const workspace::Definition& definition, const TableDefinitio
 
 Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
     std::vector<TableDefinition> tables;
+    std::vector<lakehouse::TableName> names;
     std::vector<TaskSpec> tasks;
     std::map<std::string, catalog::Annotation> annotations;
     for (const workspace::Definition& definition : all) {
@@ -152,6 +153,7 @@ Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
             AddStreams(definition, *source, tasks);
         } else if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
             tables.push_back(*table);
+            names.push_back({table->schema, table->name});
             tasks.push_back(TableSpec(definition, *table));
             annotations[table->schema + "." + table->name] = {definition.description, definition.owner, definition.tags,
                                                               definition.file, table->sql};
@@ -163,6 +165,8 @@ Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
         tables_ = std::move(tables);
         tasks_ = tasks;
     }
+    // Before tasks start: a table that is back must be there for its first run.
+    TRY(dependencies_.lakehouse.KeepOnly(security::Principal::System("batch"), names));
     dependencies_.catalog.SetAnnotations(std::move(annotations));
     return dependencies_.orchestrator.SetTasks(std::move(tasks));
 }

@@ -166,11 +166,10 @@ Result<std::vector<engine::RelationSummary>> CatalogImpl::Relations(const Princi
 Result<Dataset> CatalogImpl::Describe(const Principal& principal, const std::string& schema, const std::string& name) {
     if (!MaySee(principal, schema + "." + name)) return NoTable(schema, name);
     for (DatasetProvider* provider : Providers()) {
-        for (Dataset& dataset : TRY(provider->Datasets(schema))) {
-            if (dataset.schema != schema || dataset.name != name) continue;
-            Annotate(dataset);
-            return std::move(dataset);
-        }
+        auto dataset = provider->DatasetOf(schema, name);
+        if (!dataset.ok() && dataset.error().code() == ErrorCode::kNotFound) continue;
+        if (dataset.ok()) Annotate(*dataset);
+        return dataset;
     }
     return NoTable(schema, name);
 }
@@ -257,6 +256,13 @@ Result<std::optional<LineageRecord>> CatalogImpl::LineageOf(const Principal& pri
 }
 
 }  // namespace
+
+Result<Dataset> DatasetProvider::DatasetOf(const std::string& schema, const std::string& name) {
+    for (Dataset& dataset : TRY(Datasets(schema))) {
+        if (dataset.schema == schema && dataset.name == name) return std::move(dataset);
+    }
+    return NoTable(schema, name);
+}
 
 Result<std::unique_ptr<Catalog>> Catalog::Create(CatalogDependencies dependencies) {
     LineageStore lineage = TRY(LineageStore::Open(dependencies.metadata, dependencies.env.clock()));

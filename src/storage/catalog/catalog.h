@@ -59,6 +59,8 @@ class DatasetProvider {
     virtual ~DatasetProvider() = default;
     virtual Result<std::vector<std::string>> Schemas() = 0;
     virtual Result<std::vector<Dataset>> Datasets(const std::string& schema) = 0;
+    // One of them, without the work for the others where the owner can; kNotFound.
+    virtual Result<Dataset> DatasetOf(const std::string& schema, const std::string& name);
     // kNotFound if it has none of that name or version. `principal` for what the provider reads on its behalf.
     virtual Result<engine::Relation> Find(const security::Principal& principal, const std::string& schema,
                                           const std::string& name, const engine::AtClause& at) = 0;

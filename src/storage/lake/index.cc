@@ -138,6 +138,7 @@ Status LakeIndex::CreateBucket(const std::string& bucket, Timestamp now) {
 }
 
 Result<FreedFiles> LakeIndex::DeleteBucket(const std::string& bucket) {
+    Change change(*this, bucket);
     FreedFiles freed;
     TRY(Write(freed, [&](Transaction& transaction, FreedFiles& files) -> Status {
         TRY(RequireBucket(transaction, bucket));
@@ -184,6 +185,7 @@ Result<StoredObject> LakeIndex::Find(const ObjectName& name, bool with_content) 
 }
 
 Result<FreedFiles> LakeIndex::Put(const StoredObject& object, FileOwnership ownership, const PutOptions& conditions) {
+    Change change(*this, object.info.name.bucket);
     FreedFiles freed;
     TRY(Write(freed, [&](Transaction& transaction, FreedFiles& files) {
         return PutRow(transaction, object, ownership, conditions, files);
@@ -192,6 +194,7 @@ Result<FreedFiles> LakeIndex::Put(const StoredObject& object, FileOwnership owne
 }
 
 Result<FreedFiles> LakeIndex::Delete(const std::string& bucket, const std::vector<std::string>& keys) {
+    Change change(*this, bucket);
     FreedFiles freed;
     TRY(Write(freed, [&](Transaction& transaction, FreedFiles& files) -> Status {
         TRY(RequireBucket(transaction, bucket));
@@ -260,6 +263,7 @@ Result<std::vector<StoredPart>> LakeIndex::Parts(const std::string& upload_id) {
 
 Result<FreedFiles> LakeIndex::CompleteUpload(const std::string& upload_id, const std::vector<StoredPart>& parts,
                                              const StoredObject& object, const PutOptions& conditions) {
+    Change change(*this, object.info.name.bucket);
     FreedFiles freed;
     TRY(Write(freed, [&](Transaction& transaction, FreedFiles& files) -> Status {
         for (const StoredPart& part : parts) {

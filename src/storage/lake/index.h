@@ -4,6 +4,8 @@
 // file. Asks no gate. A change answers with the files that lost their last row, for the caller to remove. Thread-safe.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -80,12 +82,31 @@ class LakeIndex {
     // Unfinished uploads of all buckets.
     Result<std::vector<UploadInfo>> AllUploads();
     Status CheckIntegrity() { return database_->CheckIntegrity(); }
+    // Counts changes of what a bucket holds, in this program's life; buckets may share a count.
+    uint64_t Changes(const std::string& bucket) const { return changes_[SlotOf(bucket)].load(); }
 
   private:
     explicit LakeIndex(std::unique_ptr<metadata::Database> database) : database_(std::move(database)) {}
     Status Write(FreedFiles& freed, const std::function<Status(metadata::Transaction&, FreedFiles&)>& work);
 
+    using Counts = std::array<std::atomic<uint64_t>, 64>;
+    static size_t SlotOf(const std::string& bucket) {
+        return std::hash<std::string>()(bucket) % std::tuple_size_v<Counts>;
+    }
+    // Counts once more at the end of a change, before it is answered: even if it failed, it may have been done.
+    class Change {
+      public:
+        Change(LakeIndex& index, const std::string& bucket) : count_(index.changes_[SlotOf(bucket)]) {}
+        ~Change() { ++count_; }
+        Change(const Change&) = delete;
+        Change& operator=(const Change&) = delete;
+
+      private:
+        std::atomic<uint64_t>& count_;
+    };
+
     std::unique_ptr<metadata::Database> database_;
+    Counts changes_{};
 };
 
 }  // namespace tarn::lake

@@ -186,6 +186,9 @@ class Lake {
 
     // Reads everything back; each damaged object as one error text. For `tarn verify` and the crash tests.
     virtual Result<std::vector<std::string>> Verify() = 0;
+    // Grows with every change of what the bucket holds, before the change is answered: who has read the bucket since it
+    // had this value need not read it again. In this program's life only; not asked under the gate.
+    virtual uint64_t Changes(const std::string& bucket) const = 0;
 
     // The lake as the engine's files ("bucket/key"), acting for the principal of the engine's session.
     virtual engine::FileStore& AsFileStore() = 0;

@@ -94,7 +94,8 @@ Duration TombstoneRetention(const Metadata& metadata) {
 Status WriteCheckpoint(const LakehouseDependencies& dependencies, const TableLocation& location,
                        const TableState& state) {
     security::Principal self = security::Principal::System("lakehouse");
-    Timestamp oldest = dependencies.env.clock().Now() - TombstoneRetention(state.metadata);
+    // A removed file that Maintain shall leave must still be known to have been there.
+    Timestamp oldest = dependencies.env.clock().Now() - std::max(TombstoneRetention(state.metadata), dependencies.keep);
     auto content = std::make_shared<const Content>(Collect(state, ToMillis(oldest)));
     auto session = TRY(dependencies.engine.OpenSession({.principal = self, .trusted = true}));
     TRY(session->Provide("actions", ActionsRelation(content)));

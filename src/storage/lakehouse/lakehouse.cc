@@ -1,12 +1,16 @@
 #include "storage/lakehouse/lakehouse.h"
 
 #include <algorithm>
+#include <map>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
 #include "base/text.h"
 #include "storage/lakehouse/history.h"
+#include "storage/lakehouse/retired_tables.h"
 #include "storage/lakehouse/table.h"
 #include "storage/lakehouse/vacuum.h"
 #include "storage/lakehouse/write_operation.h"
@@ -32,6 +36,7 @@ class LakehouseImpl : public Lakehouse, private catalog::DatasetProvider {
     explicit LakehouseImpl(LakehouseDependencies dependencies)
         : dependencies_(dependencies),
           self_(Principal::System("lakehouse")),
+          retired_(dependencies.lake, kBucket),
           checkpoints_(MakeEngineCheckpointRows(dependencies.engine)),
           commits_(dependencies.metrics.GetCounter("tarn_lakehouse_commits_total", "Commits to Delta tables")),
           conflicts_(dependencies.metrics.GetCounter("tarn_lakehouse_conflicts_total",
@@ -40,7 +45,8 @@ class LakehouseImpl : public Lakehouse, private catalog::DatasetProvider {
 
     Status Start() {
         Status made = dependencies_.lake.CreateBucket(self_, kBucket);
-        return !made.ok() && made.error().code() != ErrorCode::kAlreadyExists ? made : Ok();
+        if (!made.ok() && made.error().code() != ErrorCode::kAlreadyExists) return made;
+        return retired_.Load();
     }
 
     Result<Snapshot> Open(const Principal& principal, const TableName& table, const engine::AtClause& at) override {
@@ -61,12 +67,15 @@ class LakehouseImpl : public Lakehouse, private catalog::DatasetProvider {
         TRY(Require("table:Write", principal, table));
         return VacuumTable(dependencies_, *TRY(Find(table)), keep);
     }
+    Status KeepOnly(const Principal& principal, const std::vector<TableName>& tables) override;
+    Result<MaintenanceReport> Maintain(const std::function<bool()>& stop) override;
     catalog::DatasetProvider& AsProvider() override { return *this; }
 
   private:
     // catalog::DatasetProvider
-    Result<std::vector<std::string>> Schemas() override { return Folders(""); }
+    Result<std::vector<std::string>> Schemas() override;
     Result<std::vector<catalog::Dataset>> Datasets(const std::string& schema) override;
+    Result<catalog::Dataset> DatasetOf(const std::string& schema, const std::string& name) override;
     Result<engine::Relation> Find(const Principal& principal, const std::string& schema, const std::string& name,
                                   const engine::AtClause& at) override;
     Result<std::vector<catalog::DatasetVersion>> Versions(const std::string& schema, const std::string& name,
@@ -77,18 +86,37 @@ class LakehouseImpl : public Lakehouse, private catalog::DatasetProvider {
     }
     Result<std::shared_ptr<Table>> Find(const TableName& name);
     std::shared_ptr<Table> AtLocation(const TableLocation& location);
+    Status CheckStillKept(Table& table, const Snapshot& snapshot);
     Result<std::shared_ptr<const Snapshot>> Snap(const TableName& name, const engine::AtClause& at);
     // Names of the folders below a prefix of the bucket.
     Result<std::vector<std::string>> Folders(const std::string& prefix);
     Result<std::vector<std::string>> TablesOf(const std::string& schema);
+    Result<std::vector<TableName>> AllTables();
+    catalog::Dataset Summary(const std::string& schema, const std::string& name);
+    bool IsRetired(const TableName& table) const { return retired_.Contains(table.schema + "/" + table.name); }
+    Status CheckThere(const TableName& table) const {
+        TRY(CheckName(table));
+        if (!IsRetired(table)) return Ok();
+        return Error(ErrorCode::kNotFound, "there is no table {}", table.ToString());
+    }
+    // A listing made since this value is of today.
+    uint64_t Changes() const { return dependencies_.lake.Changes(kBucket) + retired_.changes(); }
 
     LakehouseDependencies dependencies_;
     Principal self_;
+    RetiredTables retired_;
     std::unique_ptr<CheckpointRows> checkpoints_;
     Counter& commits_;
     Counter& conflicts_;
     Histogram& write_seconds_;
-    std::mutex mutex_;
+    std::mutex listing_mutex_;  // guards the two below
+    struct Listing {
+        uint64_t changes = 0;
+        std::vector<catalog::Dataset> datasets;
+    };
+    std::map<std::string, Listing> listings_;  // by schema
+    std::optional<std::pair<uint64_t, std::vector<std::string>>> schemas_;
+    std::mutex mutex_;  // guards the two below
     // Shared with calls that use a table while it is dropped from here.
     std::unordered_map<std::string, std::shared_ptr<Table>> tables_;
     uint64_t uses_ = 0;
@@ -118,13 +146,38 @@ Result<std::shared_ptr<Table>> LakehouseImpl::Find(const TableName& name) {
 }
 
 Result<std::shared_ptr<const Snapshot>> LakehouseImpl::Snap(const TableName& name, const engine::AtClause& at) {
+    TRY(CheckThere(name));
     auto table = TRY(Find(name));
-    auto snapshot = at.version || at.timestamp ? table->SnapshotAt(at) : table->NewestSnapshot();
+    bool is_past = at.version || at.timestamp;
+    auto snapshot = is_past ? table->SnapshotAt(at) : table->NewestSnapshot();
+    if (snapshot.ok() && is_past) TRY(CheckStillKept(*table, **snapshot));
     if (snapshot.ok()) return snapshot;
     if (snapshot.error().code() == ErrorCode::kNotFound && !at.version && !at.timestamp) {
         return Error(ErrorCode::kNotFound, "there is no table {}", name.ToString());
     }
     return std::move(snapshot).error().Context(name.ToString());
+}
+
+// Maintain may have taken files of a version that is older than what it leaves.
+Status LakehouseImpl::CheckStillKept(Table& table, const Snapshot& snapshot) {
+    if (snapshot.committed_at >= dependencies_.env.clock().Now() - dependencies_.keep) return Ok();
+    auto newest = TRY(table.NewestSnapshot());
+    if (newest->version == snapshot.version) return Ok();
+    std::set<std::string_view> there;
+    for (const engine::ScanFile& file : newest->files) there.insert(file.path);
+    for (const engine::ScanFile& file : snapshot.files) {
+        if (there.contains(file.path)) continue;
+        size_t slash = file.path.find('/');
+        auto head = dependencies_.lake.Head(self_, {file.path.substr(0, slash), file.path.substr(slash + 1)});
+        if (head.ok()) continue;
+        if (head.error().code() != ErrorCode::kNotFound) return std::move(head).error();
+        return Error(ErrorCode::kFailedPrecondition,
+                     "version {} is no longer kept: files that no version of the last {} needs are "
+                     "removed",
+                     snapshot.version, FormatDuration(dependencies_.keep))
+            .WithHint("`tables.keep` in tarn.yaml is how long they stay");
+    }
+    return Ok();
 }
 
 Result<Snapshot> LakehouseImpl::OpenAt(const Principal& principal, const std::string& location,
@@ -146,6 +199,7 @@ Result<Snapshot> LakehouseImpl::OpenAt(const Principal& principal, const std::st
 Result<WriteResult> LakehouseImpl::Write(const Principal& principal, const TableName& name,
                                          const WriteRequest& request) {
     TRY(Require("table:Write", principal, name));
+    TRY(CheckThere(name));
     auto table = TRY(Find(name));
     Duration started = dependencies_.env.clock().Monotonic();
     for (int attempt = 1;; ++attempt) {
@@ -168,6 +222,52 @@ Result<WriteResult> LakehouseImpl::Write(const Principal& principal, const Table
 Status LakehouseImpl::Drop(const Principal& principal, const TableName& name) {
     TRY(Require("table:Drop", principal, name));
     return DropTable(dependencies_, *TRY(Find(name)));
+}
+
+Status LakehouseImpl::KeepOnly(const Principal& principal, const std::vector<TableName>& tables) {
+    std::set<std::string> wanted;
+    for (const TableName& table : tables) {
+        wanted.insert(table.ToString());
+        if (!IsRetired(table)) continue;
+        TRY(Require("table:Write", principal, table));
+        TRY(retired_.Remove(table.schema + "/" + table.name));
+        dependencies_.log.Info("a removed table is back", {{"table", table.ToString()}});
+    }
+    for (const TableName& table : TRY(AllTables())) {
+        if (wanted.contains(table.ToString())) continue;
+        TRY(Require("table:Drop", principal, table));
+        TRY(retired_.Add(table.schema + "/" + table.name));
+        dependencies_.log.Info("a table was removed; its files are kept for a while",
+                               {{"table", table.ToString()}, {"kept", FormatDuration(dependencies_.keep)}});
+    }
+    return Ok();
+}
+
+Result<MaintenanceReport> LakehouseImpl::Maintain(const std::function<bool()>& stop) {
+    MaintenanceReport report;
+    Timestamp cutoff = dependencies_.env.clock().Now() - dependencies_.keep;
+    for (const auto& [path, retired_at] : retired_.All()) {
+        if (stop()) return report;
+        if (retired_at >= cutoff) continue;
+        std::string name = path;
+        name.replace(name.find('/'), 1, ".");
+        Status dropped = DropTable(dependencies_, *AtLocation({kBucket, path}));
+        // A removal that was cut off has left the mark only.
+        if (dropped.ok() || dropped.error().code() == ErrorCode::kNotFound) dropped = retired_.Remove(path);
+        if (dropped.ok())
+            report.tables_removed.push_back(name);
+        else
+            report.failures.push_back(name + ": " + dropped.error().message());
+    }
+    for (const TableName& table : TRY(AllTables())) {
+        if (stop()) return report;
+        auto removed = VacuumTable(dependencies_, *TRY(Find(table)), dependencies_.keep);
+        if (removed.ok())
+            report.files_removed += *removed;
+        else
+            report.failures.push_back(table.ToString() + ": " + removed.error().message());
+    }
+    return report;
 }
 
 Result<std::vector<std::string>> LakehouseImpl::Folders(const std::string& prefix) {
@@ -193,55 +293,97 @@ Result<std::vector<std::string>> LakehouseImpl::TablesOf(const std::string& sche
         lake::ListOptions options;
         options.prefix = schema + "/" + name + "/_delta_log/";
         options.keys_max = 1;
+        if (IsRetired({schema, name})) continue;
         if (!TRY(dependencies_.lake.List(self_, kBucket, options)).objects.empty()) tables.push_back(std::move(name));
     }
     return tables;
 }
 
-Result<std::vector<TableName>> LakehouseImpl::Tables(const Principal& principal) {
+Result<std::vector<std::string>> LakehouseImpl::Schemas() {
+    uint64_t changes = Changes();
+    {
+        std::lock_guard lock(listing_mutex_);
+        if (schemas_ && schemas_->first == changes) return schemas_->second;
+    }
+    auto schemas = TRY(Folders(""));
+    std::erase_if(schemas, [](const std::string& name) { return name.starts_with('_'); });
+    std::lock_guard lock(listing_mutex_);
+    schemas_ = {changes, schemas};
+    return schemas;
+}
+
+Result<std::vector<TableName>> LakehouseImpl::AllTables() {
     std::vector<TableName> tables;
-    for (const std::string& schema : TRY(Folders(""))) {
-        for (std::string& name : TRY(TablesOf(schema))) {
-            TableName table{schema, std::move(name)};
-            if (Require("table:Read", principal, table).ok()) tables.push_back(std::move(table));
-        }
+    for (const std::string& schema : TRY(Schemas())) {
+        for (std::string& name : TRY(TablesOf(schema))) tables.push_back({schema, std::move(name)});
     }
     return tables;
 }
 
-Result<std::vector<catalog::Dataset>> LakehouseImpl::Datasets(const std::string& schema) {
-    std::vector<catalog::Dataset> datasets;
-    for (const std::string& name : TRY(TablesOf(schema))) {
-        catalog::Dataset dataset;
-        dataset.schema = schema;
-        dataset.name = name;
-        dataset.kind = "table";
-        auto snapshot = Snap({schema, name}, {});
-        if (snapshot.ok()) {
-            dataset.description = (*snapshot)->description;
-            dataset.version = std::to_string((*snapshot)->version);
-            dataset.rows = (*snapshot)->rows;
-            dataset.bytes = (*snapshot)->bytes;
-            dataset.updated_at = (*snapshot)->committed_at;
-        } else {
-            // One broken table must not hide the others; opening it says what is wrong.
-            dependencies_.log.Warning("a table can't be opened",
-                                      {{"table", schema + "." + name}, {"error", snapshot.error().message()}});
-        }
-        datasets.push_back(std::move(dataset));
+Result<std::vector<TableName>> LakehouseImpl::Tables(const Principal& principal) {
+    auto tables = TRY(AllTables());
+    std::erase_if(tables, [&](const TableName& table) { return !Require("table:Read", principal, table).ok(); });
+    return tables;
+}
+
+catalog::Dataset LakehouseImpl::Summary(const std::string& schema, const std::string& name) {
+    catalog::Dataset dataset;
+    dataset.schema = schema;
+    dataset.name = name;
+    dataset.kind = "table";
+    auto snapshot = Snap({schema, name}, {});
+    if (snapshot.ok()) {
+        dataset.description = (*snapshot)->description;
+        dataset.version = std::to_string((*snapshot)->version);
+        dataset.rows = (*snapshot)->rows;
+        dataset.bytes = (*snapshot)->bytes;
+        dataset.updated_at = (*snapshot)->committed_at;
+    } else {
+        // One broken table must not hide the others; opening it says what is wrong.
+        dependencies_.log.Warning("a table can't be opened",
+                                  {{"table", schema + "." + name}, {"error", snapshot.error().message()}});
     }
+    return dataset;
+}
+
+Result<std::vector<catalog::Dataset>> LakehouseImpl::Datasets(const std::string& schema) {
+    uint64_t changes = Changes();
+    {
+        std::lock_guard lock(listing_mutex_);
+        auto known = listings_.find(schema);
+        if (known != listings_.end() && known->second.changes == changes) return known->second.datasets;
+    }
+    std::vector<catalog::Dataset> datasets;
+    if (!CheckName({schema, "any"}).ok()) return datasets;
+    for (const std::string& name : TRY(TablesOf(schema))) datasets.push_back(Summary(schema, name));
+    std::lock_guard lock(listing_mutex_);
+    // Anybody may ask for any schema: only those that hold something are remembered.
+    if (!datasets.empty())
+        listings_[schema] = {changes, datasets};
+    else
+        listings_.erase(schema);
     return datasets;
+}
+
+Result<catalog::Dataset> LakehouseImpl::DatasetOf(const std::string& schema, const std::string& name) {
+    TableName table{schema, name};
+    Error none(ErrorCode::kNotFound, "there is no table {}", table.ToString());
+    if (!CheckThere(table).ok()) return none;
+    auto snapshot = Snap(table, {});
+    if (!snapshot.ok() && snapshot.error().code() == ErrorCode::kNotFound) return none;
+    return Summary(schema, name);
 }
 
 Result<engine::Relation> LakehouseImpl::Find(const Principal&, const std::string& schema, const std::string& name,
                                              const engine::AtClause& at) {
     TableName table{schema, name};
-    if (!CheckName(table).ok()) return Error(ErrorCode::kNotFound, "there is no table {}", table.ToString());
+    if (!CheckThere(table).ok()) return Error(ErrorCode::kNotFound, "there is no table {}", table.ToString());
     return ToRelation(table, *TRY(Snap(table, at)));
 }
 
 Result<std::vector<catalog::DatasetVersion>> LakehouseImpl::Versions(const std::string& schema, const std::string& name,
                                                                      int limit) {
+    TRY(CheckThere({schema, name}));
     auto table = TRY(Find(TableName{schema, name}));
     std::vector<catalog::DatasetVersion> versions;
     for (const CommitHeader& header : TRY(table->NewLog().Headers(limit))) versions.push_back(ToDatasetVersion(header));

@@ -9,7 +9,8 @@
 // Who: constructed by app; is a catalog::DatasetProvider for the schemas of use cases. Threads: any; calls block.
 // Gate: each call here asks for table:Read, table:Write or table:Drop on "schema.table" (OpenAt: lake:GetObject); files
 // and logs are then read and written with the program's own rights, the request's SQL runs with the principal's.
-// State: none of its own but a cache of snapshots (validated by the next log entry's absence); all is in the lake.
+// State: none of its own but a cache of snapshots (validated by the next log entry's absence once anything in the
+// bucket has changed); all is in the lake.
 // Fails: kConflict when somebody else's commit can't be reconciled; kNotSupported naming the table feature.
 //
 //   auto result = TRY(lakehouse.Write(principal, {"delays", "flights"},
@@ -105,6 +106,14 @@ struct LakehouseDependencies {
     security::Gate& gate;
     Metrics& metrics;
     Log& log;
+    // What Maintain leaves: files that a version needed within this time, tables retired within it.
+    Duration keep = std::chrono::hours(24 * 7);
+};
+
+struct MaintenanceReport {
+    int64_t files_removed = 0;
+    std::vector<std::string> tables_removed;
+    std::vector<std::string> failures;  // "schema.table: why"; the others were looked after
 };
 
 class Lakehouse {
@@ -127,6 +136,12 @@ class Lakehouse {
     virtual Result<std::vector<TableName>> Tables(const Principal& principal) = 0;
     // Deletes files that no version newer than `keep` needs and no running write owns.
     virtual Result<int64_t> Vacuum(const Principal& principal, const TableName& table, Duration keep) = 0;
+    // Retires every table that is not named: nobody finds it any more, its files stay for `keep`. A retired one that is
+    // named is there again as it was. Asks for table:Drop and table:Write on each that changes.
+    virtual Status KeepOnly(const Principal& principal, const std::vector<TableName>& tables) = 0;
+    // What time takes away: files that only older versions need, and tables retired long enough ago. With the program's
+    // own rights; `stop` ends it between two tables.
+    virtual Result<MaintenanceReport> Maintain(const std::function<bool()>& stop) = 0;
     virtual catalog::DatasetProvider& AsProvider() = 0;
 };
 

@@ -45,6 +45,8 @@ Table::Table(LakehouseDependencies dependencies, CheckpointRows& checkpoints, Ta
       log_(dependencies.lake, checkpoints, location_) {}
 
 Status Table::RefreshLocked() {
+    uint64_t changes = dependencies_.lake.Changes(location_.bucket);
+    if (state_ && known_changes_ == changes) return Ok();
     int64_t known_version = state_ ? state_->version : -1;
     std::string known_commit = state_ ? state_->commit_id : "";
     auto next = state_ ? log_.Refresh(std::move(state_)) : log_.Load();
@@ -54,6 +56,7 @@ Status Table::RefreshLocked() {
         return std::move(next).error();
     }
     state_ = std::move(*next);
+    known_changes_ = changes;
     if (state_->version != known_version || state_->commit_id != known_commit) snapshot_.reset();
     return Ok();
 }

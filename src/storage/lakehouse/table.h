@@ -83,10 +83,11 @@ class Table {
     const TableLocation location_;
     security::Principal self_;
 
-    std::mutex mutex_;  // guards the five below
+    std::mutex mutex_;  // guards the six below
     DeltaLog log_;
     // Shared with writers, whose base it is; nobody changes a state that two hold.
     std::shared_ptr<TableState> state_;
+    uint64_t known_changes_ = 0;  // of the bucket, before state_ was read
     std::shared_ptr<const Snapshot> snapshot_;  // of state_; shared with readers
     VectorCache vectors_;
     std::multiset<Timestamp> running_writes_;
