@@ -71,6 +71,7 @@ class Tarn:
         self.environment = {**os.environ, "TARN_ROOT_KEY_FILE": str(self.folder.parent / f"{self.folder.name}.key")}
         for name in ("TARN_URL", "TARN_TOKEN"):
             self.environment.pop(name, None)
+        self.prefix = []  # what every command runs below
         self.process = None
         self.ready = None
 
@@ -80,7 +81,7 @@ class Tarn:
         self.ready_file.unlink(missing_ok=True)
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [PROGRAM, *self.arguments, "--ready-file", self.ready_file], stdin=subprocess.DEVNULL,
+                [*self.prefix, PROGRAM, *self.arguments, "--ready-file", self.ready_file], stdin=subprocess.DEVNULL,
                 stdout=output, stderr=subprocess.STDOUT, env=self.environment)
         return self
 
@@ -137,7 +138,11 @@ class Tarn:
 
     @property
     def token(self):
-        return Path(self.ready["admin_token_file"]).read_text().strip()
+        return self.see(Path(self.ready["admin_token_file"])).read_text().strip()
+
+    def see(self, path):
+        """Where a file of the program's is for the tests."""
+        return path
 
     def http(self, method, path, body=None, token=None, headers=None):
         """As admin, if no token is given; as nobody with token=""."""
@@ -168,7 +173,7 @@ class Tarn:
 
     def run(self, *arguments, input=None, environment=None, timeout=120):
         """A command of the program in this workspace."""
-        done = subprocess.run([PROGRAM, *arguments], cwd=self.folder, input=input, capture_output=True, text=True,
+        done = subprocess.run([*self.prefix, PROGRAM, *arguments], cwd=self.folder, input=input, capture_output=True, text=True,
                               env={**self.environment, **(environment or {})}, timeout=timeout)
         return done
 
