@@ -13,7 +13,7 @@ const kCharsMax = 48;
 function widthOf(rows: Cell[][], column: ResultColumn, index: number): number {
   let chars = Math.max(column.name.length, Math.min(column.type.length, kCharsMax)) + 1;
   for (const row of rows.slice(0, kSample)) chars = Math.max(chars, Math.min(cellText(row[index]).length, kCharsMax));
-  return Math.min(380, Math.max(64, Math.round(chars * kCharPx + 26)));
+  return Math.min(380, Math.max(64, Math.round(chars * kCharPx + 36)));
 }
 
 interface GridCellProps {

@@ -27,11 +27,13 @@ export function Empty(props: { title: string; children?: ReactNode; command?: st
   );
 }
 
+const kAskForRole = 'Ask an administrator for a role that allows it: see Access, “May I?”.';
+
 function adviceFor(error: unknown): string {
   if (!(error instanceof ApiError)) return 'Load the page again; if it stays, the log of Tarn says more.';
+  if (error.status === 403) return `${error.hint ? error.hint + '. ' : ''}${kAskForRole}`;
   if (error.hint) return error.hint;
   if (error.status === 401) return 'Log in again.';
-  if (error.status === 403) return 'Ask an administrator for a role that allows it: see Access, “May I?”.';
   if (error.status === 404) return 'It may have been renamed or removed: look for it with Ctrl-K.';
   if (error.status >= 500) return 'Try again; if it stays, the log of Tarn says more.';
   return 'Change what was asked, and try again.';

@@ -8,6 +8,8 @@ export type ChartKind = 'line' | 'bar';
 
 const kNamesLongest = 18;
 const kSymbolsMax = 40;
+// A day is said with its month.
+const kTimes = { year: '{yyyy}', month: '{MMM} {yyyy}', day: '{d} {MMM}', hour: '{HH}:{mm}', minute: '{HH}:{mm}' };
 // So many bars have the room for a name each, also where the letters are high.
 const kNamedMax = 18;
 const kNamed = { interval: 0, hideOverlap: false, lineHeight: 12 };
@@ -99,6 +101,7 @@ export function chartOptions(kind: ChartKind, data: ChartData, palette: Palette)
       color: palette.faint,
       fontSize: 12,
       hideOverlap: true,
+      ...(isTime ? { formatter: kTimes } : {}),
       ...(sideways
         ? { width: nameWidthOf(data), overflow: 'truncate', ...(data.x.length <= kNamedMax ? kNamed : {}) }
         : {}),
