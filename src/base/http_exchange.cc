@@ -21,7 +21,8 @@ HttpResponse ErrorResponse(const Error& error, bool body_too_slow) {
     int status = HttpStatusOf(error.code());
     if (error.detail_code() == kBodyTooLargeCode) status = 413;
     if (body_too_slow) status = 408;
-    HttpResponse response{status, {{"Content-Type", "application/json"}},
+    HttpResponse response{status,
+                          {{"Content-Type", "application/json"}},
                           ErrorBody(ErrorCodeName(error.code()), error.message(), error.hint())};
     if (status == 429 || status == 503) response.headers.Add("Retry-After", "1");
     return response;
@@ -92,7 +93,6 @@ Result<size_t> HttpExchange::ReadBody(MutableByteSpan buffer) {
 
 Result<size_t> HttpExchange::ReadSome(MutableByteSpan buffer) {
     if (expects_continue_) TRY(SendContinue());
-    Deadline deadline = After(config_.idle_timeout);
     while (!body_.done()) {
         if (!input_.unread().empty()) {
             BodyDecoder::Step step = TRY(body_.Decode(input_.unread(), buffer));
@@ -104,7 +104,7 @@ Result<size_t> HttpExchange::ReadSome(MutableByteSpan buffer) {
         size_t direct = std::min<uint64_t>(body_.direct(), buffer.size());
         bool straight = direct >= kInputStepBytes || (direct > 0 && direct == body_.direct());
         MutableByteSpan place = straight ? buffer.first(direct) : input_.Space(kInputStepBytes);
-        Result<size_t> got = ReadBlocking(channel_, place, deadline);
+        Result<size_t> got = AwaitBody(place);
         if (!got.ok() && got.error().code() == ErrorCode::kTimeout) return std::move(got).error().Context("body");
         if (!got.ok()) return ClientGone(got.error());
         if (*got == 0) return ClientGone(Error(ErrorCode::kCancelled, "it closed the connection"));
@@ -115,6 +115,23 @@ Result<size_t> HttpExchange::ReadSome(MutableByteSpan buffer) {
         input_.Filled(*got);
     }
     return size_t{0};
+}
+
+// The sender may be silent, or send less than kBodyProgressBytes, for the idle timeout; what we do meanwhile with what
+// came does not count.
+Result<size_t> HttpExchange::AwaitBody(MutableByteSpan place) {
+    constexpr size_t kBodyProgressBytes = 64 << 10;
+    Duration begun = MonotonicNow();
+    Duration left = std::max<Duration>(config_.idle_timeout - body_waited_, std::chrono::milliseconds(1));
+    Result<size_t> got = ReadBlocking(channel_, place, After(left));
+    body_waited_ += MonotonicNow() - begun;
+    if (!got.ok()) return got;
+    body_progress_ += *got;
+    if (body_progress_ >= kBodyProgressBytes) {
+        body_progress_ = 0;
+        body_waited_ = Duration(0);
+    }
+    return got;
 }
 
 // The client holds its body back until we ask for it (RFC 9110, 10.1.1).

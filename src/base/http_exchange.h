@@ -63,6 +63,7 @@ class HttpExchange final : public HttpResponder {
 
     Result<size_t> ReadBody(MutableByteSpan buffer);
     Result<size_t> ReadSome(MutableByteSpan buffer);
+    Result<size_t> AwaitBody(MutableByteSpan place);
     Status SendContinue();
     Status WriteAnswer(ByteSpan bytes);
     Status WritePiece(ByteSpan piece);
@@ -83,6 +84,9 @@ class HttpExchange final : public HttpResponder {
     AnswerWriter writer_{*this};
     BodyDecoder body_;
     std::optional<Error> body_failure_;
+    // Waiting for the body since this many of its bytes came: a sender that trickles must not hold a thread for ever.
+    Duration body_waited_{0};
+    size_t body_progress_ = 0;
     const bool http_1_0_;
     bool keep_alive_;
     bool expects_continue_;

@@ -79,7 +79,10 @@ class HeadParser final : public beast::http::basic_parser<true> {
             expects_continue_ = EqualsIgnoreCase(plain, "100-continue");
             unknown_expectation_ = !expects_continue_;
         }
-        if (name == Field::transfer_encoding) unknown_encoding_ = !EqualsIgnoreCase(plain, "chunked");
+        if (name == Field::transfer_encoding) {
+            // One field of one coding: of several, who stands before us may have read another one than we.
+            unknown_encoding_ = encodings_++ > 0 || unknown_encoding_ || !EqualsIgnoreCase(plain, "chunked");
+        }
         request_.headers.Add(Text(text), std::string(plain));
     }
     void on_response_impl(int, View, int, error_code&) override {}
@@ -93,6 +96,7 @@ class HeadParser final : public beast::http::basic_parser<true> {
     HttpRequest& request_;
     int version_ = 11;
     int hosts_ = 0;
+    int encodings_ = 0;
     bool expects_continue_ = false;
     bool unknown_expectation_ = false;
     bool unknown_encoding_ = false;
@@ -324,8 +328,8 @@ asio::awaitable<Connection::Head> Connection::ReadHead(HeadParser& parser, std::
             input_.Consume(parser.put(asio::const_buffer(unread.data(), unread.size()), error));
             if (!error && parser.is_header_done()) co_return Head::kRequest;
             if (error == beast::http::error::header_limit) {
-                refusal = {431, "head_too_large", fmt::format("the request's head is larger than {} bytes",
-                                                              shared_.config.head_bytes_max)};
+                refusal = {431, "head_too_large",
+                           fmt::format("the request's head is larger than {} bytes", shared_.config.head_bytes_max)};
                 co_return Head::kRefused;
             }
             if (error && error != beast::http::error::need_more) {
@@ -441,7 +445,8 @@ asio::awaitable<void> Connection::OnExecutor(HttpExchange& exchange) {
         error_code error;
         co_await back_.async_wait(asio::redirect_error(asio::use_awaitable, error));
     } else {
-        exchange.Prepare({503, {{"Content-Type", "application/json"}, {"Retry-After", "1"}},
+        exchange.Prepare({503,
+                          {{"Content-Type", "application/json"}, {"Retry-After", "1"}},
                           ErrorBody("unavailable", "the server is busy", "try again in a moment")});
     }
     running_.reset();
@@ -491,7 +496,8 @@ asio::awaitable<void> Connection::Refuse(HttpRequest request, Refusal refusal) {
     RequestFraming framing;
     framing.keep_alive = false;
     HttpExchange exchange(*channel_, input_, shared_.config, std::move(request), framing);
-    exchange.Prepare({refusal.status, {{"Content-Type", "application/json"}},
+    exchange.Prepare({refusal.status,
+                      {{"Content-Type", "application/json"}},
                       ErrorBody(refusal.code, refusal.message, refusal.hint)});
     linger_ = co_await Flush(exchange);
 }
@@ -616,10 +622,11 @@ asio::awaitable<void> IoThread::WatchHangups() {
 // A short word to a client that there is no room for; if it does not fit into the socket's buffer, so be it.
 void RefuseCrowd(Fd fd, const Shared& shared) {
     if (shared.config.tls) return;
-    HttpResponse response{503, {{"Content-Type", "application/json"}, {"Retry-After", "1"}},
+    HttpResponse response{503,
+                          {{"Content-Type", "application/json"}, {"Retry-After", "1"}},
                           ErrorBody("unavailable", "too many connections", "try again in a moment")};
-    std::string head = ResponseHead(503, response.headers, {response.body.size(), false, true, false},
-                                    SystemEnv().clock().Now());
+    std::string head =
+        ResponseHead(503, response.headers, {response.body.size(), false, true, false}, SystemEnv().clock().Now());
     ByteSpan pieces[] = {AsBytes(head), AsBytes(response.body)};
     SendSome(fd.get(), pieces);
     ShutdownWriting(fd.get());

@@ -128,8 +128,10 @@ TEST_F(HttpServerTest, ReadsBodiesOfEveryKind) {
         writer.join();
         EXPECT_EQ(client.ReadAnswer(), std::make_pair(200, body)) << size;
     }
-    ASSERT_TRUE(client.Send("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-                            "5\r\nhello\r\n1;name=value\r\n \r\n").ok());
+    ASSERT_TRUE(client
+                    .Send("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+                          "5\r\nhello\r\n1;name=value\r\n \r\n")
+                    .ok());
     ASSERT_TRUE(client.Send("00000000000000005\r\nworld\r\n0\r\nTrailer: x\r\n\r\n").ok());
     EXPECT_EQ(client.ReadAnswer(), std::make_pair(200, std::string("hello world")));
     ASSERT_TRUE(client.Send(Post("/", "again")).ok());
@@ -258,6 +260,12 @@ TEST_F(HttpServerTest, RefusesWhatIsNotHttp) {
         {"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400},
         {"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -3\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
+        {"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: "
+         "chunked\r\n\r\n0\r\n\r\n",
+         501},
+        {"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+         "chunked\r\n\r\n0\r\n\r\n",
+         400},
         {"GET / HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
         {"GET / HTTP/1.1\nHost: localhost\n\n\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\rb\r\n\r\n", 400},
@@ -337,10 +345,10 @@ TEST_F(HttpServerTest, AnswersOnlyForItsOwnHosts) {
     Start(Hello);
     std::string port = fmt::format(":{}", server_->address().port);
     std::pair<std::string, int> cases[] = {
-        {"localhost", 200},         {"localhost" + port, 200},  {"127.0.0.1" + port, 200}, {"LOCALHOST", 200},
-        {"a.localhost" + port, 200}, {"[::1]:80", 200},         {"Tarn.Example:1", 200},   {"b.s3.example", 200},
-        {"evil.example", 421},      {"10.0.0.1", 421},          {"localhost.evil.example", 421}, {"", 421},
-        {"tarn.example.evil", 421}, {"notlocalhost", 421},
+        {"localhost", 200},          {"localhost" + port, 200}, {"127.0.0.1" + port, 200},       {"LOCALHOST", 200},
+        {"a.localhost" + port, 200}, {"[::1]:80", 200},         {"Tarn.Example:1", 200},         {"b.s3.example", 200},
+        {"evil.example", 421},       {"10.0.0.1", 421},         {"localhost.evil.example", 421}, {"", 421},
+        {"tarn.example.evil", 421},  {"notlocalhost", 421},
     };
     for (const auto& [host, status] : cases) {
         RawClient client = Connect();
@@ -366,6 +374,10 @@ TEST_F(HttpServerTest, ClosesSilentAndSlowClients) {
     RawClient slow_body = Connect();
     ASSERT_TRUE(slow_body.Send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\npart").ok());
     EXPECT_EQ(slow_body.ReadAnswer().first, 408);
+    RawClient trickling = Connect();
+    ASSERT_TRUE(trickling.Send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n").ok());
+    for (int sent = 0; sent < 20 && trickling.Send("x").ok(); ++sent) SystemEnv().clock().Sleep(20ms);
+    EXPECT_EQ(trickling.ReadAnswer().first, 408);
     RawClient kept = Connect();
     ASSERT_TRUE(kept.Send(Get("/")).ok());
     EXPECT_EQ(kept.ReadAnswer().first, 200);
