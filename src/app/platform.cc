@@ -15,7 +15,7 @@ namespace {
 constexpr const char* kTokenName = "local-command-line";
 constexpr Duration kTokenTime = std::chrono::hours(24 * 30);
 constexpr int kWebThreads = 16;  // they block on the engine and the disk, they do not compute
-constexpr int kS3Threads = 16;
+constexpr int kS3Threads = 128;  // bodies of any size come and go on them, at the pace of the client
 constexpr Duration kMaintenanceFirstAfter = std::chrono::minutes(10);  // not while everything loads
 constexpr Duration kMaintenanceEvery = std::chrono::hours(6);
 

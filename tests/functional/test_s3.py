@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import boto3
+import botocore.config
 import botocore.exceptions
 import duckdb
 import pytest
@@ -90,6 +92,80 @@ def test_a_wrong_secret_is_refused(small, admin_key):
     with pytest.raises(botocore.exceptions.ClientError) as caught:
         wrong.list_buckets()
     assert code_of(caught) == "SignatureDoesNotMatch"
+
+
+def test_links_made_at_default_settings(s3, bucket):
+    """boto3 signs links by version 2 unless it is told otherwise."""
+    params = {"Bucket": bucket, "Key": "link ü+%"}
+    put = s3.generate_presigned_url("put_object", Params=params, ExpiresIn=60)
+    assert "AWSAccessKeyId=" in put
+    assert requests.put(put, data=b"by link", timeout=10).status_code == 200
+    get = s3.generate_presigned_url("get_object", Params={**params, "ResponseContentType": "text/html"}, ExpiresIn=60)
+    answer = requests.get(get, timeout=10)
+    assert answer.content == b"by link"
+    assert answer.headers["Content-Type"] == "text/html"
+    assert answer.headers["Content-Security-Policy"] == "sandbox"
+    for changed in (get.replace("link", "knil"), get.replace("Expires=", "Expires=9"), get + "&acl", get + "&prefix=a",
+                    get + "&x-amz-meta-a=b", get.replace("text%2Fhtml", "text%2Fplain")):
+        assert requests.get(changed, timeout=10).status_code == 403, changed
+    assert requests.delete(get, timeout=10).status_code == 403
+    late = s3.generate_presigned_url("get_object", Params=params, ExpiresIn=-5)
+    assert requests.get(late, timeout=10).status_code == 403
+    eternal = s3.generate_presigned_url("get_object", Params=params, ExpiresIn=10**8)
+    assert requests.get(eternal, timeout=10).status_code == 403
+    four = boto3.client("s3", endpoint_url=s3.meta.endpoint_url, region_name="us-east-1",
+                        aws_access_key_id=s3._request_signer._credentials.access_key,
+                        aws_secret_access_key=s3._request_signer._credentials.secret_key,
+                        config=botocore.config.Config(signature_version="s3v4"))
+    get = four.generate_presigned_url("get_object", Params=params, ExpiresIn=60)
+    assert "X-Amz-Signature=" in get
+    assert requests.get(get, timeout=10).content == b"by link"
+    s3.delete_object(**params)
+
+
+def test_tags_and_attributes(s3, bucket):
+    tags = [{"Key": "team", "Value": "ü & <x>"}, {"Key": "empty", "Value": ""}]
+    s3.put_object(Bucket=bucket, Key="tagged", Body=b"12345", Tagging="a=b")
+    assert s3.head_object(Bucket=bucket, Key="tagged")["ResponseMetadata"]["HTTPHeaders"]["x-amz-tagging-count"] == "1"
+    s3.put_object_tagging(Bucket=bucket, Key="tagged", Tagging={"TagSet": tags})
+    assert s3.get_object_tagging(Bucket=bucket, Key="tagged")["TagSet"] == tags
+    attributes = s3.get_object_attributes(Bucket=bucket, Key="tagged", ObjectAttributes=["ObjectSize", "Checksum"])
+    assert attributes["ObjectSize"] == 5
+    assert attributes["Checksum"]["ChecksumType"] == "FULL_OBJECT"
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags
+    s3.delete_bucket_tagging(Bucket=bucket)
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        s3.get_bucket_tagging(Bucket=bucket)
+    assert code_of(caught) == "NoSuchTagSet"
+    s3.delete_object(Bucket=bucket, Key="tagged")
+
+
+def test_objects_are_their_own_versions(s3, bucket):
+    for number in range(5):
+        s3.put_object(Bucket=bucket, Key=f"versions/{number} ü", Body=b"x")
+    pages = list(s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix="versions/",
+                                                                    PaginationConfig={"PageSize": 2}))
+    versions = [version for page in pages for version in page["Versions"]]
+    assert [version["Key"] for version in versions] == [f"versions/{number} ü" for number in range(5)]
+    assert all(version["IsLatest"] and version["VersionId"] == "null" for version in versions)
+    gone = s3.delete_objects(Bucket=bucket, Delete={"Objects": [
+        {"Key": version["Key"], "VersionId": "null"} for version in versions]})
+    assert len(gone["Deleted"]) == 5
+
+
+def test_a_bucket_says_how_it_is(s3, bucket):
+    assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+    assert s3.get_bucket_acl(Bucket=bucket)["Grants"][0]["Permission"] == "FULL_CONTROL"
+    assert len(s3.get_bucket_acl(Bucket=bucket)["Grants"]) == 1
+    assert not s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]
+    rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    for call, code in ((s3.get_bucket_cors, "NoSuchCORSConfiguration"), (s3.get_bucket_policy, "NoSuchBucketPolicy"),
+                       (s3.get_bucket_lifecycle_configuration, "NoSuchLifecycleConfiguration")):
+        with pytest.raises(botocore.exceptions.ClientError) as caught:
+            call(Bucket=bucket)
+        assert code_of(caught) == code
 
 
 def test_aws_s3(small, admin_key, bucket, tmp_path):

@@ -148,6 +148,7 @@ Result<FreedFiles> LakeIndex::DeleteBucket(const std::string& bucket) {
         }
         Rows uploads = TRY(transaction.Query("SELECT upload_id FROM uploads WHERE bucket = $1", {bucket}));
         for (const Row& upload : uploads) TRY(RemoveUpload(transaction, upload[0].text(), files));
+        TRY(transaction.Execute("DELETE FROM bucket_settings WHERE bucket = $1", {bucket}));
         TRY(transaction.Execute("DELETE FROM buckets WHERE name = $1", {bucket}));
         return Ok();
     }));
@@ -166,6 +167,24 @@ Result<BucketInfo> LakeIndex::FindBucket(const std::string& bucket) {
     Rows rows = TRY(database_->Query("SELECT name, created_us FROM buckets WHERE name = $1", {bucket}));
     if (rows.empty()) return NoSuchBucket(bucket);
     return BucketOf(rows[0]);
+}
+
+Result<std::string> LakeIndex::BucketSetting(const std::string& bucket, const std::string& name) {
+    TRY(FindBucket(bucket));
+    Rows rows =
+        TRY(database_->Query("SELECT value FROM bucket_settings WHERE bucket = $1 AND name = $2", {bucket, name}));
+    return rows.empty() ? std::string() : rows[0][0].text();
+}
+
+Status LakeIndex::SetBucketSetting(const std::string& bucket, const std::string& name, const std::string& value) {
+    return database_->Write([&](Transaction& transaction) -> Status {
+        TRY(RequireBucket(transaction, bucket));
+        TRY(transaction.Execute("DELETE FROM bucket_settings WHERE bucket = $1 AND name = $2", {bucket, name}));
+        if (value.empty()) return Ok();
+        TRY(transaction.Execute("INSERT INTO bucket_settings (bucket, name, value) VALUES ($1, $2, $3)",
+                                {bucket, name, value}));
+        return Ok();
+    });
 }
 
 // ---- objects
@@ -191,6 +210,21 @@ Result<FreedFiles> LakeIndex::Put(const StoredObject& object, FileOwnership owne
         return PutRow(transaction, object, ownership, conditions, files);
     }));
     return freed;
+}
+
+Status LakeIndex::SetTags(const ObjectName& name, const Tags& tags) {
+    return database_->Write([&](Transaction& transaction) -> Status {
+        TRY(RequireBucket(transaction, name.bucket));
+        metadata::Parameters key = {name.bucket, KeyBytes(name.key)};
+        std::string sql = fmt::format("SELECT {} FROM objects WHERE bucket = $1 AND key = $2", kObjectColumns);
+        Rows rows = TRY(transaction.Query(sql, key));
+        if (rows.empty()) return NoSuchKey(name);
+        StoredObject object = TRY_CONTEXT(ObjectOf(name.bucket, rows[0]), name.ToString());
+        object.info.tags = tags;
+        TRY(transaction.Execute("UPDATE objects SET info = $3 WHERE bucket = $1 AND key = $2",
+                                {key[0], key[1], EncodeObjectInfo(object)}));
+        return Ok();
+    });
 }
 
 Result<FreedFiles> LakeIndex::Delete(const std::string& bucket, const std::vector<std::string>& keys) {

@@ -26,13 +26,14 @@ struct Extent {
 struct StoredObject {
     ObjectInfo info;
     std::string upload_id;  // of the upload that made it, so that completing it again finds it done
+    std::vector<std::vector<Checksum>> part_checksums;  // of that upload
     Bytes sealed;           // small content, only where it was asked for
     std::vector<Extent> extents;
 };
 
 struct StoredUpload {
     UploadInfo info;
-    PutOptions options;  // content type, metadata, checksum algorithms and type
+    PutOptions options;  // content type, metadata, tags, checksum algorithms and type
 };
 
 struct StoredPart {
@@ -60,10 +61,13 @@ class LakeIndex {
     Result<FreedFiles> DeleteBucket(const std::string& bucket);  // its unfinished uploads go with it
     Result<std::vector<BucketInfo>> Buckets();
     Result<BucketInfo> FindBucket(const std::string& bucket);
+    Result<std::string> BucketSetting(const std::string& bucket, const std::string& name);  // empty for none
+    Status SetBucketSetting(const std::string& bucket, const std::string& name, const std::string& value);
 
     // kNotFound says whether the bucket or the key is missing.
     Result<StoredObject> Find(const ObjectName& name, bool with_content);
     Result<FreedFiles> Put(const StoredObject& object, FileOwnership ownership, const PutOptions& conditions);
+    Status SetTags(const ObjectName& name, const Tags& tags);
     Result<FreedFiles> Delete(const std::string& bucket, const std::vector<std::string>& keys);
     Result<ListPage> List(const std::string& bucket, const ListOptions& options);
 

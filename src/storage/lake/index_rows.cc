@@ -32,6 +32,11 @@ CREATE TABLE parts (
     modified_us INTEGER NOT NULL, checksums TEXT NOT NULL, extents BLOB NOT NULL,
     PRIMARY KEY (upload_id, number)) WITHOUT ROWID,)";
 
+// What S3 keeps with a bucket: its tags and the like, each as the text that the S3 server made of it.
+constexpr const char* kBucketSettings = R"(
+CREATE TABLE bucket_settings (
+    bucket TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (bucket, name)) WITHOUT ROWID,)";
+
 constexpr size_t kExtentBytes = kFileIdBytes + 8;
 
 Json ChecksumsAsJson(const std::vector<Checksum>& checksums) {
@@ -49,6 +54,24 @@ Result<std::vector<Checksum>> ChecksumsFromJson(const Json& json) {
         checksums.push_back({pair[0].get<std::string>(), pair[1].get<std::string>()});
     }
     return checksums;
+}
+
+// Pairs, as their order counts.
+Json TagsAsJson(const Tags& tags) {
+    Json json = Json::array();
+    for (const auto& [key, value] : tags) json.push_back({key, value});
+    return json;
+}
+
+Result<Tags> TagsFromJson(const Json& object) {
+    Tags tags;
+    for (const Json& pair : object.value("tags", Json::array())) {
+        if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() || !pair[1].is_string()) {
+            return Error(ErrorCode::kCorruption, "the index holds tags that can't be read");
+        }
+        tags.emplace_back(pair[0].get<std::string>(), pair[1].get<std::string>());
+    }
+    return tags;
 }
 
 Result<std::map<std::string, std::string>> MetadataFromJson(const Json& object) {
@@ -86,7 +109,7 @@ Result<metadata::Value> PutContent(Transaction& transaction, const Bytes& sealed
 
 }  // namespace
 
-std::vector<metadata::Migration> IndexMigrations() { return {{1, kSchema}}; }
+std::vector<metadata::Migration> IndexMigrations() { return {{1, kSchema}, {2, kBucketSettings}}; }
 
 Error NoSuchBucket(const std::string& bucket) {
     return Error(ErrorCode::kNotFound, "there is no bucket \"{}\"", bucket).WithDetailCode("NoSuchBucket");
@@ -127,7 +150,9 @@ std::string EncodeObjectInfo(const StoredObject& object) {
     Json json = {{"type", object.info.content_type}};
     if (!object.info.metadata.empty()) json["metadata"] = object.info.metadata;
     if (!object.info.checksums.empty()) json["checksums"] = ChecksumsAsJson(object.info.checksums);
+    if (!object.info.tags.empty()) json["tags"] = TagsAsJson(object.info.tags);
     if (!object.upload_id.empty()) json["upload"] = object.upload_id;
+    for (const auto& checksums : object.part_checksums) json["part_checksums"].push_back(ChecksumsAsJson(checksums));
     return DumpJson(json);
 }
 
@@ -148,7 +173,11 @@ Result<StoredObject> ObjectOf(const std::string& bucket, const Row& row) {
     object.info.content_type = TRY(JsonStringOr(json, "type", ""));
     object.info.metadata = TRY(MetadataFromJson(json));
     if (json.contains("checksums")) object.info.checksums = TRY(ChecksumsFromJson(json["checksums"]));
+    object.info.tags = TRY(TagsFromJson(json));
     object.upload_id = TRY(JsonStringOr(json, "upload", ""));
+    for (const Json& checksums : json.value("part_checksums", Json::array())) {
+        object.part_checksums.push_back(TRY(ChecksumsFromJson(checksums)));
+    }
     object.extents = TRY(DecodeExtents(row[6].blob()));
     return object;
 }
@@ -169,6 +198,7 @@ Result<StoredPart> PartOf(const Row& row) {
 std::string EncodeUploadOptions(const PutOptions& options) {
     return DumpJson(Json{{"type", options.content_type},
                          {"metadata", options.metadata},
+                         {"tags", TagsAsJson(options.tags)},
                          {"compute", options.compute},
                          {"full_object_checksum", options.full_object_checksum}});
 }
@@ -178,6 +208,7 @@ Result<PutOptions> DecodeUploadOptions(const std::string& text) {
     PutOptions options;
     options.content_type = TRY(JsonStringOr(json, "type", ""));
     options.metadata = TRY(MetadataFromJson(json));
+    options.tags = TRY(TagsFromJson(json));
     options.full_object_checksum = TRY(JsonBoolOr(json, "full_object_checksum", false));
     for (const Json& algorithm : json.value("compute", Json::array())) {
         if (algorithm.is_string()) options.compute.push_back(algorithm.get<std::string>());

@@ -152,6 +152,20 @@ Result<std::vector<BucketInfo>> LakeStore::ListBuckets(const Principal& principa
     return visible;
 }
 
+Result<std::string> LakeStore::BucketSetting(const Principal& principal, const std::string& bucket,
+                                             const std::string& name) {
+    TRY(CheckBucketName(bucket));
+    TRY(Require(principal, "lake:ListBucket", bucket + "/"));
+    return index_->BucketSetting(bucket, name);
+}
+
+Status LakeStore::SetBucketSetting(const Principal& principal, const std::string& bucket, const std::string& name,
+                                   const std::string& value) {
+    TRY(CheckBucketName(bucket));
+    TRY(Require(principal, "lake:CreateBucket", bucket + "/"));
+    return index_->SetBucketSetting(bucket, name, value);
+}
+
 Result<BucketInfo> LakeStore::HeadBucket(const Principal& principal, const std::string& bucket) {
     TRY(CheckBucketName(bucket));
     TRY(Require(principal, "lake:ListBucket", bucket + "/"));

@@ -52,6 +52,8 @@ struct Checksum {
     std::string value;  // base64 as S3 sends it
 };
 
+using Tags = std::vector<std::pair<std::string, std::string>>;
+
 struct ObjectInfo {
     ObjectName name;
     uint64_t bytes = 0;
@@ -60,6 +62,7 @@ struct ObjectInfo {
     std::string content_type;
     std::map<std::string, std::string> metadata;  // x-amz-meta-*, and the stored standard headers
     std::vector<Checksum> checksums;  // of a multipart object "<base64>-<parts>", if it is a checksum of checksums
+    Tags tags;
     std::string id;  // changes with every put: a version tag for caches
 };
 
@@ -68,6 +71,7 @@ struct PutOptions {
     std::string if_match;  // etag or "*"; kFailedPrecondition if it is another, kNotFound if none
     std::string content_type = "application/octet-stream";
     std::map<std::string, std::string> metadata;
+    Tags tags;
     std::vector<Checksum> expected;  // checked before commit: kInvalidArgument if the content differs
     std::vector<std::string> compute;  // checksum algorithms to compute and store besides
     // Further expected ones, asked for when the content has ended (HTTP trailers); their algorithms stand in `compute`.
@@ -78,6 +82,7 @@ struct PutOptions {
     bool full_object_checksum = false;
     // Copy: content type and metadata are those given here, not the source's.
     bool replace_metadata = false;
+    bool replace_tags = false;  // Copy: likewise
     std::string source_if_match;  // Copy: the source's etag or "*"; kFailedPrecondition if another
 };
 
@@ -92,6 +97,8 @@ class Object {
     Result<Bytes> Read(uint64_t offset, uint64_t bytes);
     // Bytes of each part of a multipart object; one number for any other.
     virtual std::vector<uint64_t> part_bytes() const = 0;
+    // Checksums of each part, as long as the above; empty where none were kept.
+    virtual const std::vector<std::vector<Checksum>>& part_checksums() const = 0;
 };
 
 struct ListOptions {
@@ -167,6 +174,14 @@ class Lake {
     // Each key on its own: the answers are in the order of the keys. One durable commit for all that are allowed.
     virtual Result<std::vector<Status>> DeleteMany(const Principal& principal, const std::string& bucket,
                                                    const std::vector<std::string>& keys) = 0;
+    // Replaces all tags of an object; its id, ETag and time stay.
+    virtual Status SetTags(const Principal& principal, const ObjectName& name, const Tags& tags) = 0;
+    // What S3 keeps with a bucket under a name ("tagging"): a text that the lake does not read; empty for none. Reading
+    // is lake:ListBucket, changing lake:CreateBucket on "bucket/".
+    virtual Result<std::string> BucketSetting(const Principal& principal, const std::string& bucket,
+                                              const std::string& name) = 0;
+    virtual Status SetBucketSetting(const Principal& principal, const std::string& bucket, const std::string& name,
+                                    const std::string& value) = 0;
     // Within a bucket no content moves: both objects own the same stored files.
     virtual Result<ObjectInfo> Copy(const Principal& principal, const ObjectName& from, const ObjectName& to,
                                     const PutOptions& options) = 0;

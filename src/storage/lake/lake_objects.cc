@@ -74,6 +74,7 @@ Result<std::unique_ptr<PutStream>> LakeStore::StartPut(const Principal& principa
     object.info.id = NewObjectId();
     object.info.content_type = options.content_type;
     object.info.metadata = options.metadata;
+    object.info.tags = options.tags;
     auto writer =
         TRY(ContentWriter::Create(room_, key->bytes(), {.id = object.info.id, .algorithms = AlgorithmsOf(options)}));
     return std::make_unique<LakePut>(*this, std::move(object), options, std::move(key), std::move(writer));
@@ -157,6 +158,11 @@ Result<std::vector<Status>> LakeStore::DeleteMany(const Principal& principal, co
     return statuses;
 }
 
+Status LakeStore::SetTags(const Principal& principal, const ObjectName& name, const Tags& tags) {
+    TRY(RequireObject(principal, "lake:PutObject", name));
+    return index_->SetTags(name, tags);
+}
+
 // ---- copy
 
 Result<ObjectInfo> LakeStore::Copy(const Principal& principal, const ObjectName& from, const ObjectName& to,
@@ -170,9 +176,14 @@ Result<ObjectInfo> LakeStore::Copy(const Principal& principal, const ObjectName&
         put.content_type = source->info().content_type;
         put.metadata = source->info().metadata;
     }
+    if (!options.replace_tags) put.tags = source->info().tags;
     if (from.bucket == to.bucket && options.compute.empty() && options.expected.empty()) {
         StoredObject target;
-        target.info = {.name = to, .content_type = put.content_type, .metadata = put.metadata, .id = NewObjectId()};
+        target.info = {.name = to,
+                       .content_type = put.content_type,
+                       .metadata = put.metadata,
+                       .tags = put.tags,
+                       .id = NewObjectId()};
         auto shared = TRY(ShareContent(source->stored(), std::move(target), put));
         if (shared) return std::move(*shared);
     }
@@ -198,6 +209,7 @@ Result<std::optional<ObjectInfo>> LakeStore::ShareContent(const StoredObject& so
     target.info.checksums = source.info.checksums;
     target.info.modified_at = dependencies_.env.clock().Now();
     target.upload_id = source.upload_id;  // its extents are parts
+    target.part_checksums = source.part_checksums;
     target.extents = source.extents;
     auto freed = index_->Put(target, FileOwnership::kShared, options);
     if (!freed.ok() && freed.error().code() == ErrorCode::kConflict) return std::optional<ObjectInfo>();

@@ -38,6 +38,11 @@ class LakeStore : public Lake {
     Status Delete(const Principal& principal, const ObjectName& name) override;
     Result<std::vector<Status>> DeleteMany(const Principal& principal, const std::string& bucket,
                                            const std::vector<std::string>& keys) override;
+    Status SetTags(const Principal& principal, const ObjectName& name, const Tags& tags) override;
+    Result<std::string> BucketSetting(const Principal& principal, const std::string& bucket,
+                                      const std::string& name) override;
+    Status SetBucketSetting(const Principal& principal, const std::string& bucket, const std::string& name,
+                            const std::string& value) override;
     Result<ObjectInfo> Copy(const Principal& principal, const ObjectName& from, const ObjectName& to,
                             const PutOptions& options) override;
     Result<std::string> StartUpload(const Principal& principal, const ObjectName& name,

@@ -156,6 +156,7 @@ TEST_F(LakeTest, AnyUtf8IsAKey) {
     for (const std::string& key : keys) EXPECT_EQ(AsText(*Get(key)), key);
     EXPECT_EQ(Keys().size(), keys.size());
     EXPECT_EQ(Put(std::string(kKeyBytesMax + 1, 'k'), {}).error().detail_code(), "KeyTooLongError");
+    EXPECT_EQ(CodeOf(Put(std::string("a\0b", 3), {})), ErrorCode::kInvalidArgument);  // listings could not show it
     EXPECT_EQ(CodeOf(Put("", {})), ErrorCode::kInvalidArgument);
     EXPECT_EQ(CodeOf(Put("\xff\xfe", {})), ErrorCode::kInvalidArgument);
 }

@@ -95,12 +95,14 @@ Result<StoredObject> ObjectOfParts(const StoredUpload& upload, const std::vector
     object.info.name = upload.info.name;
     object.info.content_type = upload.options.content_type;
     object.info.metadata = upload.options.metadata;
+    object.info.tags = upload.options.tags;
     object.info.etag = TRY(EtagOfParts(parts));
     object.info.checksums = TRY(ChecksumsOfParts(parts, upload.options));
     object.upload_id = upload.info.upload_id;
     for (const StoredPart& part : parts) {
         object.info.bytes += part.info.bytes;
         object.extents.insert(object.extents.end(), part.extents.begin(), part.extents.end());
+        if (!object.info.checksums.empty()) object.part_checksums.push_back(part.info.checksums);
     }
     return object;
 }

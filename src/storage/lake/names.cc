@@ -49,6 +49,10 @@ Status CheckKey(std::string_view key) {
                      key.size())
             .WithDetailCode("KeyTooLongError");
     }
+    // XML cannot carry it: listings would name another key.
+    if (key.find('\0') != std::string_view::npos) {
+        return Error(ErrorCode::kInvalidArgument, "an object's key must not hold the character NUL");
+    }
     if (!IsUtf8(key)) return Error(ErrorCode::kInvalidArgument, "an object's key must be UTF-8");
     return Ok();
 }

@@ -25,6 +25,7 @@ class ObjectReader : public Object {
     const ObjectInfo& info() const override { return object_.info; }
     Result<size_t> ReadAt(uint64_t offset, MutableByteSpan buffer) override;
     std::vector<uint64_t> part_bytes() const override;
+    const std::vector<std::vector<Checksum>>& part_checksums() const override { return object_.part_checksums; }
     const StoredObject& stored() const { return object_; }
 
   private:

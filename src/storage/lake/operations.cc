@@ -68,6 +68,11 @@ constexpr auto kChange = AuditClass::kChange;
 constexpr auto kBucket = S3Level::kBucket;
 constexpr auto kObject = S3Level::kObject;
 
+constexpr S3Operation Describe(std::string_view name, std::string_view subresource) {
+    return {
+        Row(name, "lake:ListBucket", "bucket/", kRead), "GET", kBucket, subresource, false, "", false, DescribeBucket};
+}
+
 constexpr S3Operation kOperations[] = {
     {Row("ListBuckets", security::kSelfAction, "platform", kRead), "GET", S3Level::kService, "", false, "", false,
      ListBuckets},
@@ -84,6 +89,29 @@ constexpr S3Operation kOperations[] = {
      ListObjectsV2},
     {Row("ListMultipartUploads", "lake:ListBucket", "bucket/", kRead), "GET", kBucket, "uploads", false, "", false,
      ListMultipartUploads},
+    {Row("ListObjectVersions", "lake:ListBucket", "bucket/prefix", kRead), "GET", kBucket, "versions", false, "", false,
+     ListObjectVersions},
+    {Row("GetBucketTagging", "lake:ListBucket", "bucket/", kRead), "GET", kBucket, "tagging", false, "", false,
+     GetBucketTagging},
+    {Row("PutBucketTagging", "lake:CreateBucket", "bucket/", kChange), "PUT", kBucket, "tagging", false, "", true,
+     PutBucketTagging},
+    {Row("DeleteBucketTagging", "lake:CreateBucket", "bucket/", kChange), "DELETE", kBucket, "tagging", false, "", true,
+     DeleteBucketTagging},
+    // What can be asked about a bucket, and cannot be set: the answers say how every bucket is.
+    Describe("GetBucketAcl", "acl"),
+    Describe("GetBucketCors", "cors"),
+    Describe("GetBucketEncryption", "encryption"),
+    Describe("GetBucketLifecycleConfiguration", "lifecycle"),
+    Describe("GetBucketLogging", "logging"),
+    Describe("GetBucketNotificationConfiguration", "notification"),
+    Describe("GetObjectLockConfiguration", "object-lock"),
+    Describe("GetBucketOwnershipControls", "ownershipControls"),
+    Describe("GetBucketPolicy", "policy"),
+    Describe("GetBucketPolicyStatus", "policyStatus"),
+    Describe("GetPublicAccessBlock", "publicAccessBlock"),
+    Describe("GetBucketReplication", "replication"),
+    Describe("GetBucketRequestPayment", "requestPayment"),
+    Describe("GetBucketWebsite", "website"),
     // Each key is decided by itself, and may be refused by itself.
     {Row("DeleteObjects", security::kSelfAction, "bucket/key", kChange, kXmlMax), "POST", kBucket, "delete", false, "",
      true, DeleteObjects},
@@ -104,6 +132,15 @@ constexpr S3Operation kOperations[] = {
      false, "", true, CompleteMultipartUpload},
     {Row("AbortMultipartUpload", "lake:PutObject", "bucket/key", kChange), "DELETE", kObject, "uploadId", false, "",
      true, AbortMultipartUpload},
+    {Row("GetObjectAcl", "lake:GetObject", "bucket/key", kRead), "GET", kObject, "acl", false, "", false, GetObjectAcl},
+    {Row("GetObjectAttributes", "lake:GetObject", "bucket/key", kRead), "GET", kObject, "attributes", false, "", false,
+     GetObjectAttributes},
+    {Row("GetObjectTagging", "lake:GetObject", "bucket/key", kRead), "GET", kObject, "tagging", false, "", false,
+     GetObjectTagging},
+    {Row("PutObjectTagging", "lake:PutObject", "bucket/key", kChange), "PUT", kObject, "tagging", false, "", true,
+     PutObjectTagging},
+    {Row("DeleteObjectTagging", "lake:PutObject", "bucket/key", kChange), "DELETE", kObject, "tagging", false, "", true,
+     DeleteObjectTagging},
     {Row("ListParts", "lake:PutObject", "bucket/key", kRead), "GET", kObject, "uploadId", false, "", false, ListParts},
 };
 
@@ -135,7 +172,9 @@ Status CheckParameters(const S3Operation& row, const HttpRequest& request) {
         if (name == "versionId" && value != "null" && !value.empty()) {
             return Error(ErrorCode::kNotFound, "the lake keeps no versions").WithDetailCode("NoSuchVersion");
         }
-        bool general = name == "x-id" || name == "versionId" || name.starts_with("X-Amz-") || name == row.subresource;
+        bool of_link = name == "AWSAccessKeyId" || name == "Signature" || name == "Expires";
+        bool general =
+            name == "x-id" || name == "versionId" || name.starts_with("X-Amz-") || name == row.subresource || of_link;
         auto known = Split(row.parameters, '|');
         if (!row.writes || general || std::find(known.begin(), known.end(), name) != known.end()) continue;
         return NotImplemented(fmt::format("the parameter \"{}\" of {} is not supported", name, row.operation.name));

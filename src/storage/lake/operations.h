@@ -29,7 +29,7 @@ Result<const S3Operation*> FindS3Operation(const HttpRequest& request, const Obj
 // What the gate is asked about: "bucket/key", "bucket/prefix" of listings, "bucket/", or "*".
 std::string ResourceOf(const S3Operation& operation, const HttpRequest& request, const ObjectName& name);
 
-// ---- handlers: s3_buckets.cc, s3_objects.cc, s3_uploads.cc
+// ---- handlers: s3_buckets.cc, s3_objects.cc, s3_uploads.cc, s3_settings.cc
 
 Status ListBuckets(S3Call& call);
 Status CreateBucket(S3Call& call);
@@ -40,6 +40,7 @@ Status GetBucketVersioning(S3Call& call);
 Status ListObjects(S3Call& call);
 Status ListObjectsV2(S3Call& call);
 Status DeleteObjects(S3Call& call);
+Status ListObjectVersions(S3Call& call);
 
 Status GetObject(S3Call& call);
 Status HeadObject(S3Call& call);
@@ -54,5 +55,15 @@ Status CompleteMultipartUpload(S3Call& call);
 Status AbortMultipartUpload(S3Call& call);
 Status ListParts(S3Call& call);
 Status ListMultipartUploads(S3Call& call);
+
+Status DescribeBucket(S3Call& call);
+Status GetBucketTagging(S3Call& call);
+Status PutBucketTagging(S3Call& call);
+Status DeleteBucketTagging(S3Call& call);
+Status GetObjectAcl(S3Call& call);
+Status GetObjectAttributes(S3Call& call);
+Status GetObjectTagging(S3Call& call);
+Status PutObjectTagging(S3Call& call);
+Status DeleteObjectTagging(S3Call& call);
 
 }  // namespace tarn::lake

@@ -19,7 +19,7 @@ Result<bool> WantsUrlEncoding(const S3Call& call) {
 }
 
 // A page of objects as S3 lists it; `after` is the key that the page starts behind.
-Status ListPageOf(S3Call& call, s3::ObjectListing listing, std::string after) {
+Status ListPageOf(S3Call& call, s3::ObjectListing listing, std::string after, bool versions = false) {
     listing.bucket = call.name.bucket;
     listing.prefix = call.Query("prefix");
     listing.delimiter = call.Query("delimiter");
@@ -31,16 +31,18 @@ Status ListPageOf(S3Call& call, s3::ObjectListing listing, std::string after) {
                                         .start_after = std::move(after),
                                         .keys_max = listing.keys_max}));
     listing.truncated = page.truncated;
-    if (page.truncated && listing.version == 2) listing.next = Base64UrlEncode(AsBytes(page.next_start_after));
+    if (page.truncated && versions) listing.next = page.next_start_after;
+    if (page.truncated && !versions && listing.version == 2)
+        listing.next = Base64UrlEncode(AsBytes(page.next_start_after));
     // Version 1 names the next marker only where the last key doesn't say it.
-    bool tells_marker = page.truncated && listing.version == 1 && !listing.delimiter.empty();
+    bool tells_marker = page.truncated && !versions && listing.version == 1 && !listing.delimiter.empty();
     if (tells_marker) listing.next = page.next_start_after;
     for (ObjectInfo& object : page.objects) {
         listing.objects.push_back({std::move(object.name.key), object.modified_at, object.etag, object.bytes});
     }
     listing.common_prefixes = std::move(page.common_prefixes);
     call.call.rows = static_cast<int64_t>(listing.objects.size() + listing.common_prefixes.size());
-    call.AnswerXml(s3::EncodeObjects(listing));
+    call.AnswerXml(versions ? s3::EncodeVersions(listing) : s3::EncodeObjects(listing));
     return Ok();
 }
 
@@ -140,6 +142,16 @@ Status ListObjectsV2(S3Call& call) {
         if (!token->empty()) after = AsText(*decoded);
     }
     return ListPageOf(call, std::move(listing), std::move(after));
+}
+
+// Of buckets without versions, which all are: every object is the one version of its key.
+Status ListObjectVersions(S3Call& call) {
+    std::string marker = call.Query("key-marker");
+    if (marker.empty() && !call.Query("version-id-marker").empty()) {
+        return Error(ErrorCode::kInvalidArgument, "a version-id-marker needs a key-marker")
+            .WithDetailCode("InvalidArgument");
+    }
+    return ListPageOf(call, {.with_owner = true, .start_after = marker}, marker, true);
 }
 
 Status DeleteObjects(S3Call& call) {

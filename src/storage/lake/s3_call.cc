@@ -1,6 +1,8 @@
 #include "storage/lake/s3_call.h"
 
+#include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "base/text.h"
 #include "storage/lake/checksums.h"
@@ -15,6 +17,13 @@ constexpr size_t kMetadataBytesMax = 8 << 10;
 // Standard headers that are stored with an object and given back with it.
 constexpr std::string_view kStoredHeaders[] = {"cache-control", "content-disposition", "content-encoding",
                                                "content-language", "expires"};
+
+constexpr size_t kTagKeyLettersMax = 128;
+constexpr size_t kTagValueLettersMax = 256;
+
+size_t LettersOf(std::string_view text) {
+    return std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xc0) != 0x80; });
+}
 
 Error Mismatch() {
     return Error(ErrorCode::kInvalidArgument, "the SHA-256 of the body is not x-amz-content-sha256")
@@ -143,15 +152,19 @@ Status ReadChecksums(const S3Call& call, PutOptions& options) {
 
 // ---- names
 
+std::string BucketOfHost(const HttpRequest& request) {
+    std::string host = ToLower(request.headers.Get("host"));
+    host = host.substr(0, host.find(':'));
+    if (host.size() <= kVirtualHostSuffix.size() || !host.ends_with(kVirtualHostSuffix)) return {};
+    return host.substr(0, host.size() - kVirtualHostSuffix.size());
+}
+
 Result<ObjectName> NameOfRequest(const HttpRequest& request) {
     std::string_view path = request.path;
     if (path.starts_with('/')) path.remove_prefix(1);
     ObjectName name;
-    std::string host = ToLower(request.headers.Get("host"));
-    host = host.substr(0, host.find(':'));
-    if (host.size() > kVirtualHostSuffix.size() && host.ends_with(kVirtualHostSuffix)) {
-        name.bucket = host.substr(0, host.size() - kVirtualHostSuffix.size());
-    } else {
+    name.bucket = BucketOfHost(request);
+    if (name.bucket.empty()) {
         size_t slash = std::min(path.find('/'), path.size());
         name.bucket = TRY(UrlDecode(path.substr(0, slash)));
         path.remove_prefix(std::min(slash + 1, path.size()));
@@ -283,9 +296,48 @@ Result<PutOptions> PutOptionsOf(const S3Call& call) {
     options.if_absent = if_none_match == "*";
     options.if_match = s3::Unquote(call.Header("if-match"));
     options.expected_bytes = call.body.bytes();
+    options.tags = TRY(TagsInHeader(call.http.headers));
     TRY(ReadContentMd5(call, options));
     TRY(ReadChecksums(call, options));
     return options;
+}
+
+Status CheckTags(const Tags& tags, size_t tags_max) {
+    auto invalid = [](std::string message) {
+        return Error(ErrorCode::kInvalidArgument, std::move(message)).WithDetailCode("InvalidTag");
+    };
+    if (tags.size() > tags_max)
+        return invalid(fmt::format("there are {} tags, at most {} are kept", tags.size(), tags_max));
+    std::set<std::string_view> keys;
+    for (const auto& [key, value] : tags) {
+        if (key.empty() || LettersOf(key) > kTagKeyLettersMax) {
+            return invalid(fmt::format("a tag's key has 1 to {} characters", kTagKeyLettersMax));
+        }
+        if (LettersOf(value) > kTagValueLettersMax) {
+            return invalid(fmt::format("a tag's value has at most {} characters", kTagValueLettersMax));
+        }
+        if (!IsUtf8(key) || !IsUtf8(value)) return invalid("tags are UTF-8");
+        if (!keys.insert(key).second) return invalid(fmt::format("the tag \"{}\" is there twice", key));
+    }
+    return Ok();
+}
+
+Result<Tags> TagsInHeader(const HttpHeaders& headers) {
+    Tags tags;
+    for (const std::string& pair : Split(headers.Get("x-amz-tagging"), '&')) {
+        if (pair.empty()) continue;
+        size_t equals = std::min(pair.find('='), pair.size());
+        auto key = UrlDecode(std::string_view(pair).substr(0, equals), true);
+        auto value = UrlDecode(std::string_view(pair).substr(std::min(equals + 1, pair.size())), true);
+        if (!key.ok() || !value.ok()) {
+            return Error(ErrorCode::kInvalidArgument, "x-amz-tagging is not key=value&key=value, URL encoded")
+                .WithDetailCode("InvalidArgument");
+        }
+        tags.emplace_back(std::move(*key), std::move(*value));
+    }
+    TRY(CheckTags(tags, kObjectTagsMax));
+    std::sort(tags.begin(), tags.end());
+    return tags;
 }
 
 Status RefuseUnsupportedHeaders(const HttpHeaders& headers) {
@@ -293,7 +345,7 @@ Status RefuseUnsupportedHeaders(const HttpHeaders& headers) {
         std::string lower = ToLower(name);
         if (!lower.starts_with("x-amz-")) continue;
         bool refused = lower.starts_with("x-amz-grant-") || lower.starts_with("x-amz-object-lock-") ||
-                       lower.starts_with("x-amz-server-side-encryption-") || lower == "x-amz-tagging" ||
+                       lower.starts_with("x-amz-server-side-encryption-") ||
                        lower == "x-amz-website-redirect-location" || lower == "x-amz-write-offset-bytes" ||
                        (lower == "x-amz-server-side-encryption" && value != "AES256") ||
                        (lower == "x-amz-acl" && value != "private" && value != "bucket-owner-full-control") ||

@@ -20,8 +20,13 @@ namespace tarn::lake {
 inline constexpr std::string_view kLakehouseBucket = "lakehouse";
 inline constexpr std::string_view kRawBucket = "raw";
 
+inline constexpr size_t kObjectTagsMax = 10;
+inline constexpr size_t kBucketTagsMax = 50;
+
 // Bucket and key that the request's path (or host) names; both may be empty.
 Result<ObjectName> NameOfRequest(const HttpRequest& request);
+// The bucket that a virtual-host request names in its Host; empty for others.
+std::string BucketOfHost(const HttpRequest& request);
 
 // Who signed the request, and with what.
 struct Signer {
@@ -77,6 +82,10 @@ std::vector<Checksum> ChecksumsInHeaders(const HttpHeaders& headers);
 void AddChecksumHeaders(HttpHeaders& headers, const std::vector<Checksum>& checksums);
 // "FULL_OBJECT", or "COMPOSITE" for a checksum of parts' checksums.
 std::string ChecksumTypeOf(const Checksum& checksum);
+// The tags of the header x-amz-tagging ("a=b&c=d"); none without it. kInvalidArgument for wrong ones.
+Result<Tags> TagsInHeader(const HttpHeaders& headers);
+// InvalidTag unless there are at most `tags_max`, each key once, within S3's lengths.
+Status CheckTags(const Tags& tags, size_t tags_max);
 // kNotSupported for headers that ask for what the lake does not do: better than to ignore them.
 Status RefuseUnsupportedHeaders(const HttpHeaders& headers);
 // The object that x-amz-copy-source names.

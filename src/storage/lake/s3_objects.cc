@@ -107,7 +107,17 @@ HttpHeaders HeadersOf(const ObjectInfo& info) {
     headers.Set("Last-Modified", s3::FormatHttpDate(info.modified_at));
     headers.Set("Accept-Ranges", "bytes");
     headers.Set("x-amz-server-side-encryption", "AES256");
+    if (!info.tags.empty()) headers.Set("x-amz-tagging-count", std::to_string(info.tags.size()));
     return headers;
+}
+
+// What is stored may be anybody's page, and a browser may follow a link to it: cookies know hosts, not ports, so a
+// script of it could plant one for the web UI beside us. In a sandbox it does not run.
+void AddBrowserGuards(HttpHeaders& headers) {
+    std::string type = ToLower(headers.Get("Content-Type"));
+    bool page = type.find("html") != std::string::npos || type.find("xml") != std::string::npos;
+    headers.Set("X-Content-Type-Options", "nosniff");
+    if (page) headers.Set("Content-Security-Policy", "sandbox");
 }
 
 struct ReadAnswer {
@@ -127,6 +137,7 @@ Result<ReadAnswer> AnswerRead(const S3Call& call, Object& object) {
     for (const Override& override : kOverrides) {
         if (auto value = call.http.Query(override.parameter)) answer.headers.Set(std::string(override.header), *value);
     }
+    AddBrowserGuards(answer.headers);
     if (call.http.Query("partNumber")) {
         auto parts = object.part_bytes();
         answer.range = TRY(RangeOfPart(parts, TRY(call.Number("partNumber", 0, 10'000))));
@@ -159,11 +170,11 @@ std::vector<s3::ChecksumElement> ElementsOf(const std::vector<Checksum>& checksu
     return elements;
 }
 
-Result<bool> ReplacesMetadata(const S3Call& call) {
-    std::string directive = call.Header("x-amz-metadata-directive");
+// COPY (false, and where there is no such header) or REPLACE.
+Result<bool> Replaces(const S3Call& call, std::string_view header) {
+    std::string directive = call.Header(header);
     if (directive.empty() || directive == "COPY" || directive == "REPLACE") return directive == "REPLACE";
-    return Error(ErrorCode::kInvalidArgument, "x-amz-metadata-directive is COPY or REPLACE")
-        .WithDetailCode("InvalidArgument");
+    return Error(ErrorCode::kInvalidArgument, "{} is COPY or REPLACE", header).WithDetailCode("InvalidArgument");
 }
 
 }  // namespace
@@ -212,7 +223,8 @@ Status CopyObject(S3Call& call) {
     ObjectName source = TRY(CopySourceOf(call));
     PutOptions options = TRY(PutOptionsOf(call));
     options.expected_bytes.reset();  // of the request's body, which is empty
-    options.replace_metadata = TRY(ReplacesMetadata(call));
+    options.replace_metadata = TRY(Replaces(call, "x-amz-metadata-directive"));
+    options.replace_tags = TRY(Replaces(call, "x-amz-tagging-directive"));
     ObjectInfo info = TRY(call.lake.Head(call.principal(), source));
     if (info.bytes > kCopyBytesMax) {
         return Error(ErrorCode::kInvalidArgument, "objects of more than 5 GiB are copied part by part")
@@ -223,7 +235,7 @@ Status CopyObject(S3Call& call) {
             .WithDetailCode("PreconditionFailed");
     }
     bool onto_itself = source.bucket == call.name.bucket && source.key == call.name.key;
-    if (onto_itself && !options.replace_metadata) {
+    if (onto_itself && !options.replace_metadata && !options.replace_tags) {
         return Error(ErrorCode::kInvalidArgument, "a copy onto itself must replace the metadata")
             .WithDetailCode("InvalidRequest");
     }

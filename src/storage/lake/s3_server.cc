@@ -1,5 +1,8 @@
 #include "storage/lake/s3_server.h"
 
+#include <map>
+#include <mutex>
+
 #include "storage/lake/operations.h"
 #include "storage/lake/s3_answer.h"
 #include "storage/lake/s3_auth.h"
@@ -8,11 +11,33 @@
 namespace tarn::lake {
 namespace {
 
+// Who has how many calls under way.
+class RunningCalls {
+  public:
+    bool Enter(const std::string& who) {
+        std::lock_guard lock(mutex_);
+        if (running_[who] >= kCallsOfOneMax) return false;
+        ++running_[who];
+        return true;
+    }
+    void Leave(const std::string& who) {
+        std::lock_guard lock(mutex_);
+        auto found = running_.find(who);
+        if (--found->second == 0) running_.erase(found);
+    }
+
+  private:
+    std::mutex mutex_;
+    std::map<std::string, int> running_;
+};
+
 // One request from its first byte to its answer.
 class S3Exchange {
   public:
-    S3Exchange(const S3Dependencies& dependencies, HttpRequest& request, HttpResponder& responder)
+    S3Exchange(const S3Dependencies& dependencies, RunningCalls& running, HttpRequest& request,
+               HttpResponder& responder)
         : dependencies_(dependencies),
+          running_(running),
           request_(request),
           responder_(responder),
           request_id_(dependencies.env.random().Hex(8)) {}
@@ -39,16 +64,26 @@ class S3Exchange {
     Status Handle() {
         auto signer = Authenticate(request_, dependencies_.authenticator, dependencies_.env.clock());
         ObjectName name = TRY(NameOfRequest(request_));
-        const S3Operation* row = TRY(FindS3Operation(request_, name));
+        auto found = FindS3Operation(request_, name);
+        // What is supported and what not is told to whom we know.
+        if (!found.ok() && !signer.ok()) return std::move(signer).error();
+        const S3Operation* row = TRY(std::move(found));
         security::Resource resource{"lake", ResourceOf(*row, request_, name)};
         std::string remote = request_.remote.ToString();
         // A stranger's call goes through dispatch too: it is what records the denial. Its own word tells more, though.
         auto anonymous = security::Principal::Anonymous();
         const security::Principal& principal = signer.ok() ? signer->principal : anonymous;
+        std::string who = principal.Id();
+        if (signer.ok() && !running_.Enter(who)) {
+            return Error(ErrorCode::kResourceExhausted, "{} has {} calls under way, as many as one may", who,
+                         kCallsOfOneMax)
+                .WithDetailCode("SlowDown");
+        }
         Status status =
             dependencies_.dispatcher.Run(row->operation, principal, resource, remote,
                                          [&](security::Call& call) { return RunHandler(*row, name, *signer, call); });
         if (!signer.ok()) return std::move(signer).error();
+        running_.Leave(who);
         return status;
     }
 
@@ -91,6 +126,7 @@ class S3Exchange {
     }
 
     const S3Dependencies& dependencies_;
+    RunningCalls& running_;
     HttpRequest& request_;
     HttpResponder& responder_;
     std::string request_id_;
@@ -101,11 +137,12 @@ class LakeS3Server : public S3Server {
   public:
     explicit LakeS3Server(S3Dependencies dependencies) : dependencies_(dependencies) {}
     Status Serve(HttpRequest& request, HttpResponder& responder) override {
-        return S3Exchange(dependencies_, request, responder).Run();
+        return S3Exchange(dependencies_, running_, request, responder).Run();
     }
 
   private:
     S3Dependencies dependencies_;
+    RunningCalls running_;
 };
 
 }  // namespace

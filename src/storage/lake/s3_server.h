@@ -23,6 +23,9 @@
 
 namespace tarn::lake {
 
+// Calls of one person at once; fewer than the listener has threads, so that one who trickles does not keep out others.
+inline constexpr int kCallsOfOneMax = 112;
+
 struct S3Dependencies {
     Env& env;
     Lake& lake;

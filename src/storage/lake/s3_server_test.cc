@@ -4,11 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/text.h"
 #include "storage/lake/lake_for_test.h"
 #include "storage/lake/operations.h"
 #include "storage/lake/s3_answer.h"
 #include "wire/s3/dates.h"
+#include "wire/s3/sigv2.h"
 
 namespace tarn::lake {
 namespace {
@@ -40,6 +43,9 @@ TEST(S3Operations, EachCallFindsItsRow) {
     EXPECT_EQ(RowFor(RequestFor("PUT", "/b/k", {{"partNumber", "1"}, {"uploadId", "u"}})), "UploadPart");
     EXPECT_EQ(RowFor(RequestFor("POST", "/b/k", {{"uploads", ""}})), "CreateMultipartUpload");
     EXPECT_EQ(RowFor(RequestFor("DELETE", "/b/k", {{"uploadId", "u"}})), "AbortMultipartUpload");
+    EXPECT_EQ(RowFor(RequestFor("GET", "/b", {{"versions", ""}})), "ListObjectVersions");
+    EXPECT_EQ(RowFor(RequestFor("PUT", "/b/k", {{"tagging", ""}})), "PutObjectTagging");
+    EXPECT_EQ(RowFor(RequestFor("GET", "/b", {{"policy", ""}})), "GetBucketPolicy");
     HttpRequest copy = RequestFor("PUT", "/b/k");
     copy.headers.Set("x-amz-copy-source", "/b/other");
     EXPECT_EQ(RowFor(copy), "CopyObject");
@@ -48,11 +54,14 @@ TEST(S3Operations, EachCallFindsItsRow) {
 TEST(S3Operations, NothingFallsThroughToAnotherCall) {
     for (const char* method : {"GET", "PUT", "POST", "DELETE", "HEAD", "PATCH", "OPTIONS"}) {
         for (const char* path : {"/", "/b", "/b/k"}) {
-            for (const char* parameter : {"acl", "tagging", "retention", "legal-hold", "policy", "cors", "lifecycle",
-                                          "versions", "restore", "select", "website", "encryption", "torrent"}) {
+            for (const char* parameter : {"retention", "legal-hold", "restore", "select", "torrent", "inventory"}) {
                 EXPECT_EQ(RowFor(RequestFor(method, path, {{parameter, ""}})), "NotImplemented") << method << parameter;
             }
         }
+    }
+    // What can be asked about can still not be set.
+    for (const char* parameter : {"acl", "policy", "cors", "lifecycle", "website", "encryption", "publicAccessBlock"}) {
+        EXPECT_EQ(RowFor(RequestFor("PUT", "/b", {{parameter, ""}})), "NotImplemented") << parameter;
     }
     EXPECT_EQ(RowFor(RequestFor("PUT", "/b/k", {{"newfeature", ""}})), "NotImplemented");
     EXPECT_EQ(RowFor(RequestFor("PUT", "/b/k", {{"partNumber", "1"}})), "NotImplemented");
@@ -176,11 +185,15 @@ class S3ServerTest : public testing::Test {
         s3::Signature signature{.region = "x",
                                 .service = "s3",
                                 .time = s3::FormatSignatureTime(now),
-                                .signed_headers = {"host", "x-amz-content-sha256", "x-amz-date"},
                                 .payload_hash = std::string(s3::kUnsignedPayload)};
         signature.day = signature.time.substr(0, 8);
         request.headers.Set("x-amz-date", signature.time);
         request.headers.Set("x-amz-content-sha256", signature.payload_hash);
+        std::set<std::string> names = {"host"};
+        for (const auto& [name, value] : request.headers.fields()) {
+            if (name.starts_with("x-amz-")) names.insert(name);
+        }
+        signature.signed_headers.assign(names.begin(), names.end());
         std::string hex = s3::ExpectedSignature(s3::SigningKey(secret, signature), request, signature);
         request.headers.Set("Authorization",
                             fmt::format("AWS4-HMAC-SHA256 Credential=KEY/{}, SignedHeaders={}, Signature={}",
@@ -246,6 +259,148 @@ TEST_F(S3ServerTest, TheGateDecides) {
     HttpRequest copy = RequestFor("PUT", "/mine/b");
     copy.headers.Set("x-amz-copy-source", "/mine/a");
     EXPECT_EQ(Send(copy, "").status, 403);
+    EXPECT_NE(audit_.events.back().status, "ok");
+    lake_.gate.denied.clear();
+    EXPECT_EQ(Send(copy, "").status, 200);
+}
+
+std::string CodeIn(const HttpResponse& answer) {
+    size_t begin = answer.body.find("<Code>"), end = answer.body.find("</Code>");
+    return begin == std::string::npos ? std::to_string(answer.status) : answer.body.substr(begin + 6, end - begin - 6);
+}
+
+TEST_F(S3ServerTest, TagsStayWithTheirObject) {
+    HttpRequest put = RequestFor("PUT", "/mine/a");
+    put.headers.Set("x-amz-tagging", "b=2&a=1");
+    ASSERT_EQ(Send(put, "hello").status, 200);
+    EXPECT_EQ(Send(RequestFor("GET", "/mine/a"), "").headers.Get("x-amz-tagging-count"), "2");
+    EXPECT_NE(Send(RequestFor("GET", "/mine/a", {{"tagging", ""}}), "").body.find("<Key>a</Key><Value>1</Value>"),
+              std::string::npos);
+    std::string xml = "<Tagging><TagSet><Tag><Key>c</Key><Value/></Tag></TagSet></Tagging>";
+    std::string etag(Send(RequestFor("HEAD", "/mine/a"), "").headers.Get("ETag"));
+    EXPECT_EQ(Send(RequestFor("PUT", "/mine/a", {{"tagging", ""}}), xml).status, 200);
+    EXPECT_EQ(Send(RequestFor("HEAD", "/mine/a"), "").headers.Get("ETag"), etag);
+    HttpRequest copy = RequestFor("PUT", "/mine/copied");
+    copy.headers.Set("x-amz-copy-source", "/mine/a");
+    EXPECT_EQ(Send(copy, "").status, 200);
+    EXPECT_NE(Send(RequestFor("GET", "/mine/copied", {{"tagging", ""}}), "").body.find("<Key>c</Key>"),
+              std::string::npos);
+    EXPECT_EQ(Send(RequestFor("DELETE", "/mine/a", {{"tagging", ""}}), "").status, 204);
+    EXPECT_FALSE(Send(RequestFor("GET", "/mine/a"), "").headers.Has("x-amz-tagging-count"));
+    EXPECT_EQ(CodeIn(Send(RequestFor("GET", "/mine/none", {{"tagging", ""}}), "")), "NoSuchKey");
+}
+
+TEST_F(S3ServerTest, WrongTagsAreRefused) {
+    std::string many;
+    for (int number = 0; number < 11; ++number) many += fmt::format("{}=x&", number);
+    for (const std::string& tags : {many, std::string(129, 'k') + "=v", "k=" + std::string(257, 'v'),
+                                    std::string("a=1&a=2"), std::string("=v")}) {
+        HttpRequest put = RequestFor("PUT", "/mine/a");
+        put.headers.Set("x-amz-tagging", tags);
+        EXPECT_EQ(CodeIn(Send(put, "hello")), "InvalidTag") << tags;
+    }
+    EXPECT_EQ(CodeIn(Send(RequestFor("GET", "/mine/a"), "")), "NoSuchKey");
+}
+
+TEST_F(S3ServerTest, BucketsTellHowTheyAreSet) {
+    EXPECT_EQ(CodeIn(Send(RequestFor("GET", "/mine", {{"tagging", ""}}), "")), "NoSuchTagSet");
+    std::string xml = "<Tagging><TagSet><Tag><Key>c</Key><Value>d</Value></Tag></TagSet></Tagging>";
+    EXPECT_EQ(Send(RequestFor("PUT", "/mine", {{"tagging", ""}}), xml).status, 204);
+    EXPECT_NE(Send(RequestFor("GET", "/mine", {{"tagging", ""}}), "").body.find("<Value>d</Value>"), std::string::npos);
+    EXPECT_EQ(Send(RequestFor("PUT", "/raw", {{"tagging", ""}}), xml).status, 403);
+    EXPECT_EQ(CodeIn(Send(RequestFor("GET", "/mine", {{"cors", ""}}), "")), "NoSuchCORSConfiguration");
+    EXPECT_NE(Send(RequestFor("GET", "/mine", {{"publicAccessBlock", ""}}), "").body.find("<BlockPublicAcls>true<"),
+              std::string::npos);
+    EXPECT_EQ(CodeIn(Send(RequestFor("GET", "/nobucket", {{"policy", ""}}), "")), "NoSuchBucket");
+    lake_.gate.denied = {"lake:ListBucket mine/"};
+    EXPECT_EQ(Send(RequestFor("GET", "/mine", {{"acl", ""}}), "").status, 403);
+}
+
+TEST_F(S3ServerTest, ObjectsAreTheirOwnVersions) {
+    for (const char* key : {"/mine/a", "/mine/b/1", "/mine/b/2", "/mine/c"}) {
+        ASSERT_EQ(Send(RequestFor("PUT", key), "x").status, 200);
+    }
+    std::string page =
+        Send(RequestFor("GET", "/mine", {{"versions", ""}, {"max-keys", "2"}, {"delimiter", "/"}}), "").body;
+    EXPECT_NE(page.find("<Version><Key>a</Key><VersionId>null</VersionId><IsLatest>true</IsLatest>"),
+              std::string::npos);
+    EXPECT_NE(page.find("<NextKeyMarker>b/</NextKeyMarker><NextVersionIdMarker>null</NextVersionIdMarker>"),
+              std::string::npos);
+    std::string rest =
+        Send(RequestFor("GET", "/mine",
+                        {{"versions", ""}, {"key-marker", "b/"}, {"delimiter", "/"}, {"version-id-marker", "null"}}),
+             "")
+            .body;
+    EXPECT_EQ(rest.find("CommonPrefixes"), std::string::npos);
+    EXPECT_NE(rest.find("<Key>c</Key>"), std::string::npos);
+}
+
+TEST_F(S3ServerTest, AStoredPageRunsNoScript) {
+    ASSERT_EQ(Send(RequestFor("PUT", "/mine/a"), "<script>").status, 200);
+    HttpResponse plain = Send(RequestFor("GET", "/mine/a"), "");
+    EXPECT_EQ(plain.headers.Get("X-Content-Type-Options"), "nosniff");
+    EXPECT_FALSE(plain.headers.Has("Content-Security-Policy"));
+    for (const char* type : {"text/html", "TEXT/HTML; charset=utf-8", "image/svg+xml", "application/xhtml+xml"}) {
+        HttpResponse page = Send(RequestFor("GET", "/mine/a", {{"response-content-type", type}}), "");
+        EXPECT_EQ(page.headers.Get("Content-Security-Policy"), "sandbox") << type;
+    }
+}
+
+TEST_F(S3ServerTest, WhatIsSupportedIsToldToWhomWeKnow) {
+    EXPECT_EQ(CodeIn(Send(RequestFor("PUT", "/mine", {{"policy", ""}}), "", "guess")), "SignatureDoesNotMatch");
+    EXPECT_EQ(CodeIn(Send(RequestFor("PUT", "/mine", {{"policy", ""}}), "")), "NotImplemented");
+}
+
+TEST_F(S3ServerTest, LinksOfVersion2AreTakenUntilTheyExpire) {
+    ASSERT_EQ(Send(RequestFor("PUT", "/mine/a"), "hello").status, 200);
+    auto link = [&](Duration from_now, std::string_view secret, const char* method = "GET") {
+        auto at = std::chrono::floor<std::chrono::seconds>(SystemEnv().clock().Now() + from_now);
+        HttpRequest request = RequestFor(method, "/mine/a");
+        request.query = {{"AWSAccessKeyId", "KEY"}, {"Expires", std::to_string(at.time_since_epoch().count())}};
+        std::string signature = s3::ExpectedLinkSignature(Secret(secret), request, "");
+        request.query.emplace_back("Signature", signature);
+        return request;
+    };
+    EXPECT_EQ(Send(link(std::chrono::minutes(1), "secret"), "", "").body, "hello");
+    EXPECT_EQ(CodeIn(Send(link(-std::chrono::seconds(2), "secret"), "", "")), "AccessDenied");
+    EXPECT_EQ(CodeIn(Send(link(std::chrono::hours(24 * 8), "secret"), "", "")), "AccessDenied");
+    EXPECT_EQ(CodeIn(Send(link(std::chrono::minutes(1), "guess"), "", "")), "SignatureDoesNotMatch");
+    HttpRequest changed = link(std::chrono::minutes(1), "secret");
+    changed.method = "DELETE";
+    EXPECT_EQ(CodeIn(Send(changed, "", "")), "SignatureDoesNotMatch");
+    EXPECT_EQ(Send(link(std::chrono::minutes(1), "secret", "PUT"), "new", "").status, 200);
+    EXPECT_EQ(Send(RequestFor("GET", "/mine/a"), "").body, "new");
+}
+
+// A body that makes another call before it ends.
+class NestedBody : public ByteReader {
+  public:
+    explicit NestedBody(std::function<void()> then) : then_(std::move(then)) {}
+    Result<size_t> Read(MutableByteSpan) override {
+        if (then_) std::exchange(then_, nullptr)();
+        return size_t{0};
+    }
+
+  private:
+    std::function<void()> then_;
+};
+
+TEST_F(S3ServerTest, OnePersonDoesNotTakeAllPlaces) {
+    std::vector<std::string> codes;
+    std::function<void()> call = [&] {
+        NestedBody body(call);
+        HttpRequest request = RequestFor("PUT", "/mine/a");
+        request.body = &body;
+        Sign(request, "secret", SystemEnv().clock().Now());
+        TestResponder responder;
+        EXPECT_TRUE(server_->Serve(request, responder).ok());
+        codes.push_back(CodeIn(responder.answer));
+    };
+    call();
+    ASSERT_EQ(codes.size(), kCallsOfOneMax + 1u);
+    EXPECT_EQ(codes.front(), "SlowDown");
+    EXPECT_EQ(std::count(codes.begin(), codes.end(), "200"), kCallsOfOneMax);
+    EXPECT_EQ(Send(RequestFor("GET", "/mine/a"), "").status, 200);  // all places are free again
 }
 
 }  // namespace

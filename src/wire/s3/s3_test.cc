@@ -4,6 +4,7 @@
 
 #include "wire/s3/chunked.h"
 #include "wire/s3/dates.h"
+#include "wire/s3/sigv2.h"
 #include "wire/s3/sigv4.h"
 #include "wire/s3/xml.h"
 
@@ -101,6 +102,9 @@ TEST(SigV4, RefusesWhatIsMalformedOrUnsigned) {
     EXPECT_EQ(code_with("x-amz-date", "20130525T000000Z"), "AccessDenied");  // not the credential's day
     EXPECT_EQ(code_with("x-amz-date", "yesterday"), "AccessDenied");
     EXPECT_EQ(code_with("x-amz-content-sha256", ""), "InvalidRequest");
+    HttpRequest twice = GetExample();
+    twice.headers.Add("Authorization", "Basic YTpi");
+    EXPECT_EQ(ReadSignature(twice).error().detail_code(), "AuthorizationHeaderMalformed");
     HttpRequest unsigned_request{.method = "GET", .path = "/"};
     EXPECT_FALSE(ReadSignature(unsigned_request)->has_value());
 }
@@ -253,6 +257,94 @@ TEST(Dates, OfHttpAreReadAndWritten) {
     EXPECT_FALSE(ParseHttpDate("Sun, 06 Foo 1994 08:49:37 GMT").ok());
     EXPECT_FALSE(ParseHttpDate("").ok());
     EXPECT_EQ(FormatSignatureTime(FromMicros(784111777'000'000)), "19941106T084937Z");
+}
+
+// ---- links of version 2
+
+// The example of RESTAuthentication, "Query string request authentication alternative".
+HttpRequest LinkExample() {
+    HttpRequest request{.method = "GET", .path = "/photos/puppy.jpg"};
+    request.query = {{"AWSAccessKeyId", "AKIAIOSFODNN7EXAMPLE"},
+                     {"Signature", "NpgCjnDzrM+WFzoENXmpNDUsSn8="},
+                     {"Expires", "1175139620"}};
+    request.headers.Set("Host", "johnsmith.s3.amazonaws.com");
+    return request;
+}
+
+std::string LinkSignatureOf(HttpRequest request, std::string_view bucket_of_host = "johnsmith") {
+    auto link = ReadLinkSignature(request);
+    if (!link.ok()) return link.error().detail_code();
+    return ExpectedLinkSignature(Secret(kSecret), request, bucket_of_host);
+}
+
+TEST(SigV2, ChecksTheLinkExample) {
+    HttpRequest request = LinkExample();
+    EXPECT_TRUE(IsSignedLink(request));
+    auto link = ReadLinkSignature(request);
+    ASSERT_TRUE(link.ok());
+    EXPECT_EQ(link->access_key_id, "AKIAIOSFODNN7EXAMPLE");
+    EXPECT_EQ(link->expires_at, Timestamp(std::chrono::seconds(1175139620)));
+    EXPECT_EQ(LinkSignatureOf(LinkExample()), link->signature);
+    HttpRequest path_style = LinkExample();
+    path_style.path = "/johnsmith/photos/puppy.jpg";
+    EXPECT_EQ(LinkSignatureOf(path_style, ""), link->signature);
+}
+
+TEST(SigV2, EveryChangeOfTheRequestChangesTheSignature) {
+    std::string good = LinkSignatureOf(LinkExample());
+    HttpRequest changed = LinkExample();
+    changed.method = "PUT";
+    EXPECT_NE(LinkSignatureOf(changed), good);
+    changed = LinkExample();
+    changed.path = "/photos/kitten.jpg";
+    EXPECT_NE(LinkSignatureOf(changed), good);
+    changed = LinkExample();
+    changed.query[2].second = "2175139620";
+    EXPECT_NE(LinkSignatureOf(changed), good);
+    for (const char* parameter : {"acl", "uploadId", "response-content-type", "versionId", "x-amz-copy-source"}) {
+        changed = LinkExample();
+        changed.query.emplace_back(parameter, "x");
+        EXPECT_NE(LinkSignatureOf(changed), good) << parameter;
+    }
+    changed = LinkExample();
+    changed.headers.Set("x-amz-copy-source", "/other/secret");
+    EXPECT_NE(LinkSignatureOf(changed), good);
+}
+
+TEST(SigV2, WhatItDoesNotCoverIsRefused) {
+    for (auto [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
+             {"prefix", "a"}, {"list-type", "2"}, {"attributes", ""}, {"Expires", "9"}, {"x-amz-meta-a", "b\n/c"}}) {
+        HttpRequest request = LinkExample();
+        request.query.emplace_back(name, value);
+        EXPECT_EQ(LinkSignatureOf(request), "AccessDenied") << name;
+    }
+    for (const char* expires : {"", "soon", "-1", "99999999999999999999", "1175139620.5"}) {
+        HttpRequest request = LinkExample();
+        request.query[2].second = expires;
+        EXPECT_EQ(LinkSignatureOf(request), "AccessDenied") << expires;
+    }
+    HttpRequest both = LinkExample();
+    both.headers.Set("Authorization", "AWS4-HMAC-SHA256 x");
+    EXPECT_FALSE(IsSignedLink(both));
+}
+
+TEST(SigV2, ParametersStandForHeaders) {
+    HttpRequest request = LinkExample();
+    request.query.emplace_back("x-amz-meta-a", "b");
+    ASSERT_TRUE(ReadLinkSignature(request).ok());
+    EXPECT_EQ(request.headers.Get("x-amz-meta-a"), "b");
+    EXPECT_FALSE(request.Query("x-amz-meta-a").has_value());
+}
+
+TEST(Xml, TagsGoBothWays) {
+    Tags tags = {{"a", ""}, {"b <&>", "c"}};
+    auto decoded = DecodeTags(EncodeTags(tags));
+    ASSERT_TRUE(decoded.ok());
+    EXPECT_EQ(*decoded, tags);
+    for (const char* text : {"", "<Tagging/>", "<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>",
+                             "<!DOCTYPE a [<!ENTITY b \"c\">]><Tagging><TagSet><Tag>&b;</Tag></TagSet></Tagging>"}) {
+        EXPECT_EQ(DecodeTags(text).error().detail_code(), "MalformedXML") << text;
+    }
 }
 
 }  // namespace

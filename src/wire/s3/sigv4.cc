@@ -151,13 +151,13 @@ Result<std::optional<Signature>> ReadSignature(const HttpRequest& request) {
     Signature signature;
     std::string_view header = request.headers.Get("authorization");
     bool in_query = request.Query("X-Amz-Signature").has_value() || request.Query("X-Amz-Algorithm").has_value();
-    if (header.empty() && !in_query && request.Query("AWSAccessKeyId")) {
-        return Error(ErrorCode::kInvalidArgument,
-                     "links of signature version 2 are not taken; make them with AWS4-HMAC-SHA256 (s3v4)")
-            .WithDetailCode("InvalidRequest");
-    }
     if (header.empty() && !in_query) return std::optional<Signature>();
     signature.presigned = header.empty();
+    auto is_authorization = [](const auto& field) { return EqualsIgnoreCase(field.first, "authorization"); };
+    const auto& fields = request.headers.fields();
+    if (std::count_if(fields.begin(), fields.end(), is_authorization) > 1) {
+        return Malformed(signature, "there is more than one Authorization header");
+    }
     if (!header.empty() && in_query) {
         return Error(ErrorCode::kInvalidArgument, "a request is signed in its header or in its query, not in both")
             .WithDetailCode("InvalidArgument");

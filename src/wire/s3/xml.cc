@@ -86,6 +86,20 @@ void AddCommonPrefixes(pugi::xml_node root, const std::vector<std::string>& pref
     for (const std::string& prefix : prefixes) Add(root.append_child("CommonPrefixes"), "Prefix", text(prefix));
 }
 
+void AddParts(pugi::xml_node node, const ObjectAttributes& attributes) {
+    Add(node, "PartsCount", attributes.parts_count);
+    Add(node, "PartNumberMarker", attributes.part_marker);
+    Add(node, "NextPartNumberMarker", attributes.parts.empty() ? 0 : attributes.parts.back().number);
+    Add(node, "MaxParts", attributes.parts_max);
+    Add(node, "IsTruncated", attributes.truncated);
+    for (const ObjectAttributes::Part& part : attributes.parts) {
+        pugi::xml_node child = node.append_child("Part");
+        Add(child, "PartNumber", part.number);
+        Add(child, "Size", part.bytes);
+        AddChecksums(child, part.checksums);
+    }
+}
+
 }  // namespace
 
 std::string EncodeError(const ErrorBody& error) {
@@ -147,6 +161,84 @@ std::string EncodeObjects(const ObjectListing& listing) {
         if (listing.with_owner) AddOwner(node, "Owner");
     }
     AddCommonPrefixes(root, listing.common_prefixes, text);
+    return document.Text();
+}
+
+std::string EncodeVersions(const ObjectListing& listing) {
+    Document document("ListVersionsResult");
+    pugi::xml_node root = document.root();
+    KeyText text{listing.url_encoded};
+    Add(root, "Name", listing.bucket);
+    Add(root, "Prefix", text(listing.prefix));
+    Add(root, "KeyMarker", text(listing.start_after));
+    Add(root, "VersionIdMarker", "");
+    if (!listing.next.empty()) {
+        Add(root, "NextKeyMarker", text(listing.next));
+        Add(root, "NextVersionIdMarker", "null");
+    }
+    if (!listing.delimiter.empty()) Add(root, "Delimiter", text(listing.delimiter));
+    Add(root, "MaxKeys", listing.keys_max);
+    if (listing.url_encoded) Add(root, "EncodingType", "url");
+    Add(root, "IsTruncated", listing.truncated);
+    for (const ListedObject& object : listing.objects) {
+        pugi::xml_node node = root.append_child("Version");
+        Add(node, "Key", text(object.key));
+        Add(node, "VersionId", "null");
+        Add(node, "IsLatest", true);
+        Add(node, "LastModified", FormatXmlDate(object.modified_at));
+        Add(node, "ETag", Quoted(object.etag));
+        Add(node, "Size", object.bytes);
+        Add(node, "StorageClass", "STANDARD");
+        AddOwner(node, "Owner");
+    }
+    AddCommonPrefixes(root, listing.common_prefixes, text);
+    return document.Text();
+}
+
+std::string EncodeAttributes(const ObjectAttributes& attributes) {
+    Document document("GetObjectAttributesResponse");
+    pugi::xml_node root = document.root();
+    if (attributes.etag) Add(root, "ETag", *attributes.etag);
+    if (attributes.with_checksums && !attributes.checksums.empty()) {
+        pugi::xml_node node = root.append_child("Checksum");
+        AddChecksums(node, attributes.checksums);
+        Add(node, "ChecksumType", attributes.checksum_type);
+    }
+    if (attributes.with_parts) AddParts(root.append_child("ObjectParts"), attributes);
+    if (attributes.storage_class) Add(root, "StorageClass", "STANDARD");
+    if (attributes.bytes) Add(root, "ObjectSize", *attributes.bytes);
+    return document.Text();
+}
+
+std::string EncodePrivateAcl() {
+    Document document("AccessControlPolicy");
+    AddOwner(document.root(), "Owner");
+    pugi::xml_node grant = document.root().append_child("AccessControlList").append_child("Grant");
+    pugi::xml_node grantee = grant.append_child("Grantee");
+    grantee.append_attribute("xmlns:xsi") = "http://www.w3.org/2001/XMLSchema-instance";
+    grantee.append_attribute("xsi:type") = "CanonicalUser";
+    Add(grantee, "ID", kOwnerId);
+    Add(grantee, "DisplayName", kOwnerId);
+    Add(grant, "Permission", "FULL_CONTROL");
+    return document.Text();
+}
+
+std::string EncodeEncryption() {
+    Document document("ServerSideEncryptionConfiguration");
+    pugi::xml_node rule = document.root().append_child("Rule");
+    Add(rule.append_child("ApplyServerSideEncryptionByDefault"), "SSEAlgorithm", "AES256");
+    Add(rule, "BucketKeyEnabled", false);
+    return document.Text();
+}
+
+std::string EncodeTags(const Tags& tags) {
+    Document document("Tagging");
+    pugi::xml_node set = document.root().append_child("TagSet");
+    for (const auto& [key, value] : tags) {
+        pugi::xml_node tag = set.append_child("Tag");
+        Add(tag, "Key", key);
+        Add(tag, "Value", value);
+    }
     return document.Text();
 }
 
@@ -284,6 +376,21 @@ Result<std::vector<CompletePart>> DecodeComplete(std::string_view text) {
     }
     if (parts.empty()) return Malformed("there is no <Part>");
     return parts;
+}
+
+Result<Tags> DecodeTags(std::string_view text) {
+    constexpr size_t kTagsReadMax = 1000;  // far above what any caller takes
+    pugi::xml_document document;
+    TRY(Parse(text, document, "Tagging"));
+    pugi::xml_node set = document.document_element().child("TagSet");
+    if (!set) return Malformed("there is no <TagSet>");
+    Tags tags;
+    for (pugi::xml_node tag : set.children("Tag")) {
+        if (!tag.child("Key") || !tag.child("Value")) return Malformed("a <Tag> has no <Key> or no <Value>");
+        tags.emplace_back(tag.child("Key").text().get(), tag.child("Value").text().get());
+        if (tags.size() > kTagsReadMax) return Malformed("there are too many tags");
+    }
+    return tags;
 }
 
 Result<std::string> DecodeCreateBucket(std::string_view text) {

@@ -59,11 +59,41 @@ struct ObjectListing {
     std::vector<std::string> common_prefixes;
 };
 std::string EncodeObjects(const ObjectListing& listing);
+// The same page as ListObjectVersions tells it of a bucket without versions: each object is its own latest, "null".
+std::string EncodeVersions(const ObjectListing& listing);
 
 struct ChecksumElement {
     std::string algorithm;  // "CRC32"
     std::string value;
 };
+struct ObjectAttributes {
+    std::optional<std::string> etag;
+    std::optional<uint64_t> bytes;
+    bool storage_class = false;
+    bool with_checksums = false;
+    std::vector<ChecksumElement> checksums;
+    std::string checksum_type;
+    struct Part {
+        int number = 0;
+        uint64_t bytes = 0;
+        std::vector<ChecksumElement> checksums;
+    };
+    bool with_parts = false;
+    int parts_count = 0;
+    int part_marker = 0;
+    int parts_max = 1000;
+    bool truncated = false;
+    std::vector<Part> parts;
+};
+std::string EncodeAttributes(const ObjectAttributes& attributes);
+
+// What an object or bucket that only its owner may touch answers.
+std::string EncodePrivateAcl();
+std::string EncodeEncryption();
+
+using Tags = std::vector<std::pair<std::string, std::string>>;
+std::string EncodeTags(const Tags& tags);
+
 std::string EncodeCopied(std::string_view element, std::string_view etag, Timestamp modified_at,
                          const std::vector<ChecksumElement>& checksums);
 std::string EncodeUploadStarted(std::string_view bucket, std::string_view key, std::string_view upload_id);
@@ -144,6 +174,8 @@ struct CompletePart {
     std::vector<ChecksumElement> checksums;
 };
 Result<std::vector<CompletePart>> DecodeComplete(std::string_view text);
+
+Result<Tags> DecodeTags(std::string_view text);
 
 // The LocationConstraint of CreateBucket; empty for none.
 Result<std::string> DecodeCreateBucket(std::string_view text);
