@@ -26,6 +26,7 @@
 #include <duckdb/transaction/transaction.hpp>
 #include <duckdb/transaction/transaction_manager.hpp>
 #include "base/text.h"
+#include "security/hidden.h"
 
 namespace tarn::engine {
 namespace {
@@ -329,8 +330,12 @@ class RelationSchema : public SchemaCatalogEntry {
             }
         }
         if (hint.empty()) hint = NearestWord(name + "." + table, candidates);
-        Error error = Error(ErrorCode::kNotFound, "there is no table {}.{} that you may read", name, table)
-                          .WithDetailCode("42P01");
+        // In the same words either way; dispatch records the one as a denial and answers both as not found.
+        auto found = statement.deps.relations.Find(statement.principal, name, table, {});
+        bool is_hidden = !found && security::IsHidden(found.error());
+        ErrorCode code = is_hidden ? ErrorCode::kPermissionDenied : ErrorCode::kNotFound;
+        Error error = Error(code, "there is no table {}.{} that you may read", name, table)
+                          .WithDetailCode(std::string(security::kHiddenDetailCode));
         if (!hint.empty()) std::move(error).WithHint("did you mean " + hint + "?");
         auto location = lookup.GetErrorContext().query_location;
         if (location.IsValid()) {

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "engine/pg_catalog.h"
+#include "security/hidden.h"
 
 namespace tarn::engine {
 namespace {
@@ -40,7 +41,7 @@ std::shared_ptr<const Relation> StatementContext::Resolve(const std::string& sch
         if (pin != pinned.end()) wanted.version = pin->second;
         auto answer = deps.relations.Find(principal, schema, name, wanted);
         if (!answer) {
-            if (answer.error().code() == ErrorCode::kNotFound) return nullptr;
+            if (answer.error().code() == ErrorCode::kNotFound || security::IsHidden(answer.error())) return nullptr;
             Throw(std::move(answer).error());
         }
         relation = std::make_shared<const Relation>(std::move(answer).value());

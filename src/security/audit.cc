@@ -1,5 +1,7 @@
 #include "security/audit.h"
 
+#include "base/text.h"
+
 namespace tarn::security {
 
 std::string_view AuditClassName(AuditClass audit_class) {
@@ -16,6 +18,13 @@ std::string_view AuditClassName(AuditClass audit_class) {
             return "public";
     }
     return "read";
+}
+
+std::string StatementText(std::string_view sql) {
+    if (sql.size() <= kStatementBytesMax) return std::string(sql);
+    std::string text(sql.substr(0, kStatementBytesMax));
+    while (!text.empty() && !IsUtf8(text) && text.size() + 4 > kStatementBytesMax) text.pop_back();
+    return fmt::format("{}… ({} bytes)", text, sql.size());
 }
 
 }  // namespace tarn::security

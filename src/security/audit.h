@@ -41,6 +41,10 @@ struct AuditEvent {
     Json details;            // e.g. {"sql": "...", "tables": [...]}; never a secret, never rows
 };
 
+// A statement as details["sql"] says it: whole up to kStatementBytesMax, else its beginning and how long it was.
+inline constexpr size_t kStatementBytesMax = 64 << 10;
+std::string StatementText(std::string_view sql);
+
 enum class AuditDurability : uint8_t { kWritten, kSynced };
 
 class AuditLog {

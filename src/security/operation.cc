@@ -7,6 +7,8 @@
 #include <shared_mutex>
 #include <utility>
 
+#include "security/hidden.h"
+
 namespace tarn::security {
 namespace {
 
@@ -28,6 +30,14 @@ Status Invoke(const std::function<Status(Call&)>& handler, Call& call) {
         // A library's exception that its adapter let through. The call must still be closed in the audit log.
         return Error(ErrorCode::kInternal, "unexpected exception: {}", exception.what());
     }
+}
+
+// A refusal below the dispatch that must look like absence; the record says what it was.
+Error AsNotFound(const Error& hidden) {
+    Error error = Error(ErrorCode::kNotFound, hidden.message()).WithDetailCode(hidden.detail_code());
+    if (!hidden.hint().empty()) std::move(error).WithHint(hidden.hint());
+    if (hidden.position()) std::move(error).WithPosition(*hidden.position());
+    return error;
 }
 
 // Counts one running call for as long as it lives.
@@ -109,8 +119,9 @@ struct Dispatcher::State {
 
     PerOperation& Of(const Operation& operation);
     Status Dispatch(const Operation& operation, Call& call, std::string_view remote,
-                    const std::function<Status(Call&)>& handler);
-    Status RunAudited(AuditEvent event, Call& call, const std::function<Status(Call&)>& handler);
+                    const std::function<Status(Call&)>& tell, const std::function<Status(Call&)>& handler);
+    Status RunAudited(AuditEvent event, Call& call, const std::function<Status(Call&)>& tell,
+                      const std::function<Status(Call&)>& handler);
     Status RunBeforeLogin(AuditEvent event, Call& call, const std::function<Status(Call&)>& handler);
     Status RecordStranger(AuditEvent event);
     Status Append(const AuditEvent& event, AuditDurability durability);
@@ -201,23 +212,31 @@ Status Dispatcher::State::RunBeforeLogin(AuditEvent event, Call& call, const std
     return status;
 }
 
-Status Dispatcher::State::RunAudited(AuditEvent event, Call& call, const std::function<Status(Call&)>& handler) {
+Status Dispatcher::State::RunAudited(AuditEvent event, Call& call, const std::function<Status(Call&)>& tell,
+                                     const std::function<Status(Call&)>& handler) {
+    Status status = tell ? Invoke(tell, call) : Ok();
     event.phase = AuditPhase::kBegin;
     event.details.update(call.details);
-    TRY(Append(event, AuditDurability::kWritten));
+    // What the program does by itself has no answer that could wait: its record comes before what it publishes.
+    bool internal = event.protocol == "internal";
+    TRY(Append(event, internal ? AuditDurability::kSynced : AuditDurability::kWritten));
     Duration started = env.clock().Monotonic();
-    Status status = Invoke(handler, call);
-    event.phase = AuditPhase::kEnd;
+    if (status.ok()) status = Invoke(handler, call);
+    bool denied = !status.ok() && status.error().code() == ErrorCode::kPermissionDenied;
+    event.phase = denied ? AuditPhase::kDenied : AuditPhase::kEnd;
     event.status = status.ok() ? "ok" : ErrorCodeName(status.error().code());
     event.rows = call.rows;
     event.bytes = call.bytes;
     event.duration_us = (env.clock().Monotonic() - started).count();
     event.details.update(call.details);
-    TRY(Append(event, ClosingDurability(event.audit_class)));
-    return status;
+    if (denied) event.details["reason"] = status.error().message();
+    TRY(Append(event, denied ? AuditDurability::kSynced : ClosingDurability(event.audit_class)));
+    bool hidden = denied && IsHidden(status.error());
+    return hidden ? Status(AsNotFound(status.error())) : std::move(status);
 }
 
 Status Dispatcher::State::Dispatch(const Operation& operation, Call& call, std::string_view remote,
+                                   const std::function<Status(Call&)>& tell,
                                    const std::function<Status(Call&)>& handler) {
     bool is_public = operation.action == kPublicAction;
     if (is_public && operation.audit_class == AuditClass::kPublic) {
@@ -239,7 +258,7 @@ Status Dispatcher::State::Dispatch(const Operation& operation, Call& call, std::
     } else {
         call.decision = gate.Decide(call.principal, operation.action, call.resource);
     }
-    if (call.decision.allowed) return RunAudited(std::move(event), call, handler);
+    if (call.decision.allowed) return RunAudited(std::move(event), call, tell, handler);
     event.phase = AuditPhase::kDenied;
     event.status = ErrorCodeName(ErrorCode::kPermissionDenied);
     event.details.update(call.details);
@@ -269,7 +288,7 @@ Dispatcher::~Dispatcher() {
 }
 
 Status Dispatcher::Run(const Operation& operation, const Principal& principal, const Resource& resource,
-                       std::string_view remote, const std::function<Status(Call&)>& handler, Json details) {
+                       std::string_view remote, const std::function<Status(Call&)>& handler, Opening opening) {
     State::PerOperation& counted = state_->Of(operation);
     counted.calls.Add();
     RunningCall running(counted.running);
@@ -283,8 +302,8 @@ Status Dispatcher::Run(const Operation& operation, const Principal& principal, c
               .resource = resource,
               .decision = {},
               .id = state_->NextCallId(),
-              .details = std::move(details)};
-    Status status = state_->Dispatch(operation, call, remote, handler);
+              .details = std::move(opening.details)};
+    Status status = state_->Dispatch(operation, call, remote, opening.tell, handler);
     if (!status.ok()) counted.errors.Add();
     counted.seconds.Observe(std::chrono::duration<double>(env_.clock().Monotonic() - started).count());
     return status;

@@ -48,6 +48,14 @@ struct Call {
     Json details = Json::object();
 };
 
+// What the opening record says besides the row, before the handler runs and so before the first byte of an answer: what
+// the protocol knows by then (the statement, the tables), and what `tell` adds to the call's details once the gate has
+// said yes (of a body that nobody should read for a stranger). Its error is the call's.
+struct Opening {
+    Json details = Json::object();
+    std::function<Status(Call&)> tell;
+};
+
 // All rows of the program: documentation, the permission list and the test matrix are generated from it.
 class OperationRegistry {
   public:
@@ -63,10 +71,11 @@ class Dispatcher {
     Dispatcher(Env& env, Gate& gate, AuditLog& audit, Metrics& metrics);
     ~Dispatcher();
     // kUnauthenticated (anonymous, where the action needs somebody), kPermissionDenied, kResourceExhausted (too many
-    // at once), the handler's error, or the audit's. The outcome is in the audit log when this returns. `details` (the
-    // statement, the tables) stand in the opening record already: before the first byte of an answer.
+    // at once), the handler's error, or the audit's. The outcome is in the audit log when this returns; a handler that
+    // was refused below (kPermissionDenied) makes a denial of it. Protocol "internal" has no answer to hold back: its
+    // opening record is on disk before the handler runs.
     Status Run(const Operation& operation, const Principal& principal, const Resource& resource,
-               std::string_view remote, const std::function<Status(Call&)>& handler, Json details = Json::object());
+               std::string_view remote, const std::function<Status(Call&)>& handler, Opening opening = {});
     Gate& gate() const { return gate_; }
 
   private:

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "security/fakes_for_test.h"
+#include "security/hidden.h"
 
 namespace tarn::security {
 namespace {
@@ -112,6 +113,79 @@ TEST_F(DispatcherTest, AnExceptionClosesTheCallToo) {
     Status status = Run(kReadRun, User("alice"), [](Call&) -> Status { throw std::runtime_error("boom"); });
     EXPECT_EQ(CodeOf(status), ErrorCode::kInternal);
     EXPECT_EQ(audit_.events.back().first.status, "internal");
+}
+
+TEST_F(DispatcherTest, ARefusalBelowTheDispatchIsASyncedDenial) {
+    Status status =
+        Run(kMe, User("alice"), [](Call&) -> Status { return Error(ErrorCode::kPermissionDenied, "not yours"); });
+    EXPECT_EQ(CodeOf(status), ErrorCode::kPermissionDenied);
+    ASSERT_EQ(audit_.events.size(), 2u);
+    EXPECT_EQ(audit_.events[1].first.phase, AuditPhase::kDenied);
+    EXPECT_EQ(audit_.events[1].first.call_id, audit_.events[0].first.call_id);
+    EXPECT_EQ(audit_.events[1].first.status, "permission_denied");
+    EXPECT_EQ(audit_.events[1].first.details["reason"], "not yours");
+    EXPECT_EQ(audit_.events[1].second, AuditDurability::kSynced);
+}
+
+TEST_F(DispatcherTest, WhatIsHiddenIsADenialToTheLogAndAbsentToTheCaller) {
+    Status status = Run(kMe, User("alice"), [](Call&) -> Status {
+        return Error(ErrorCode::kPermissionDenied, "there is no table a.b that you may read")
+            .WithDetailCode(std::string(kHiddenDetailCode))
+            .WithHint("did you mean a.c?")
+            .WithPosition(15);
+    });
+    ASSERT_EQ(CodeOf(status), ErrorCode::kNotFound);
+    EXPECT_EQ(status.error().message(), "there is no table a.b that you may read");
+    EXPECT_EQ(status.error().detail_code(), "42P01");
+    EXPECT_EQ(status.error().hint(), "did you mean a.c?");
+    EXPECT_EQ(status.error().position(), 15);
+    EXPECT_EQ(audit_.events.back().first.phase, AuditPhase::kDenied);
+    EXPECT_EQ(audit_.events.back().first.status, "permission_denied");
+    EXPECT_EQ(audit_.events.back().second, AuditDurability::kSynced);
+}
+
+TEST_F(DispatcherTest, TheOpeningRecordSaysWhatIsAskedOnceTheGateSaidYes) {
+    auto tell = [](Call& call) { return call.details["sql"] = "SELECT 1", Ok(); };
+    auto handler = [&](Call&) {
+        EXPECT_EQ(audit_.events.back().first.details, (Json{{"tables", {"a.b"}}, {"sql", "SELECT 1"}}));
+        return Ok();
+    };
+    gate_.allowed.insert("user:alice run:Read 7");
+    Opening opening{.details = {{"tables", {"a.b"}}}, .tell = tell};
+    EXPECT_TRUE(dispatcher_.Run(kReadRun, User("alice"), {"run", "7"}, "", handler, opening).ok());
+    EXPECT_EQ(audit_.events.size(), 2u);
+    bool told = false;
+    opening.tell = [&](Call&) { return told = true, Ok(); };
+    EXPECT_FALSE(dispatcher_.Run(kReadRun, User("bob"), {"run", "7"}, "", handler, opening).ok());
+    EXPECT_FALSE(told);
+}
+
+TEST_F(DispatcherTest, AnOpeningThatFailsEndsTheCallWithBothRecords) {
+    gate_.allowed.insert("user:alice run:Read 7");
+    bool ran = false;
+    Opening opening{.tell = [](Call&) -> Status { return Error(ErrorCode::kInvalidArgument, "the body is empty"); }};
+    auto handler = [&](Call&) { return ran = true, Ok(); };
+    Status status = dispatcher_.Run(kReadRun, User("alice"), {"run", "7"}, "", handler, std::move(opening));
+    EXPECT_EQ(CodeOf(status), ErrorCode::kInvalidArgument);
+    EXPECT_FALSE(ran);
+    ASSERT_EQ(audit_.events.size(), 2u);
+    EXPECT_EQ(audit_.events[1].first.status, "invalid_argument");
+}
+
+TEST_F(DispatcherTest, WhatTheProgramDoesByItselfIsOnDiskBeforeItBegins) {
+    Operation own = kCancelRun;
+    own.protocol = "internal";
+    ASSERT_TRUE(Run(own, Principal::System("batch")).ok());
+    ASSERT_EQ(audit_.events.size(), 2u);
+    EXPECT_EQ(audit_.events[0].first.principal, "system:batch");
+    EXPECT_EQ(audit_.events[0].second, AuditDurability::kSynced);
+    EXPECT_EQ(audit_.events[1].second, AuditDurability::kSynced);
+}
+
+TEST(StatementText, IsBoundedAtACharacter) {
+    EXPECT_EQ(StatementText("SELECT 1"), "SELECT 1");
+    std::string text = StatementText(std::string(kStatementBytesMax - 1, 'x') + "äöü");
+    EXPECT_EQ(text, std::string(kStatementBytesMax - 1, 'x') + "… (65541 bytes)");
 }
 
 TEST_F(DispatcherTest, NoRecordNoHandler) {

@@ -93,6 +93,7 @@ std::string ServiceOf(std::string_view action) { return std::string(action.subst
 }  // namespace
 
 Result<Json> HttpCall::JsonBody() {
+    if (body) return *body;
     std::string text = TRY(request.ReadBody(kJsonBodyBytesMax));
     if (text.empty()) return Error(ErrorCode::kInvalidArgument, "the body is empty; a JSON object is wanted");
     auto parsed = ParseJson(text);
@@ -100,6 +101,7 @@ Result<Json> HttpCall::JsonBody() {
     if (!parsed->is_object()) {
         return Error(ErrorCode::kInvalidArgument, "the body must be a JSON object, got {}", parsed->type_name());
     }
+    body = *parsed;
     return parsed;
 }
 
@@ -160,14 +162,22 @@ Result<HttpResponse> Router::State::Dispatch(const Route& route, std::map<std::s
     Resource resource{ServiceOf(operation.action), FillParameters(route.resource, parameters)};
     std::optional<HttpResponse> response;
     responder.HoldBack(!MayStream(operation.audit_class));
-    Status status =
-        dispatcher.Run(operation, principal, resource, request.remote.ToString(), [&](Call& call) -> Status {
-            HttpCall http{request, responder, principal, call, std::move(parameters)};
-            response = TRY(route.handler(http));
+    std::optional<HttpCall> http;
+    auto http_of = [&](Call& call) -> HttpCall& {
+        if (!http) http.emplace(HttpCall{request, responder, principal, call, std::move(parameters), std::nullopt});
+        return *http;
+    };
+    Opening opening;
+    if (route.opening) opening.tell = [&](Call& call) { return route.opening(http_of(call)); };
+    Status status = dispatcher.Run(
+        operation, principal, resource, request.remote.ToString(),
+        [&](Call& call) -> Status {
+            response = TRY(route.handler(http_of(call)));
             if (call.bytes == 0) call.bytes = static_cast<int64_t>(response->body.size());
             if (response->status >= 400) call.details["http_status"] = response->status;
             return Ok();
-        });
+        },
+        std::move(opening));
     responder.HoldBack(false);
     request.body = whole;
     // The reason why the credential did not hold says more than "needs a login".

@@ -17,6 +17,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,14 +38,17 @@ struct HttpCall {
     Call& call;
     std::map<std::string, std::string> parameters;  // of the pattern, decoded
 
-    // The body as a JSON object; kInvalidArgument says what is wrong with it.
+    // The body as a JSON object, read once; kInvalidArgument says what is wrong with it.
     Result<Json> JsonBody();
+    std::optional<Json> body;  // once it was read
 };
 
 struct Route {
     Operation operation;  // its name is "METHOD /pattern/{parameter}"; a last "{path...}" takes the rest
     std::string resource;  // the resource's name with {parameters} filled in, "*" for all; kind = action's service
     std::function<Result<HttpResponse>(HttpCall&)> handler;
+    // Where set: adds to the call's details what the opening record shall say (a statement), before the handler.
+    std::function<Status(HttpCall&)> opening = nullptr;
 };
 
 HttpResponse JsonResponse(const Json& body, int status = 200);

@@ -43,6 +43,13 @@ Json TileJson(const DashboardDefinition& dashboard, size_t index) {
             {"filters", std::move(filters)}};
 }
 
+// What a tile asks with the filters of this call.
+struct TileQuery {
+    std::string sql;
+    Json applied = Json::array();
+    Json ignored = Json::array();
+};
+
 class WorkspaceDashboards : public Dashboards {
   public:
     explicit WorkspaceDashboards(DashboardsDependencies dependencies) : dependencies_(dependencies) {}
@@ -79,8 +86,12 @@ class WorkspaceDashboards : public Dashboards {
     Result<DashboardDefinition> Find(HttpCall& call) const;
     Result<HttpResponse> List(HttpCall& call);
     Result<HttpResponse> Get(HttpCall& call);
+    Status OpenTile(HttpCall& call);
     Result<HttpResponse> TileData(HttpCall& call);
+    Status OpenFilter(HttpCall& call);
     Result<HttpResponse> FilterValues(HttpCall& call);
+    Result<TileQuery> QueryOfTile(HttpCall& call) const;
+    Result<std::string> QueryOfFilter(HttpCall& call) const;
     Status ReadTile(HttpCall& call, const std::string& sql, Json& answer);
 
     DashboardsDependencies dependencies_;
@@ -162,7 +173,7 @@ Status WorkspaceDashboards::ReadTile(HttpCall& call, const std::string& sql, Jso
     return Ok();
 }
 
-Result<HttpResponse> WorkspaceDashboards::TileData(HttpCall& call) {
+Result<TileQuery> WorkspaceDashboards::QueryOfTile(HttpCall& call) const {
     DashboardDefinition dashboard = TRY(Find(call));
     int64_t wanted = ParseInteger(call.parameters["index"]).value_or(-1);
     size_t index = static_cast<size_t>(wanted);
@@ -171,38 +182,57 @@ Result<HttpResponse> WorkspaceDashboards::TileData(HttpCall& call) {
                      dashboard.tiles.size());
     }
     const Tile& tile = dashboard.tiles[index];
-    std::string sql = workspace::BareSelect(tile.sql);
-    Json applied = Json::array();
-    Json ignored = Json::array();
+    TileQuery query{.sql = workspace::BareSelect(tile.sql)};
     for (const Filter& filter : dashboard.filters) {
         std::optional<std::string> value = call.request.Query(filter.name);
         if (!value || value->empty()) continue;
         bool fits = Reads(tile, filter.table);
-        if (fits) sql = TRY(FilteredSql(dependencies_.engine, sql, filter, *value));
-        (fits ? applied : ignored).push_back(filter.name);
+        if (fits) query.sql = TRY(FilteredSql(dependencies_.engine, query.sql, filter, *value));
+        (fits ? query.applied : query.ignored).push_back(filter.name);
     }
-    Json answer = {{"sql", sql}, {"filters_applied", std::move(applied)}, {"filters_ignored", std::move(ignored)}};
-    TRY(ReadTile(call, sql, answer));
+    return query;
+}
+
+// The statement stands in the opening record, so before anything of it runs.
+Status WorkspaceDashboards::OpenTile(HttpCall& call) {
+    call.call.details["sql"] = security::StatementText(TRY(QueryOfTile(call)).sql);
+    return Ok();
+}
+
+Result<HttpResponse> WorkspaceDashboards::TileData(HttpCall& call) {
+    TileQuery query = TRY(QueryOfTile(call));
+    Json answer = {{"sql", query.sql},
+                   {"filters_applied", std::move(query.applied)},
+                   {"filters_ignored", std::move(query.ignored)}};
+    TRY(ReadTile(call, query.sql, answer));
     return JsonResponse(answer);
 }
 
-Result<HttpResponse> WorkspaceDashboards::FilterValues(HttpCall& call) {
+Result<std::string> WorkspaceDashboards::QueryOfFilter(HttpCall& call) const {
     DashboardDefinition dashboard = TRY(Find(call));
     for (const Filter& filter : dashboard.filters) {
         if (filter.name != call.parameters["filter"]) continue;
         std::string column = QuoteIdentifier(filter.column);
         size_t dot = filter.table.find('.');
-        std::string sql = fmt::format("SELECT DISTINCT {0} FROM {1}.{2} WHERE {0} IS NOT NULL ORDER BY 1 LIMIT {3}",
-                                      column, QuoteIdentifier(filter.table.substr(0, dot)),
-                                      QuoteIdentifier(filter.table.substr(dot + 1)), kFilterValuesMax);
-        Json answer;
-        TRY(ReadTile(call, sql, answer));
-        Json values = Json::array();
-        for (const Json& row : answer["rows"]) values.push_back(row[0]);
-        return JsonResponse({{"values", std::move(values)}});
+        return fmt::format("SELECT DISTINCT {0} FROM {1}.{2} WHERE {0} IS NOT NULL ORDER BY 1 LIMIT {3}", column,
+                           QuoteIdentifier(filter.table.substr(0, dot)), QuoteIdentifier(filter.table.substr(dot + 1)),
+                           kFilterValuesMax);
     }
     return Error(ErrorCode::kNotFound, "{}.{} has no filter {}", dashboard.use_case, dashboard.name,
                  call.parameters["filter"]);
+}
+
+Status WorkspaceDashboards::OpenFilter(HttpCall& call) {
+    call.call.details["sql"] = security::StatementText(TRY(QueryOfFilter(call)));
+    return Ok();
+}
+
+Result<HttpResponse> WorkspaceDashboards::FilterValues(HttpCall& call) {
+    Json answer;
+    TRY(ReadTile(call, TRY(QueryOfFilter(call)), answer));
+    Json values = Json::array();
+    for (const Json& row : answer["rows"]) values.push_back(row[0]);
+    return JsonResponse({{"values", std::move(values)}});
 }
 
 std::vector<Route> WorkspaceDashboards::Routes() {
@@ -216,7 +246,8 @@ std::vector<Route> WorkspaceDashboards::Routes() {
          bound(&WorkspaceDashboards::Get)},
         {{"http", "GET /api/v1/dashboards/{use_case}/{name}/tiles/{index}", "dashboard:Read", "dashboard", kRead, {}},
          name,
-         bound(&WorkspaceDashboards::TileData)},
+         bound(&WorkspaceDashboards::TileData),
+         [this](HttpCall& call) { return OpenTile(call); }},
         {{"http",
           "GET /api/v1/dashboards/{use_case}/{name}/filters/{filter}",
           "dashboard:Read",
@@ -224,7 +255,8 @@ std::vector<Route> WorkspaceDashboards::Routes() {
           kRead,
           {}},
          name,
-         bound(&WorkspaceDashboards::FilterValues)},
+         bound(&WorkspaceDashboards::FilterValues),
+         [this](HttpCall& call) { return OpenFilter(call); }},
     };
 }
 

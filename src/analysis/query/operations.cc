@@ -81,6 +81,13 @@ Result<SqlRequest> ReadRequest(HttpCall& call) {
     return request;
 }
 
+// The statement stands in the opening record, so before anything of it runs.
+Status OpenSql(HttpCall& call) {
+    Json body = TRY(call.JsonBody());
+    call.call.details["sql"] = security::StatementText(TRY(JsonString(body, "sql")));
+    return Ok();
+}
+
 Json ShortCell(Json value) {
     if (value.is_string() && value.get_ref<const std::string&>().size() > kCellBytesMax) {
         return value.get<std::string>().substr(0, kCellBytesMax) + "…";
@@ -122,7 +129,6 @@ Status ReadRows(engine::ResultStream& stream, int64_t limit, Answer& answer) {
 
 Result<HttpResponse> RunSql(const QueryDependencies& dependencies, RunningStatements& running, HttpCall& call) {
     SqlRequest request = TRY(ReadRequest(call));
-    call.call.details["sql"] = request.sql;
     auto session = TRY(dependencies.engine.OpenSession({.principal = call.principal}));
     auto cancel_on_leave = call.request.cancelled.OnCancel([&session] { session->Cancel(); });
     std::unique_ptr<RunningStatements::Handle> handle;
@@ -185,7 +191,8 @@ std::vector<Route> QueryRoutes(QueryDependencies dependencies) {
     return {
         {{"http", "POST /api/v1/sql", "sql:Query", "platform", AuditClass::kRead, {16 << 20, 64}},
          "*",
-         [dependencies, running](HttpCall& call) { return RunSql(dependencies, *running, call); }},
+         [dependencies, running](HttpCall& call) { return RunSql(dependencies, *running, call); },
+         OpenSql},
         {{"http", "POST /api/v1/sql/{id}/cancel", "sql:Query", "platform", AuditClass::kRead, {}},
          "*",
          [running](HttpCall& call) -> Result<HttpResponse> {

@@ -85,6 +85,7 @@ Result<Start> LoginExchange::Run() {
         start.login->parameters = TRY(ReadParameters(fields));
         const std::string& user = start.login->parameters["user"];
         const std::string& database = start.login->parameters["database"];
+        user_ = user;
         start.login->principal = TRY(Authenticate(user));
         if (!database.empty() && database != kDatabase && database != user) {
             return Error(ErrorCode::kNotFound, "there is no database \"{}\"", database)

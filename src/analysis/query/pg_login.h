@@ -38,6 +38,8 @@ class LoginExchange {
         : stream_(stream), reader_(reader), config_(config), dependencies_(dependencies) {}
     // The whole exchange up to AuthenticationOk (not yet sent). Errors carry their SQLSTATE.
     Result<Start> Run();
+    // Who wants to log in, once the start packet was read: a claim, and perhaps somebody's password.
+    const std::string& user() const { return user_; }
 
   private:
     Result<std::map<std::string, std::string>> ReadParameters(wire::PgFieldReader& fields);
@@ -52,6 +54,7 @@ class LoginExchange {
     wire::PgFrameReader& reader_;
     const SqlServerConfig& config_;
     const QueryDependencies& dependencies_;
+    std::string user_;
 };
 
 }  // namespace tarn::query

@@ -35,15 +35,29 @@ class PgServer : public SqlServer {
     void Serve(Stream& stream);
     void RunSession(Stream& stream, wire::PgFrameReader& reader, Login login);
     // Nothing is answered to a cancel request, whether the key fits or not (protocol documentation).
-    void CancelOther(const CancelKey& key) {
+    // Who cancels shows only in the key; a wrong one is a stranger's to the audit log, so a flood cannot fill it.
+    Status CancelOther(const CancelKey& key, security::Call& call) {
         std::lock_guard lock(mutex_);
+        call.details["cancel"] = true;
         auto session = sessions_.find(key.process);
-        if (session != sessions_.end() && session->second.secret == key.secret) session->second.session->Cancel();
+        if (session == sessions_.end() || session->second.secret != key.secret) {
+            return Error(ErrorCode::kUnauthenticated, "the key to cancel a statement is wrong");
+        }
+        call.details["user"] = session->second.user;
+        session->second.session->Cancel();
+        return Ok();
+    }
+
+    // Of a failed login only a name that has a password: people type passwords into the wrong field.
+    void NameUser(const std::string& user, security::Call& call) {
+        bool exists = !user.empty() && dependencies_.authenticator.ScramOf(user).known;
+        if (exists) call.details["user"] = "user:" + user;
     }
 
     struct Entry {
         PgSession* session = nullptr;  // alive while the entry is here
         int32_t secret = 0;
+        std::string user;
     };
     SqlServerConfig config_;
     QueryDependencies dependencies_;
@@ -58,17 +72,18 @@ void PgServer::Serve(Stream& stream) {
     stream.SetTimeouts(kUntrustedTime, kUntrustedTime);
     wire::PgFrameReader reader(stream);
     Result<Start> start = Error(ErrorCode::kInternal, "the login was not run");
-    Status recorded =
-        dependencies_.dispatcher.Run(kLogin, security::Principal::Anonymous(), {"session", "sql"},
-                                     stream.remote().ToString(), [&](security::Call& call) -> Status {
-                                         start = LoginExchange(stream, reader, config_, dependencies_).Run();
-                                         if (!start.ok()) return start.error();
-                                         if (start->login) call.details["user"] = start->login->principal.Id();
-                                         if (start->login)
-                                             call.details["credential"] = start->login->principal.credential;
-                                         if (start->cancel) call.details["cancel"] = true;
-                                         return Ok();
-                                     });
+    Status recorded = dependencies_.dispatcher.Run(kLogin, security::Principal::Anonymous(), {"session", "sql"},
+                                                   stream.remote().ToString(), [&](security::Call& call) -> Status {
+                                                       LoginExchange exchange(stream, reader, config_, dependencies_);
+                                                       start = exchange.Run();
+                                                       if (!start.ok())
+                                                           return NameUser(exchange.user(), call), start.error();
+                                                       if (start->cancel) return CancelOther(*start->cancel, call);
+                                                       call.details["user"] = start->login->principal.Id();
+                                                       call.details["credential"] = start->login->principal.credential;
+                                                       return Ok();
+                                                   });
+    if (start.ok() && start->cancel) return;
     // No audit record, no session.
     if (start.ok() && !recorded.ok()) start = recorded.error();
     if (!start.ok()) {
@@ -80,16 +95,16 @@ void PgServer::Serve(Stream& stream) {
         }
         return;
     }
-    if (start->cancel) return CancelOther(*start->cancel);
     RunSession(stream, reader, std::move(*start->login));
 }
 
 void PgServer::RunSession(Stream& stream, wire::PgFrameReader& reader, Login login) {
     CancelKey key{next_process_.fetch_add(1), static_cast<int32_t>(dependencies_.env.random().Next())};
+    std::string user = login.principal.Id();
     PgSession session(stream, reader, dependencies_, std::move(login), key);
     {
         std::lock_guard lock(mutex_);
-        sessions_[key.process] = {&session, key.secret};
+        sessions_[key.process] = {&session, key.secret, std::move(user)};
     }
     connections_.Add(1);
     (void)session.Run();  // what went wrong was told to the client

@@ -211,10 +211,10 @@ void PgSession::Sync() {
 
 Status PgSession::Dispatch(const Operation& operation, const std::string& sql, const Json& tables,
                            const std::function<Status(security::Call&)>& handler) {
-    Json details = {{"sql", sql}};
-    if (!tables.empty()) details["tables"] = tables;
+    security::Opening opening{.details = {{"sql", security::StatementText(sql)}}, .tell = nullptr};
+    if (!tables.empty()) opening.details["tables"] = tables;
     return dependencies_.dispatcher.Run(operation, login_.principal, {"platform", "*"}, stream_.remote().ToString(),
-                                        handler, std::move(details));
+                                        handler, std::move(opening));
 }
 
 // ---- simple protocol
@@ -227,7 +227,12 @@ Status PgSession::SimpleQuery(const std::string& script) {
     }
     // One command needs no parser of SQL, and drivers send many.
     if (IsSessionCommand(script) && script.find(';') >= script.size() - 1) return SimplePart(script, 1);
-    std::vector<engine::Session::Part> parts = TRY(session_->Split(script));
+    auto split = session_->Split(script);
+    if (!split.ok()) {
+        // What was sent is in the audit log even if nothing of it could run.
+        return Dispatch(kParse, script, Json::array(), [&](security::Call&) -> Status { return split.error(); });
+    }
+    std::vector<engine::Session::Part> parts = *std::move(split);
     if (parts.empty()) {  // nothing but comments
         out_.Begin('I');
         out_.End();

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "security/hidden.h"
 #include "storage/catalog/lineage_store.h"
 #include "storage/catalog/search.h"
 
@@ -19,7 +20,13 @@ constexpr size_t kNodesMax = 500;
 
 Error NoTable(const std::string& schema, const std::string& name) {
     return Error(ErrorCode::kNotFound, "there is no table {}.{} that you may read", schema, name)
-        .WithDetailCode("42P01");
+        .WithDetailCode(std::string(security::kHiddenDetailCode));
+}
+
+// The same words; the code is for the audit log, which calls it a denial (security/hidden.h).
+Error Hidden(const std::string& schema, const std::string& name) {
+    return Error(ErrorCode::kPermissionDenied, "there is no table {}.{} that you may read", schema, name)
+        .WithDetailCode(std::string(security::kHiddenDetailCode));
 }
 
 class CatalogImpl : public Catalog {
@@ -83,9 +90,9 @@ class CatalogImpl : public Catalog {
 
 Result<engine::Relation> CatalogImpl::Find(const Principal& principal, const std::string& schema,
                                            const std::string& name, const engine::AtClause& at) {
-    // The same answer for what is hidden and for what is not there.
+    // What is hidden and what is not there is the same to who asks.
     security::Decision decision = MayRead(principal, schema + "." + name);
-    if (!decision.allowed) return NoTable(schema, name);
+    if (!decision.allowed) return Hidden(schema, name);
     for (DatasetProvider* provider : Providers()) {
         auto relation = provider->Find(principal, schema, name, at);
         if (relation.ok()) {
@@ -164,7 +171,7 @@ Result<std::vector<engine::RelationSummary>> CatalogImpl::Relations(const Princi
 }
 
 Result<Dataset> CatalogImpl::Describe(const Principal& principal, const std::string& schema, const std::string& name) {
-    if (!MaySee(principal, schema + "." + name)) return NoTable(schema, name);
+    if (!MaySee(principal, schema + "." + name)) return Hidden(schema, name);
     for (DatasetProvider* provider : Providers()) {
         auto dataset = provider->DatasetOf(schema, name);
         if (!dataset.ok() && dataset.error().code() == ErrorCode::kNotFound) continue;
@@ -176,7 +183,7 @@ Result<Dataset> CatalogImpl::Describe(const Principal& principal, const std::str
 
 Result<std::vector<DatasetVersion>> CatalogImpl::Versions(const Principal& principal, const std::string& schema,
                                                           const std::string& name, int limit) {
-    if (!MaySee(principal, schema + "." + name)) return NoTable(schema, name);
+    if (!MaySee(principal, schema + "." + name)) return Hidden(schema, name);
     for (DatasetProvider* provider : Providers()) {
         auto versions = provider->Versions(schema, name, limit);
         if (versions.ok() || versions.error().code() != ErrorCode::kNotFound) return versions;
@@ -211,7 +218,7 @@ std::string CatalogImpl::KindOf(const std::string& id) const {
 Result<LineageGraph> CatalogImpl::Lineage(const Principal& principal, const std::string& schema,
                                           const std::string& name, int depth) {
     std::string start = schema + "." + name;
-    if (!MaySee(principal, start)) return NoTable(schema, name);
+    if (!MaySee(principal, start)) return Hidden(schema, name);
     auto dataset = TRY(Describe(principal, schema, name));
     LineageGraph graph;
     graph.nodes.push_back({start, dataset.kind.empty() ? KindOf(start) : dataset.kind, dataset.version});
@@ -243,7 +250,7 @@ Result<LineageGraph> CatalogImpl::Lineage(const Principal& principal, const std:
 
 Result<std::optional<LineageRecord>> CatalogImpl::LineageOf(const Principal& principal, const std::string& schema,
                                                             const std::string& name, const std::string& version) {
-    if (!MaySee(principal, schema + "." + name)) return NoTable(schema, name);
+    if (!MaySee(principal, schema + "." + name)) return Hidden(schema, name);
     auto record = TRY(lineage_.Of(schema, name, version));
     if (!record) return record;
     auto is_hidden = [&](const std::string& input_schema, const std::string& input_name) {

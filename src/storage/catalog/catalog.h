@@ -1,8 +1,8 @@
 // Catalog: every asset by name; resolves names to versions under the gate; keeps versions' lineage; answers search.
 //
 // Does: asks providers (lakehouse, raw zone, system tables) what a schema holds; implements engine::RelationSource, so
-// each SQL name passes the gate here (table:Read on "schema.table"; what may not be seen is not found); records for
-// each written version its inputs (tables with versions, raw objects) and column lineage. Never: stores data, keeps a
+// each SQL name passes the gate here (table:Read on "schema.table"; else hidden: security/hidden.h); records for each
+// written version its inputs (tables with versions, raw objects) and column lineage. Never: stores data, keeps a
 // second truth: lineage rows are projections of commits, written after them and repaired by their owners. Who:
 // constructed by app, providers are registered before Start. Threads: any. State: tables `lineage_*` in metadata.
 //

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "security/hidden.h"
 #include "storage/catalog/catalog.h"
 
 namespace tarn::catalog {
@@ -119,7 +120,7 @@ class CatalogOperations {
                                              {"nullable", column.nullable},
                                              {"description", column.description}});
             }
-        } else if (relation.error().code() != ErrorCode::kNotFound) {
+        } else if (!security::IsHidden(relation.error()) && relation.error().code() != ErrorCode::kNotFound) {
             answer["problem"] = relation.error().message();
         }
         return JsonResponse(answer);
@@ -155,11 +156,15 @@ class CatalogOperations {
         return JsonResponse(GraphJson(TRY(catalog_.Lineage(call.principal, Schema(call), Name(call), depth))));
     }
 
+    static Status OpenPreview(HttpCall& call) {
+        int limit = TRY(NumberOr(call, "limit", kPreviewDefault, kPreviewMax));
+        call.call.details["sql"] = security::StatementText(PreviewSql(call, limit));
+        return Ok();
+    }
     Result<HttpResponse> Preview(HttpCall& call) const {
         int limit = TRY(NumberOr(call, "limit", kPreviewDefault, kPreviewMax));
         auto session = TRY(engine_.OpenSession({.principal = call.principal}));
-        auto result = TRY(session->Query(fmt::format("SELECT * FROM {}.{} LIMIT {}", QuoteIdentifier(Schema(call)),
-                                                     QuoteIdentifier(Name(call)), limit)));
+        auto result = TRY(session->Query(PreviewSql(call, limit)));
         Json columns = Json::array();
         for (const engine::ResultColumn& column : result->columns()) {
             columns.push_back({{"name", column.name}, {"type", column.type}});
@@ -179,6 +184,10 @@ class CatalogOperations {
     }
 
   private:
+    static std::string PreviewSql(const HttpCall& call, int limit) {
+        return fmt::format("SELECT * FROM {}.{} LIMIT {}", QuoteIdentifier(Schema(call)), QuoteIdentifier(Name(call)),
+                           limit);
+    }
     static const std::string& Schema(const HttpCall& call) { return call.parameters.at("schema"); }
     static const std::string& Name(const HttpCall& call) { return call.parameters.at("name"); }
     Catalog& catalog_;
@@ -227,7 +236,8 @@ std::vector<Route> CatalogRoutes(Catalog& catalog, engine::Engine& engine) {
           .action = "table:Read",
           .resource = "schema.table"},
          "{schema}.{name}",
-         bind(&CatalogOperations::Preview)},
+         bind(&CatalogOperations::Preview),
+         CatalogOperations::OpenPreview},
     };
 }
 
