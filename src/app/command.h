@@ -71,6 +71,9 @@ struct Command {
     std::function<Status(const Invocation&)> run;
 };
 
+// For a command whose JSON says already what is wrong: only the exit code is missing. One answer is one document.
+inline Error AlreadyTold(ErrorCode code) { return Error(code, ""); }
+
 std::vector<Command> PlatformCommands();  // up, demo
 std::vector<Command> WorkspaceCommands();  // plan, apply, run, runs, why
 std::vector<Command> SqlCommands();

@@ -148,6 +148,7 @@ int ExitCodeOf(ErrorCode code) {
 }
 
 int Fail(const Error& error, bool json) {
+    if (error.message().empty()) return ExitCodeOf(error.code());  // AlreadyTold
     if (json) {
         Json body = {{"code", ErrorCodeName(error.code())}, {"message", error.message()}};
         if (!error.hint().empty()) body["hint"] = error.hint();

@@ -5,6 +5,7 @@
 #include "app/command.h"
 #include "app/output.h"
 #include "app/terminal.h"
+#include "base/file_stream.h"
 #include "base/text.h"
 
 namespace tarn::app {
@@ -13,28 +14,12 @@ namespace {
 // "bucket/some/key" -> "/api/v1/lake/bucket/some/key".
 std::string ApiPath(const std::string& path) { return "/api/v1/lake/" + UrlEncode(path, true); }
 
-class FileSink : public ByteWriter {
+class StandardOutput : public ByteWriter {
   public:
-    explicit FileSink(std::unique_ptr<File> file) : file_(std::move(file)) {}
-    Status Write(ByteSpan bytes) override { return file_->Append(bytes); }
-    Status Finish() { return file_->Sync(); }
-
-  private:
-    std::unique_ptr<File> file_;
-};
-
-class FileSource : public ByteReader {
-  public:
-    explicit FileSource(std::unique_ptr<File> file) : file_(std::move(file)) {}
-    Result<size_t> Read(MutableByteSpan buffer) override {
-        size_t count = TRY(file_->ReadAt(offset_, buffer));
-        offset_ += count;
-        return count;
+    Status Write(ByteSpan bytes) override {
+        std::cout << AsText(bytes);
+        return std::cout.good() ? Ok() : Error(ErrorCode::kUnavailable, "standard output is closed");
     }
-
-  private:
-    std::unique_ptr<File> file_;
-    uint64_t offset_ = 0;
 };
 
 Status ListPath(const Invocation& call) {
@@ -69,13 +54,20 @@ Status GetObject(const Invocation& call) {
     Client client = TRY(Client::Find(call));
     std::string path = call.Get("PATH");
     std::string file = call.Find("FILE").value_or(path.substr(path.rfind('/') + 1));
-    Files& files = call.env().files();
+    if (file == "-") {
+        StandardOutput output;
+        return client.Download(ApiPath(path), output);
+    }
+    if (path.find('/') == std::string::npos || file.empty()) {
+        return Error(ErrorCode::kInvalidArgument, "\"{}\" names no object", path)
+            .WithHint("write bucket/key; `tarn ls` lists them");
+    }
     std::string target = AbsolutePath(file);
-    FileSink sink(TRY(files.Create(target + ".part", {.truncate = true, .mode = 0644})));
-    TRY(client.Download(ApiPath(path), sink));
-    TRY(sink.Finish());
-    TRY(files.Rename(target + ".part", target));
-    std::cout << target << "\n";
+    auto sink = TRY(FileReplacement::Create(call.env().files(), target, 0644));
+    TRY(client.Download(ApiPath(path), *sink));
+    TRY(sink->Finish());
+    if (call.json()) std::cout << DumpJson({{"file", target}}, 2) << "\n";
+    else std::cout << target << "\n";
     return Ok();
 }
 
@@ -86,7 +78,7 @@ Status PutObject(const Invocation& call) {
     if (path.find('/') == std::string::npos) path += "/";
     if (path.ends_with("/")) path += file.substr(file.rfind('/') + 1);
     FileEntry entry = TRY(call.env().files().Stat(file));
-    FileSource source(TRY(call.env().files().Open(file)));
+    FileReader source(TRY(call.env().files().Open(file)));
     Json answer = TRY(client.Upload(ApiPath(path), source, entry.bytes));
     if (call.json()) std::cout << DumpJson(answer, 2) << "\n";
     else std::cout << path << "  " << FormatSize(answer.value("bytes", int64_t{0})) << "\n";
@@ -105,7 +97,8 @@ std::vector<Command> LakeCommands() {
         {.name = "get",
          .summary = "Fetches an object of the lake into a file.",
          .example = "tarn get raw/flights/flights/00000000000000000001/000000-2013-01.csv.gz",
-         .arguments = {{"PATH", "bucket/key."}, {"FILE", "Where to; the key's last part if not given.", false}},
+         .arguments = {{"PATH", "bucket/key."},
+                       {"FILE", "Where to, `-` for standard output; the key's last part if not given.", false}},
          .run = GetObject},
         {.name = "put",
          .summary = "Puts a file into the lake. The bucket is made if it is not there.",

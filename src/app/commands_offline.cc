@@ -4,9 +4,11 @@
 #include "app/client.h"
 #include "app/command.h"
 #include "app/config.h"
+#include "app/offline.h"
 #include "app/output.h"
 #include "app/platform.h"
 #include "app/terminal.h"
+#include "base/file_stream.h"
 #include "base/text.h"
 
 namespace tarn::app {
@@ -35,6 +37,7 @@ Status ShowReport(const Invocation& call, const Json& report) {
         if (report["issues"].empty()) std::cout << "all is as it was written\n";
     }
     if (report["issues"].empty()) return Ok();
+    if (call.json()) return AlreadyTold(ErrorCode::kCorruption);
     return Error(ErrorCode::kCorruption, "{} issues were found", report["issues"].size());
 }
 
@@ -53,18 +56,75 @@ Status Verify(const Invocation& call) {
     return ShowReport(call, TRY(platform->Verify(what == "audit")));
 }
 
+// Counts objects, and shows the count where somebody looks.
+class ExportProgress {
+  public:
+    void Add(const std::string& name) {
+        if (++count_ % 100 == 0 && IsTerminal(1)) {
+            std::cout << "\r" << count_ << " objects, " << name << "\x1b[K" << std::flush;
+        }
+    }
+    Status End(const Invocation& call, const std::string& directory) const {
+        if (call.json()) {
+            std::cout << DumpJson({{"objects", count_}, {"directory", directory}}, 2) << "\n";
+            return Ok();
+        }
+        if (IsTerminal(1)) std::cout << "\r\x1b[K";
+        std::cout << GroupDigits(count_) << " objects are in " << directory << "; tables are plain Delta below "
+                  << directory << "/lakehouse\n";
+        return Ok();
+    }
+
+  private:
+    int64_t count_ = 0;
+};
+
+// One object of a running Tarn, unless it is there already.
+Status FetchObject(const Invocation& call, Client& client, const std::string& name, const std::string& path,
+                   int64_t bytes) {
+    Files& files = call.env().files();
+    auto existing = files.Stat(path);
+    if (existing.ok() && static_cast<int64_t>(existing->bytes) == bytes) return Ok();
+    TRY(files.CreateDirectories(path.substr(0, path.rfind('/'))));
+    auto file = TRY(FileReplacement::Create(files, path, 0600));
+    TRY(client.Download("/api/v1/lake/" + UrlEncode(name, true), *file));
+    return file->Finish();
+}
+
+// From the Tarn that runs, with the rights of who asks.
+Status ExportRunning(const Invocation& call, Client& client, const std::string& directory) {
+    ExportProgress progress;
+    Json buckets = TRY(client.Get("/api/v1/lake"));
+    for (const Json& bucket : buckets["buckets"]) {
+        std::string name = bucket.value("name", "");
+        std::string after;
+        do {
+            Json page = TRY(client.Get(
+                fmt::format("/api/v1/lake/{}?delimiter=&after={}", UrlEncode(name), UrlEncode(after))));
+            for (const Json& object : page["objects"]) {
+                std::string key = object.value("key", "");
+                std::string path = directory + "/" + ExportPath(name) + "/" + ExportPath(key);
+                TRY_CONTEXT(FetchObject(call, client, name + "/" + key, path, object.value("bytes", int64_t{-1})), key);
+                progress.Add(key);
+            }
+            after = page["next_after"].is_string() ? page["next_after"].get<std::string>() : "";
+        } while (!after.empty());
+    }
+    return progress.End(call, directory);
+}
+
 Status Export(const Invocation& call) {
-    auto platform = TRY_CONTEXT(OpenState(call), "export opens the state itself: stop Tarn first");
     std::string directory = AbsolutePath(call.Get("DIR"));
-    int64_t shown = 0;
-    int64_t count = TRY(platform->Export(directory, [&](const std::string& name) {
-        if (++shown % 100 != 0 || !IsTerminal(1)) return;
-        std::cout << "\r" << shown << " objects, " << name << "\x1b[K" << std::flush;
-    }));
-    if (IsTerminal(1)) std::cout << "\r\x1b[K";
-    std::cout << GroupDigits(count) << " objects are in " << directory << "; tables are plain Delta below "
-              << directory << "/lakehouse\n";
-    return Ok();
+    Result<Client> client = Client::Find(call);
+    if (client.ok()) {
+        Result<Json> me = client->Get("/api/v1/me");
+        if (me.ok()) return ExportRunning(call, *client, directory);
+        if (me.error().code() != ErrorCode::kUnavailable) return std::move(me).error();
+    }
+    auto platform = TRY(OpenState(call));
+    ExportProgress progress;
+    TRY(platform->Export(directory, [&](const std::string& name) { progress.Add(name); }));
+    return progress.End(call, directory);
 }
 
 struct Finding {
@@ -153,12 +213,14 @@ Status Doctor(const Invocation& call) {
     auto free_bytes = call.env().files().FreeBytes(directory);
     constexpr uint64_t kFreeWanted = 1ull << 30;
     if (free_bytes.ok()) {
-        findings.push_back({*free_bytes >= kFreeWanted,
-                            FormatSize(static_cast<int64_t>(*free_bytes)) + " are free on the disk"});
+        double gibibytes = static_cast<double>(*free_bytes) / static_cast<double>(kFreeWanted);
+        findings.push_back({*free_bytes >= kFreeWanted, fmt::format("{:.1f} GiB are free on the disk", gibibytes)});
     }
     ShowFindings(call, findings);
     for (const Finding& finding : findings) {
-        if (!finding.good) return Error(ErrorCode::kFailedPrecondition, "something is wrong");
+        if (finding.good) continue;
+        if (call.json()) return AlreadyTold(ErrorCode::kFailedPrecondition);
+        return Error(ErrorCode::kFailedPrecondition, "something is wrong");
     }
     return Ok();
 }
@@ -175,7 +237,8 @@ std::vector<Command> OfflineCommands() {
          .run = Verify},
         {.name = "export",
          .summary = "Copies everything out, decrypted: tables as plain Delta, raw objects as they came.",
-         .details = "Needs the root key and a stopped Tarn. A second export into the same folder goes on.",
+         .details = "Asks the Tarn that runs here, for all that you may read; when none runs, opens the state itself\n"
+                    "with the root key. A second export into the same folder goes on.",
          .example = "tarn export ../flights-open",
          .arguments = {{"DIR", "The folder to fill."}},
          .run = Export},

@@ -84,6 +84,7 @@ Result<std::unique_ptr<Platform>> StartPlatform(const Invocation& call, const st
 
 Status StopPlatform(Env& env, std::unique_ptr<Platform> platform) {
     std::string running = platform->state_directory() + "/running.json";
+    AllowStopSignals();
     platform.reset();
     return env.files().Remove(running);
 }
@@ -91,16 +92,19 @@ Status StopPlatform(Env& env, std::unique_ptr<Platform> platform) {
 Status Up(const Invocation& call) {
     BlockStopSignals();
     std::string directory = AbsolutePath(call.Find("DIR").value_or("."));
-    if (!call.env().files().Exists(directory)) {
-        return Error(ErrorCode::kInvalidArgument, "there is no folder {}", directory)
-            .WithHint("make it (an empty one will do), or try `tarn demo`");
+    Result<FileEntry> folder = call.env().files().Stat(directory);
+    if (!folder.ok() || !folder->is_directory) {
+        return Error(ErrorCode::kInvalidArgument, "{} {}", folder.ok() ? "this is no folder:" : "there is no folder",
+                     directory)
+            .WithHint("make one (an empty one will do), or try `tarn demo`");
     }
     auto platform = TRY(StartPlatform(call, directory));
-    TRY(WriteReadyFile(call.env(), call, *platform));
-    while (!WaitForStopSignal(kWakeEvery)) {
+    Status written = WriteReadyFile(call.env(), call, *platform);
+    while (written.ok() && !WaitForStopSignal(kWakeEvery)) {
     }
-    std::cout << "stopping\n" << std::flush;
-    return StopPlatform(call.env(), std::move(platform));
+    std::cout << "stopping; again Ctrl-C ends it at once, nothing is lost\n" << std::flush;
+    Status stopped = StopPlatform(call.env(), std::move(platform));
+    return written.ok() ? std::move(stopped) : std::move(written);
 }
 
 // ---- the demo

@@ -55,7 +55,11 @@ Error Pointing(Error error, const std::string& sql) {
 
 Status RunScript(const Invocation& call, Client& client, const std::string& sql) {
     std::string given = call.Get("--limit");
-    int64_t limit = given.empty() ? kRowsMax : std::clamp<int64_t>(IntegerOrZero(given), 0, kRowsMax);
+    std::optional<int64_t> wanted = given.empty() ? kRowsMax : ParseInteger(given);
+    if (!wanted || *wanted < 0) {
+        return Error(ErrorCode::kInvalidArgument, "--limit takes a number of rows, not \"{}\"", given);
+    }
+    int64_t limit = std::min<int64_t>(*wanted, kRowsMax);
     Result<Json> answer = client.Post("/api/v1/sql", {{"sql", sql}, {"limit", limit}});
     if (!answer.ok()) return call.json() ? std::move(answer).error() : Pointing(std::move(answer).error(), sql);
     PrintAnswer(call, *answer);

@@ -4,6 +4,7 @@
 #include "app/client.h"
 #include "app/command.h"
 #include "app/output.h"
+#include "base/text.h"
 
 namespace tarn::app {
 namespace {
@@ -33,7 +34,10 @@ void PrintSteps(const Json& plan) {
 Status Plan(const Invocation& call) {
     Client client = TRY(Client::Find(call));
     Json plan = TRY(client.Post("/api/v1/workspace/plan", Json::object()));
-    if (call.json()) return PrintJson(plan), Ok();
+    if (call.json()) {
+        PrintJson(plan);
+        return plan["issues"].empty() ? Ok() : AlreadyTold(ErrorCode::kInvalidArgument);
+    }
     PrintSteps(plan);
     if (plan["issues"].empty()) return Ok();
     PrintIssues(plan["issues"]);
@@ -48,31 +52,45 @@ Status Apply(const Invocation& call) {
     return Ok();
 }
 
-Status PrintRun(const Json& run) {
+void PrintRun(const Json& run) {
     std::cout << "run " << run.value("id", "") << " " << run.value("task", "") << ": " << run.value("state", "");
     if (run.value("rows", int64_t{-1}) >= 0) std::cout << ", " << GroupDigits(run["rows"].get<int64_t>()) << " rows";
     std::cout << "\n";
-    if (run.value("state", "") != "failed") return Ok();
-    return Error(ErrorCode::kInternal, "run {} failed: {}", run.value("id", ""), run.value("error", ""));
 }
 
-Status WaitForRun(const Invocation& call, Client& client, const std::string& id) {
+Result<Json> WaitForRun(const Invocation& call, Client& client, const std::string& id) {
     while (true) {
         Json run = TRY(client.Get("/api/v1/runs/" + id));
         std::string state = run.value("state", "");
-        if (state != "queued" && state != "running" && state != "waiting_retry") return PrintRun(run);
+        if (state != "queued" && state != "running" && state != "waiting_retry") return run;
         call.env().clock().Sleep(kAskEvery);
     }
+}
+
+// All of them, also when one fails: the others run anyhow.
+Status WaitForRuns(const Invocation& call, Client& client, const Json& ids) {
+    Json runs = Json::array();
+    std::vector<std::string> failed;
+    for (const Json& id : ids) {
+        Json run = TRY(WaitForRun(call, client, id.get<std::string>()));
+        std::string state = run.value("state", "");
+        if (state != "succeeded" && state != "unchanged") {
+            failed.push_back(fmt::format("run {} {}: {}", run.value("id", ""), state, run.value("error", "")));
+        }
+        if (!call.json()) PrintRun(run);
+        runs.push_back(std::move(run));
+    }
+    if (call.json()) PrintJson({{"runs", std::move(runs)}});
+    if (failed.empty()) return Ok();
+    return call.json() ? AlreadyTold(ErrorCode::kInternal) : Error(ErrorCode::kInternal, "{}", Join(failed, "\n"));
 }
 
 Status Run(const Invocation& call) {
     Client client = TRY(Client::Find(call));
     Json started = TRY(client.Post("/api/v1/runs", {{"target", call.Get("TARGET")}}));
-    if (call.json() && !call.Has("--wait")) return PrintJson(started), Ok();
-    for (const Json& id : started["runs"]) {
-        if (!call.Has("--wait")) std::cout << "run " << id.get<std::string>() << " is queued\n";
-        else TRY(WaitForRun(call, client, id.get<std::string>()));
-    }
+    if (call.Has("--wait")) return WaitForRuns(call, client, started["runs"]);
+    if (call.json()) return PrintJson(started), Ok();
+    for (const Json& id : started["runs"]) std::cout << "run " << id.get<std::string>() << " is queued\n";
     return Ok();
 }
 
@@ -81,8 +99,11 @@ Status Runs(const Invocation& call) {
     bool tasks = call.Has("--tasks");
     Json answer = TRY(client.Get(tasks ? "/api/v1/tasks" : "/api/v1/runs?limit=50"));
     if (call.json()) return PrintJson(answer), Ok();
-    if (tasks) PrintObjects(std::cout, answer["tasks"], {"id", "fresh", "why"});
-    else PrintObjects(std::cout, answer["runs"], {"id", "task", "state", "trigger", "queued_at", "rows", "error"});
+    if (tasks) return PrintObjects(std::cout, answer["tasks"], {"id", "fresh", "why"}), Ok();
+    for (Json& run : answer["runs"]) {
+        if (run.value("rows", int64_t{-1}) < 0) run["rows"] = nullptr;
+    }
+    PrintObjects(std::cout, answer["runs"], {"id", "task", "state", "trigger", "queued_at", "rows", "error"});
     return Ok();
 }
 

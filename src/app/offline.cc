@@ -82,16 +82,6 @@ Status VerifyLoads(Components& parts, VerifyReport& report) {
     return Ok();
 }
 
-// A key as a path below a folder: parts that mean something to a file system are written with '%'.
-std::string PathOf(const std::string& key) {
-    std::vector<std::string> safe;
-    for (const std::string& part : Split(key, '/')) {
-        bool special = part.empty() || part == "." || part == "..";
-        safe.push_back(special ? "%" + std::to_string(part.size()) : part);
-    }
-    return Join(safe, "/");
-}
-
 Status ExportObject(Components& parts, Env& env, const lake::ObjectName& name, const std::string& path) {
     auto object = TRY(parts.lake->Open(Self(), name));
     auto existing = env.files().Stat(path);
@@ -109,6 +99,15 @@ Status ExportObject(Components& parts, Env& env, const lake::ObjectName& name, c
 }
 
 }  // namespace
+
+std::string ExportPath(const std::string& key) {
+    std::vector<std::string> safe;
+    for (const std::string& part : Split(key, '/')) {
+        bool special = part.empty() || part == "." || part == "..";
+        safe.push_back(special ? "%" + std::to_string(part.size()) : part);
+    }
+    return Join(safe, "/");
+}
 
 Result<VerifyReport> VerifyAll(Components& parts, bool audit_only) {
     VerifyReport report;
@@ -133,7 +132,7 @@ Result<int64_t> ExportAll(Components& parts, Env& env, const std::string& direct
         while (true) {
             lake::ListPage page = TRY(parts.lake->List(Self(), bucket.name, options));
             for (const lake::ObjectInfo& object : page.objects) {
-                std::string path = directory + "/" + bucket.name + "/" + PathOf(object.name.key);
+                std::string path = directory + "/" + bucket.name + "/" + ExportPath(object.name.key);
                 TRY_CONTEXT(ExportObject(parts, env, object.name, path), object.name.ToString());
                 ++count;
                 progress(object.name.ToString());

@@ -20,6 +20,9 @@ struct VerifyReport {
 // Reads everything back: objects of the lake, the audit chain, the metadata, the tables' logs, the loads' manifests.
 Result<VerifyReport> VerifyAll(Components& parts, bool audit_only);
 
+// A key as a path below a folder: parts that mean something to a file system are written with '%'.
+std::string ExportPath(const std::string& key);
+
 // Copies every object of every bucket to <directory>/<bucket>/<key>, decrypted: tables are then plain Delta. Returns
 // the number of objects. Existing files of the same size are left, so that a second export goes on.
 Result<int64_t> ExportAll(Components& parts, Env& env, const std::string& directory,

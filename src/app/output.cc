@@ -1,5 +1,7 @@
 #include "app/output.h"
 
+#include "app/terminal.h"
+
 #include <algorithm>
 
 namespace tarn::app {
@@ -11,10 +13,11 @@ size_t Characters(const std::string& text) {
     return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-// One line, and no longer than a screen bears.
+// One line; on a screen no longer than that bears. What goes into a pipe or file is looked through for its whole text.
 std::string Shortened(std::string text) {
+    static const bool kScreen = IsTerminal(1);
     std::replace(text.begin(), text.end(), '\n', ' ');
-    if (Characters(text) <= kCellCharactersMax) return text;
+    if (!kScreen || Characters(text) <= kCellCharactersMax) return text;
     size_t end = 0;
     for (size_t characters = 0; end < text.size() && characters < kCellCharactersMax - 1; ++characters) {
         do ++end;

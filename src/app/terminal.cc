@@ -31,6 +31,11 @@ void BlockStopSignals() {
     ::signal(SIGPIPE, SIG_IGN);
 }
 
+void AllowStopSignals() {
+    sigset_t signals = StopSignals();
+    ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
 bool WaitForStopSignal(Duration timeout) {
     sigset_t signals = StopSignals();
     auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);

@@ -11,6 +11,8 @@ namespace tarn::app {
 
 // Call before any thread is made: from then on SIGINT and SIGTERM are waited for, not suffered.
 void BlockStopSignals();
+// The next one ends the process at once, as it would end any other: for people who do not want to wait for the end.
+void AllowStopSignals();
 // True when one came within `timeout`.
 bool WaitForStopSignal(Duration timeout);
 

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import time
 import urllib.request
 
 import pytest
@@ -168,8 +170,7 @@ def test_verify_doctor_and_export(make, tmp_path):
     assert "audit" in tarn.run("verify", "audit").stdout
     doctor = tarn.run("doctor")
     assert doctor.returncode == OK, doctor.stdout
-    refused = tarn.run("export", str(tmp_path / "out"))
-    assert refused.returncode == UNREACHABLE and "stop" in refused.stderr
+    assert tarn.json("export", str(tmp_path / "live"))["objects"] > 4
     assert tarn.stop() == 0
     assert tarn.json("verify")["issues"] == []
     assert "opens" in tarn.run("doctor").stdout
@@ -178,6 +179,11 @@ def test_verify_doctor_and_export(make, tmp_path):
     assert DeltaTable(str(tmp_path / "out/lakehouse/shop/sales")).to_pyarrow_table().num_rows == 3
     raw = [path for path in (tmp_path / "out/raw").rglob("*.csv")]
     assert [path.read_text() for path in raw] == [SMALL["inbox/a.csv"]]
+    # What a running Tarn gives is the same.
+    def files(name):
+        return {path.relative_to(tmp_path / name): path.read_bytes()
+                for path in (tmp_path / name).rglob("*") if path.is_file()}
+    assert files("live") == files("out")
 
 
 def test_without_the_root_key_nothing_opens(make):
@@ -222,3 +228,57 @@ def test_the_login_link_works_once(make):
     link = until(lambda: re.search(r"/login#link=(\S+)", tarn.output.read_text()), "the login link")[1]
     assert tarn.http("POST", "/api/v1/login/link", {"token": link}, token="").status == 200
     assert tarn.http("POST", "/api/v1/login/link", {"token": link}, token="").status in (400, 401, 403, 404)
+
+
+def test_json_is_one_document_and_the_exit_code_tells(make):
+    """Also when something is wrong: scripts read the one and look at the other."""
+    tarn = make({**SMALL, "use_cases/shop/picky.sql": "/* tarn\nchecks: [{rows: '> 9'}]\n*/\nSELECT * FROM sales\n"})
+    assert tarn.run("run", "things.things", "--wait").returncode == OK
+    ran = tarn.run("run", "shop.*", "--wait", "--json")
+    states = {run["task"]: run["state"] for run in json.loads(ran.stdout)["runs"]}
+    assert ran.returncode == FAILURE
+    assert states["table:shop.picky"] == "failed" and states["table:shop.by_name"] in ("succeeded", "unchanged")
+    doctor = tarn.run("doctor", "--json")
+    assert doctor.returncode == FAILURE
+    assert [finding for finding in json.loads(doctor.stdout) if not finding["good"]]
+    (tarn.folder / "use_cases/shop/bad.sql").write_text("SELECT 1 FROM nothing_there")
+    plan = tarn.run("plan", "--json")
+    assert plan.returncode == FAILURE and json.loads(plan.stdout)["issues"]
+
+
+def test_what_is_typed_wrong_is_refused(small, tmp_path):
+    assert "number of rows" in small.run("sql", "--limit", "many", "SELECT 1").stderr
+    assert small.run("get", "mine").returncode == FAILURE
+    target = tmp_path / "none.bin"
+    assert small.run("get", "raw/none", str(target)).returncode == NOT_FOUND
+    assert list(tmp_path.iterdir()) == [], "nothing half is left"
+    (tmp_path / "file").write_text("x")
+    assert "no folder" in small.run("up", str(tmp_path / "file")).stderr
+    assert "source:things.things" in small.run("why", "things.things").stdout
+
+
+def test_an_object_goes_to_standard_output(small, tmp_path):
+    (tmp_path / "note.txt").write_text("grüße")
+    assert small.run("put", str(tmp_path / "note.txt"), "mine/").returncode == OK
+    assert small.run("get", "mine/note.txt", "-").stdout == "grüße"
+
+
+def test_a_ready_file_that_cannot_be_written_ends_it_clean(tmp_path):
+    tarn = Tarn(tmp_path / "workspace")
+    tarn.ready_file = tmp_path / "nowhere" / "ready"
+    tarn.launch()
+    assert tarn.process.wait(30) != 0
+    assert "nowhere" in tarn.output.read_text()
+    assert not (tarn.folder / ".tarn/running.json").exists()
+
+
+def test_a_silent_source_does_not_hold_up_the_end(make):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        tarn = make({"sources/api.yaml": f"kind: rest\nbase_url: {url}\nstreams: {{a: {{path: /}}}}\n"})
+        until(lambda: [run["state"] for run in tarn.get("/api/v1/runs")["runs"]] == ["running"], "starting the load")
+        began = time.monotonic()
+        assert tarn.stop() == OK
+        assert time.monotonic() - began < 10, "a silent server does not hold up the end"

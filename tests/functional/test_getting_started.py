@@ -26,7 +26,6 @@ def shell(tmp_path):
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "tarn").symlink_to(PROGRAM)
-    (tools / "python3").symlink_to(sys.executable) if shutil.which("python3") != sys.executable else None
     path = f"{tools}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     kept = {"environment": {**os.environ, "PATH": path, "TARN_ROOT_KEY_FILE": str(tmp_path / "shop.key")}}
 

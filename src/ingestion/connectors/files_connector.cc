@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/crypto.h"
+#include "base/file_stream.h"
 #include "base/text.h"
 #include "ingestion/connectors/connector.h"
 #include "ingestion/connectors/inference.h"
@@ -18,21 +19,6 @@ struct FoundFile {
     std::string path;
     uint64_t bytes = 0;
     Timestamp modified_at;
-};
-
-// A stored file through base's Env as a reader.
-class FileBytes : public ByteReader {
-  public:
-    explicit FileBytes(std::unique_ptr<File> file) : file_(std::move(file)) {}
-    Result<size_t> Read(MutableByteSpan buffer) override {
-        size_t count = TRY(file_->ReadAt(offset_, buffer));
-        offset_ += count;
-        return count;
-    }
-
-  private:
-    std::unique_ptr<File> file_;
-    uint64_t offset_ = 0;
 };
 
 class FilesConnector : public Connector {
@@ -154,7 +140,7 @@ Result<std::vector<FoundFile>> FilesConnector::Find(const SourceDefinition& sour
 
 Status FilesConnector::ReadOne(ReadContext& context, const FoundFile& file) {
     auto content = TRY(dependencies_.env.files().Open(file.path));
-    FileBytes bytes(std::move(content));
+    FileReader bytes(std::move(content));
     LoadObject object;
     object.format = context.stream.settings.value("format", "csv");
     object.origin = {{"file", file.name}, {"modified_at", FormatTime(file.modified_at)}};

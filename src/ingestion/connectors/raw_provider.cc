@@ -22,7 +22,7 @@ Result<int64_t> ChosenLoad(const StreamState& state, const std::string& dataset,
     int64_t last = state.loads.back().load;
     if (at.version) {
         if (*at.version >= 1 && *at.version <= last) return *at.version;
-        return Error(ErrorCode::kNotFound, "{} has loads 1 to {}, not {}", dataset, last, *at.version);
+        return Error(ErrorCode::kInvalidArgument, "{} has loads 1 to {}, not {}", dataset, last, *at.version);
     }
     if (!at.timestamp) return last;
     int64_t chosen = 0;
@@ -31,7 +31,7 @@ Result<int64_t> ChosenLoad(const StreamState& state, const std::string& dataset,
         if (committed.ok() && *committed <= *at.timestamp) chosen = load.load;
     }
     if (chosen > 0) return chosen;
-    return Error(ErrorCode::kNotFound, "{} had no load yet at {}", dataset, FormatTime(*at.timestamp));
+    return Error(ErrorCode::kInvalidArgument, "{} had no load yet at {}", dataset, FormatTime(*at.timestamp));
 }
 
 }  // namespace
