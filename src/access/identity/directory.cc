@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "access/identity/built_in.h"
 #include "base/text.h"
 
 namespace tarn::identity {
@@ -108,6 +109,9 @@ security::Decision Directory::Decide(const Account& account, std::string_view ac
     for (const CompiledRole* role : account.compiled) {
         const std::string* why = role->Allows(action, resource.name);
         if (why) return Allowed(account, resource, *why);
+    }
+    if (IsBuiltIn(account.user.name, action, resource.name)) {
+        return {.allowed = true, .reason = "allowed: built in, for everybody who is logged in", .epoch = epoch_};
     }
     std::string reason = account.roles.empty() ? fmt::format("{} has no role, so nothing is allowed", account.user.name)
                                                : fmt::format("no statement of {}'s roles ({}) allows it",

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "access/identity/built_in.h"
 #include "access/identity/identity.h"
 #include "security/http_credentials.h"
 
@@ -28,12 +29,13 @@ bool IsAdmin(const Identity& identity, const security::Principal& principal) {
     return user.ok() && std::find(user->roles.begin(), user->roles.end(), kAdminRole) != user->roles.end();
 }
 
-// Whoever manages users without being an admin must not become one by way of an admin's credentials.
+// Acting for oneself is built in, and what a deny takes away. Whoever manages users without being an admin must not
+// become one by way of an admin's credentials.
 Status MayActFor(const Identity& identity, const security::Principal& principal, const std::string& user,
                  std::string_view action) {
-    if (principal.kind == security::PrincipalKind::kUser && principal.name == user) return Ok();
     std::string service(action.substr(0, action.find(':')));
     TRY(security::Require(identity, principal, action, {service, user}));
+    if (principal.kind == security::PrincipalKind::kUser && principal.name == user) return Ok();
     security::Principal target;
     target.kind = security::PrincipalKind::kUser;
     target.name = user;
@@ -75,6 +77,12 @@ Json MeOf(const Identity& identity, const security::Principal& principal) {
             permissions.push_back({{"effect", "allow"}, {"role", role.name}, {"actions", {"*"}}, {"resources", {"*"}}});
         }
     }
+    auto built_in = [&](const Json& actions, std::string_view resource) {
+        permissions.push_back(
+            {{"effect", "allow"}, {"role", "built-in"}, {"actions", actions}, {"resources", {resource}}});
+    };
+    built_in({kQueryAction}, "*");
+    built_in(kOwnActions, principal.name);
     auto user = identity.FindUser(principal.name);
     return {{"user", principal.name},
             {"name", principal.name},
@@ -116,6 +124,15 @@ Answer PostLoginLink(Identity& identity, Env& env, HttpCall& call) {
             .WithHint("start Tarn again, or ask for a new one with `tarn login-link`");
     }
     return LoggedIn(identity, call, TRY(std::move(session)), env.clock().Now());
+}
+
+// For who has lost every other way in, and a token of an admin on this machine. The former link is void.
+Answer PostLoginLinks(Identity& identity, HttpCall& call) {
+    // The link logs in as an admin: to make one is to be one.
+    if (!IsAdmin(identity, call.principal)) {
+        return Error(ErrorCode::kPermissionDenied, "only an admin may make a login link");
+    }
+    return JsonResponse({{"path", TRY(identity.AdminLink())}}, 201);
 }
 
 Answer PostLogout(Identity& identity, HttpCall& call) {
@@ -293,7 +310,7 @@ Answer PostExplain(Identity& identity, HttpCall& call) {
     std::string action = TRY(JsonString(body, "action"));
     security::Resource resource{action.substr(0, action.find(':')), TRY(JsonString(body, "resource"))};
     bool is_own = who == call.principal.name || who == call.principal.Id();
-    if (!is_own) TRY(security::Require(identity, call.principal, "role:Explain", {"role", who}));
+    TRY(security::Require(identity, call.principal, "role:Explain", {"role", is_own ? call.principal.name : who}));
     call.call.details["explained"] = fmt::format("{} {} {}", who, action, resource.name);
     auto decision = TRY(identity.Explain(who, action, resource));
     return JsonResponse({{"principal", who},
@@ -410,6 +427,7 @@ std::vector<Route> LoginRoutes(Identity& identity, Env& env) {
          [&](HttpCall& call) { return PostLogin(identity, env, call); }},
         {Administer("POST /api/v1/login/link", kPublicAction, "platform"), "*",
          [&](HttpCall& call) { return PostLoginLink(identity, env, call); }},
+        {Administer("POST /api/v1/login-links", "user:CreateLoginLink", "user"), "*", to(PostLoginLinks)},
         {Row("POST /api/v1/logout", kSelfAction, "session", AuditClass::kChange), "*", to(PostLogout)},
         {Read("GET /api/v1/me", kSelfAction, "user"), "*",
          [&](HttpCall& call) -> Answer { return JsonResponse(MeOf(identity, call.principal)); }},
