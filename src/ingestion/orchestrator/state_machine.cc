@@ -285,7 +285,10 @@ Decisions Decide(const State& state, Timestamp now) {
 std::string Why(const State& state, const std::string& task, Timestamp now) {
     const TaskSpec& spec = state.specs.at(task);
     const TaskMemory& memory = MemoryOf(state, task);
-    std::set<std::string> moving = MovingTasks(state, now);
+    // Looks at the whole graph, so only for what waits: the tasks of a large workspace are mostly fresh.
+    auto find_obstacle = [&]() -> std::string {
+        return spec.inputs.empty() ? "" : ObstacleOf(state, task, MovingTasks(state, now)).text;
+    };
     if (memory.current) {
         const Run& run = *memory.current;
         if (run.state == RunState::kRunning) return fmt::format("it is running (run {}, {})", run.id, run.trigger);
@@ -293,12 +296,12 @@ std::string Why(const State& state, const std::string& task, Timestamp now) {
             return fmt::format("run {} failed and is tried again at {}: {}", run.id, FormatTime(memory.retry_at),
                                run.error);
         }
-        std::string obstacle = ObstacleOf(state, task, moving).text;
+        std::string obstacle = find_obstacle();
         return fmt::format("run {} is queued and {}", run.id, obstacle.empty() ? "waits for a free place" : obstacle);
     }
     std::string reason = DueReason(state, task, now);
     if (!reason.empty()) {
-        std::string obstacle = ObstacleOf(state, task, moving).text;
+        std::string obstacle = find_obstacle();
         return fmt::format("it is due ({}) {}", reason, obstacle.empty() ? "and starts at once" : "but " + obstacle);
     }
     if (memory.last && memory.last->state == RunState::kFailed) {
