@@ -127,6 +127,19 @@ Manifest SourceConnectors::FirstManifest(const SourceDefinition& source, const S
     return manifest;
 }
 
+std::string TextOf(const Json& type) { return type.is_string() ? type.get<std::string>() : type.dump(); }
+
+// Whether a column has one type in both: if not, that is told already.
+bool SameColumn(const Manifest& before, const Manifest& now, const std::string& name) {
+    auto type_in = [&](const Manifest& manifest) -> std::string {
+        for (const engine::Column& column : manifest.columns) {
+            if (column.name == name) return column.type;
+        }
+        return "";
+    };
+    return type_in(before) == type_in(now);
+}
+
 // What a changed schema looks like to people: it is recorded in the manifest either way.
 std::vector<std::string> Drift(const Manifest* before, const Manifest& now) {
     std::vector<std::string> notes;
@@ -143,6 +156,19 @@ std::vector<std::string> Drift(const Manifest* before, const Manifest& now) {
         types.erase(column.name);
     }
     for (const auto& [name, type] : types) notes.push_back(fmt::format("column {} is gone from the source", name));
+    if (!before->source_types.is_object() || !now.source_types.is_object()) return notes;
+    // An increment still shows what earlier ones brought, and two types of the source may be one here.
+    std::set<std::string> told;
+    for (const engine::Column& column : now.columns) told.insert(column.name);
+    for (const auto& [name, type] : before->source_types.items()) {
+        if (!told.contains(name)) continue;
+        if (!now.source_types.contains(name)) {
+            notes.push_back(fmt::format("column {} is gone from the source", name));
+        } else if (now.source_types[name] != type && SameColumn(*before, now, name)) {
+            notes.push_back(fmt::format("column {} was {} in the source, is {}", name, TextOf(type),
+                                        TextOf(now.source_types[name])));
+        }
+    }
     return notes;
 }
 

@@ -174,7 +174,7 @@ TEST_F(SqliteTest, TypesThatChangeBetweenIncrementsAreWidened) {
     Source("{cursor: id}");
     EXPECT_EQ(Load(), "load 1: 1 rows");
     Execute("INSERT INTO t VALUES (2, 'text', NULL); ALTER TABLE t DROP COLUMN gone");
-    EXPECT_EQ(Load(), "load 2: 1 rows; column v was BIGINT, is VARCHAR");
+    EXPECT_EQ(Load(), "load 2: 1 rows; column v was BIGINT, is VARCHAR; column gone is gone from the source");
     Execute("INSERT INTO t VALUES (3, 7)");
     EXPECT_EQ(Load(), "load 3: 1 rows");
     EXPECT_EQ(Rows("id, v, gone"), (Texts{"1|5|x", "2|text|NULL", "3|7|NULL"}));
