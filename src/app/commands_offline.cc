@@ -141,6 +141,10 @@ void ShowFindings(const Invocation& call, const std::vector<Finding>& findings) 
     if (call.json()) std::cout << DumpJson(json, 2) << "\n";
 }
 
+void ShowEngineMemory(int64_t bytes, std::vector<Finding>& findings) {
+    if (bytes > 0) findings.push_back({true, FormatSize(bytes) + " of memory is what queries may use (engine.memory)"});
+}
+
 void ExamineRunning(Client& client, std::vector<Finding>& findings) {
     auto plan = client.Post("/api/v1/workspace/plan", Json::object());
     if (plan.ok()) {
@@ -160,12 +164,22 @@ void ExamineRunning(Client& client, std::vector<Finding>& findings) {
         if (failed) findings.push_back({false, task.value("id", "") + ": " + task.value("why", "")});
     }
     findings.push_back({true, fmt::format("{} tasks are known", (*tasks)["tasks"].size())});
+    auto overview = client.Get("/api/v1/overview");
+    if (overview.ok()) ShowEngineMemory(overview->value("engine_memory_bytes", int64_t{0}), findings);
     auto health = client.Get("/api/v1/health");
     if (!health.ok()) return;
+    std::vector<std::string> well;
     for (const Json& component : health->value("components", Json::array())) {
-        bool good = component.value("status", "ok") == "ok";
-        if (!good) findings.push_back({false, component.value("component", "") + ": " + component.dump()});
+        std::string name = component.value("component", "");
+        if (component.value("healthy", false)) {
+            well.push_back(name);
+            continue;
+        }
+        std::string hint = component.value("hint", "");
+        findings.push_back(
+            {false, fmt::format("{}: {}{}", name, component.value("message", ""), hint.empty() ? "" : "; " + hint)});
     }
+    findings.push_back({true, "well: " + Join(well, ", ")});
 }
 
 // What would keep `tarn up` from listening.
@@ -209,6 +223,7 @@ Status Doctor(const Invocation& call) {
         findings.push_back({platform.ok(), platform.ok() ? "its state opens, with its root key"
                                                          : platform.error().ToString()});
         ExaminePorts(call, directory, findings);
+        if (platform.ok()) ShowEngineMemory((*platform)->EngineMemoryBytes(), findings);
     }
     auto free_bytes = call.env().files().FreeBytes(directory);
     constexpr uint64_t kFreeWanted = 1ull << 30;

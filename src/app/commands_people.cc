@@ -40,6 +40,15 @@ Status CreateUser(const Invocation& call) {
     return Ok();
 }
 
+Status LoginLink(const Invocation& call) {
+    Client client = TRY(Client::Find(call));
+    Json answer = TRY(client.Post("/api/v1/login-links", Json::object()));
+    std::string url = client.url() + answer.value("path", "");
+    if (call.json()) return PrintJson({{"url", url}}), Ok();
+    std::cout << url << "\nIt logs in as an admin, once, within the hour; a link from before is void.\n";
+    return Ok();
+}
+
 // From the terminal twice, from a pipe once: never as an argument, which everybody on the machine can read.
 Result<std::string> AskSecret(const std::string& what) {
     auto first = ReadHidden(what + ": ");
@@ -107,28 +116,37 @@ std::vector<Command> UserCommands() {
         {.name = "user list",
          .summary = "Lists users and their roles.",
          .example = "tarn user list",
-         .run = [](const Invocation& call) {
-             return List(call, "/api/v1/users", "users", {"name", "roles", "groups", "has_password", "last_login_at"});
-         }},
+         .run =
+             [](const Invocation& call) {
+                 return List(call, "/api/v1/users", "users",
+                             {"name", "roles", "groups", "has_password", "last_login_at"});
+             }},
         {.name = "user delete",
          .summary = "Removes a user with all its credentials.",
          .example = "tarn user delete alice",
          .arguments = {{"NAME", "The user's name."}},
-         .run = [](const Invocation& call) {
-             std::string name = call.Get("NAME");
-             return Delete(call, "/api/v1/users/" + UrlEncode(name), "user " + name);
-         }},
+         .run =
+             [](const Invocation& call) {
+                 std::string name = call.Get("NAME");
+                 return Delete(call, "/api/v1/users/" + UrlEncode(name), "user " + name);
+             }},
         {.name = "user password",
          .summary = "Sets a user's password; it is asked for, or read from standard input.",
          .example = "tarn user password alice",
          .arguments = {{"NAME", "The user's name."}},
          .run = SetPassword},
+        {.name = "login-link",
+         .summary = "Makes a link that logs a browser in as an admin, once.",
+         .details = "For who runs Tarn on this machine, or has an admin's token in TARN_TOKEN.",
+         .example = "tarn login-link",
+         .run = LoginLink},
         {.name = "role list",
          .summary = "Lists roles, who has them and which file they come from.",
          .example = "tarn role list",
-         .run = [](const Invocation& call) {
-             return List(call, "/api/v1/roles", "roles", {"name", "owner", "file", "users"});
-         }},
+         .run =
+             [](const Invocation& call) {
+                 return List(call, "/api/v1/roles", "roles", {"name", "owner", "file", "users"});
+             }},
     };
 }
 

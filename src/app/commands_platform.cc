@@ -57,8 +57,9 @@ PlatformOptions OptionsOf(const Invocation& call, std::string directory) {
 
 Status ShowAddresses(Platform& platform, Duration took) {
     PlatformAddresses addresses = platform.addresses();
-    std::cout << fmt::format("tarn is up: {:.2f} s, {} MB\n", std::chrono::duration<double>(took).count(),
-                             platform.MemoryBytes() >> 20)
+    std::cout << fmt::format("tarn is up: {:.2f} s, {} MB; queries may use {} together\n",
+                             std::chrono::duration<double>(took).count(), platform.MemoryBytes() >> 20,
+                             FormatSize(platform.EngineMemoryBytes()))
               << "  web  " << WebUrl(platform) << "\n"
               << "  s3   " << addresses.s3.ToString() << "\n"
               << "  sql  " << addresses.sql.ToString() << "  (PostgreSQL protocol, database tarn)\n"

@@ -1,9 +1,47 @@
 #include "app/config.h"
 
+#include <algorithm>
+
+#include "base/number.h"
+#include "base/text.h"
+
 namespace tarn::app {
 namespace {
 
 constexpr std::string_view kLater = "comes with a later version of Tarn; take it out";
+
+// Files of /proc and /sys tell no size, so ReadFile would read nothing.
+std::string ReadSystemFile(Env& env, const std::string& path) {
+    auto file = env.files().Open(path);
+    if (!file.ok()) return {};
+    Bytes buffer(16 << 10);
+    auto size = (*file)->ReadAt(0, buffer);
+    if (!size.ok()) return {};
+    return {buffer.begin(), buffer.begin() + static_cast<ptrdiff_t>(*size)};
+}
+
+// Of "max\n" and of what is absent: none.
+void TakeLimit(Env& env, const std::string& path, int64_t& bytes) {
+    std::optional<int64_t> limit = ParseInteger(Trim(ReadSystemFile(env, path)));
+    if (limit && *limit > 0) bytes = std::min(bytes, *limit);
+}
+
+// The groups that this process is in: version 2 is "0::/a/b", of version 1 the memory controller's line counts.
+void TakeGroupLimits(Env& env, int64_t& bytes) {
+    for (const std::string& line : Split(ReadSystemFile(env, "/proc/self/cgroup"), '\n')) {
+        std::vector<std::string> parts = Split(line, ':');
+        if (parts.size() != 3 || !parts[2].starts_with('/')) continue;
+        bool version2 = parts[0] == "0" && parts[1].empty();
+        if (!version2 && parts[1] != "memory") continue;
+        std::string root = version2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
+        const char* name = version2 ? "/memory.max" : "/memory.limit_in_bytes";
+        // A limit of any group above holds too. In a container the path may be the host's: then only the root is there.
+        for (std::string group = parts[2];; group.resize(group.rfind('/'))) {
+            TakeLimit(env, root + (group == "/" ? "" : group) + name, bytes);
+            if (group.empty() || group == "/") break;
+        }
+    }
+}
 
 }  // namespace
 
@@ -56,8 +94,24 @@ void Bind(ConfigBinder& binder, TarnConfig& config) {
     binder.Section("tables", config.tables, "The tables of the lakehouse.");
     binder.Section("runs", config.runs, "Limits of runs.");
     binder.Section("log", config.log, "The program's log, in the state directory under log/.");
+    binder.Section("identity", config.identity, "How long credentials live, and how many there may be.");
+    binder.Section("audit", config.audit, "The audit log.");
+    binder.Section("monitoring", config.monitoring, "Health and metrics.");
+    binder.Section("encryption", config.encryption, "Where the root key lies.");
     binder.NotYet("buffer", kLater);
     binder.NotYet("lake", kLater);
+}
+
+int64_t HalfOfMemory(Env& env) {
+    int64_t bytes = INT64_MAX;
+    for (const std::string& line : Split(ReadSystemFile(env, "/proc/meminfo"), '\n')) {
+        if (!line.starts_with("MemTotal:")) continue;
+        std::string text(Trim(std::string_view(line).substr(9)));
+        std::optional<int64_t> kilobytes = ParseInteger(text.substr(0, text.find(' ')));
+        if (kilobytes) bytes = *kilobytes * 1024;
+    }
+    TakeGroupLimits(env, bytes);
+    return bytes == INT64_MAX ? 0 : bytes / 2;
 }
 
 Result<TarnConfig> ReadTarnConfig(Env& env, const std::string& directory) {

@@ -4,6 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "access/audit/config.h"
+#include "access/encryption/config.h"
+#include "access/identity/config.h"
+#include "access/monitoring/config.h"
 #include "base/config.h"
 #include "base/env.h"
 
@@ -56,9 +60,17 @@ struct TarnConfig {
     TableSettings tables;
     RunLimits runs;
     LogSettings log;
+    identity::IdentityConfig identity;
+    access::AuditConfig audit;
+    access::MonitoringConfig monitoring;
+    access::EncryptionConfig encryption;
 };
 
 void Bind(ConfigBinder& binder, TarnConfig& config);
+
+// What queries may use together when nothing is configured: half of what this process may have, which is the machine's
+// memory or, if that is less, the limit of its control group. 0 where the system does not say.
+int64_t HalfOfMemory(Env& env);
 
 // Reads <directory>/tarn.yaml; the defaults where there is none.
 Result<TarnConfig> ReadTarnConfig(Env& env, const std::string& directory);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/health_checks.h"
 #include "app/offline.h"
 #include "app/platform_state.h"
 #include "app/routes.h"
@@ -46,8 +47,13 @@ class RunningPlatform : public Platform {
         return path.empty() ? "" : Absolute(options_.directory, path);
     }
     Result<std::string> LoginLink() override {
-        if (!parts_.identity->NeedsAdminLink()) return std::string();
-        return TRY(parts_.identity->AdminLink());
+        std::string link;
+        if (!parts_.identity->NeedsAdminLink()) return link;
+        TRY(Own(kOwnLoginLink, {"user", std::string(identity::kFirstUser)}, [&](security::Call&) -> Status {
+            link = TRY(parts_.identity->AdminLink());
+            return Ok();
+        }));
+        return link;
     }
     const std::string& workspace_issues() const override { return issues_; }
     bool Idle() const override { return parts_.orchestrator->Idle(); }
@@ -56,24 +62,42 @@ class RunningPlatform : public Platform {
     }
     std::string Progress() const override;
     Status SetSecret(const std::string& name, const std::string& value) override {
-        return parts_.encryption->Set(name, Secret(std::string_view(value)));
+        return Own(kOwnSecret, {"secret", name},
+                   [&](security::Call&) { return parts_.encryption->Set(name, Secret(std::string_view(value))); });
     }
+    int64_t EngineMemoryBytes() const override { return parts_.engine_memory_bytes; }
     int64_t RowsOf(const std::string& schema, const std::string& name) const override {
         auto dataset = parts_.catalog->Describe(security::Principal::System("app"), schema, name);
         return dataset.ok() ? dataset->rows : -1;
     }
     Status Apply() override;
     Result<Json> Verify(bool audit_only) override {
-        VerifyReport report = TRY(VerifyAll(parts_, audit_only));
+        VerifyReport report;
+        TRY(Own(kOwnVerify, {"platform", "*"}, [&](security::Call& call) -> Status {
+            report = TRY(VerifyAll(parts_, audit_only));
+            call.details["issues"] = report.issues.size();
+            return Ok();
+        }));
         return Json{{"checked", report.checked}, {"issues", report.issues}};
     }
     Result<int64_t> Export(const std::string& directory,
                            const std::function<void(const std::string&)>& progress) override {
-        return ExportAll(parts_, env_, directory, progress);
+        int64_t count = 0;
+        TRY(Own(kOwnExport, {"platform", "*"}, [&](security::Call& call) -> Status {
+            count = TRY(ExportAll(parts_, env_, directory, progress));
+            call.details["objects"] = count;
+            return Ok();
+        }));
+        return count;
     }
     int64_t MemoryBytes() override { return parts_.monitoring->ResidentBytes(); }
 
   private:
+    // What the program does by itself, in the audit log like anybody's call.
+    Status Own(const security::Operation& row, const security::Resource& resource,
+               const std::function<Status(security::Call&)>& work) {
+        return parts_.dispatcher->Run(row, security::Principal::System("app"), resource, "", work);
+    }
     Status OpenState();
     Status BuildSecurity();
     Status BuildStorage();
@@ -112,19 +136,19 @@ Status RunningPlatform::OpenState() {
 
 Status RunningPlatform::BuildSecurity() {
     Components& parts = parts_;
-    parts.encryption = TRY(access::Encryption::Create({}, {env_, *parts.state, parts.metrics}));
+    parts.encryption = TRY(access::Encryption::Create(parts.config.encryption, {env_, *parts.state, parts.metrics}));
     Secret key = TRY(parts.encryption->KeyOf("metadata"));
     parts.database = TRY(metadata::Database::OpenSqlite(env_, parts.state->PathOf("metadata.db"), key));
     TRY(parts.encryption->Start(*parts.database));
-    parts.audit = TRY(access::Audit::Create(
-        {}, {env_, *parts.encryption, *parts.database, *parts.log, parts.metrics, parts.state->PathOf("audit")}));
+    parts.audit = TRY(access::Audit::Create(parts.config.audit, {env_, *parts.encryption, *parts.database, *parts.log,
+                                                                 parts.metrics, parts.state->PathOf("audit")}));
     parts.identity = TRY(identity::Identity::Create(
-        {}, {env_, *parts.log, parts.metrics, *parts.database, *parts.encryption, &parts.registry}));
+        parts.config.identity, {env_, *parts.log, parts.metrics, *parts.database, *parts.encryption, &parts.registry}));
     parts.dispatcher = std::make_unique<security::Dispatcher>(env_, *parts.identity, *parts.audit, parts.metrics);
     parts.router = std::make_unique<security::Router>(*parts.identity, *parts.dispatcher, parts.registry);
-    parts.monitoring = access::Monitoring::Create({}, {env_, parts.metrics, parts.state->path(), kVersion});
-    parts.monitoring->AddCheck("audit", [&parts] { return parts.audit->Health(); });
-    parts.monitoring->AddCheck("identity", [&parts] { return parts.identity->Health(); });
+    AddOwnOperations(parts.registry);
+    parts.monitoring =
+        access::Monitoring::Create(parts.config.monitoring, {env_, parts.metrics, parts.state->path(), kVersion});
     return Ok();
 }
 
@@ -135,6 +159,10 @@ Status RunningPlatform::BuildStorage() {
     parts.catalog = TRY(catalog::Catalog::Create({env_, *parts.database, *parts.identity}));
     engine::EngineConfig engine;
     engine.memory_bytes_max = parts.config.engine.memory.bytes;
+    if (engine.memory_bytes_max == 0) engine.memory_bytes_max = HalfOfMemory(env_);
+    parts.engine_memory_bytes = engine.memory_bytes_max;
+    parts.metrics.GetGauge("tarn_engine_memory_limit_bytes", "Memory that queries may use together")
+        .Set(static_cast<double>(engine.memory_bytes_max));
     engine.threads = parts.config.engine.threads;
     engine.spill_bytes_max = parts.config.engine.spill.bytes;
     engine.spill_directory = parts.state->PathOf("tmp/engine");
@@ -162,9 +190,15 @@ Status RunningPlatform::BuildProcessing() {
     runs.runs_kept = static_cast<int>(parts.config.runs.keep);
     parts.orchestrator = TRY(
         orchestrator::Orchestrator::Create(runs, {env_, *parts.database, *parts.identity, parts.metrics, *parts.log}));
-    parts.monitoring->AddCheck("orchestrator", [&parts] { return parts.orchestrator->Health(); });
     parts.batch = TRY(batch::Batch::Create(
         {env_, *parts.engine, *parts.catalog, *parts.lakehouse, *parts.connectors, *parts.orchestrator, *parts.log}));
+    // In front of the batch's own kinds: each run is an operation, and in the audit log.
+    parts.source_task = std::make_unique<AuditedTask>(parts.batch->AsSourceTask(), kOwnLoad,
+                                                      security::Principal::System("ingestion"), *parts.dispatcher);
+    parts.table_task = std::make_unique<AuditedTask>(parts.batch->AsTableTask(), kOwnBuild,
+                                                     security::Principal::System("batch"), *parts.dispatcher);
+    parts.orchestrator->RegisterKind("source", *parts.source_task);
+    parts.orchestrator->RegisterKind("table", *parts.table_task);
     parts.dashboards = TRY(dashboards::Dashboards::Create({*parts.engine, *parts.catalog, *parts.identity}));
     return Ok();
 }
@@ -185,6 +219,7 @@ Status RunningPlatform::BuildWorkspace() {
 // Before the workspace is applied: a policy is checked against all operations that there are.
 Status RunningPlatform::BuildOperations() {
     Components& parts = parts_;
+    AddHealthChecks(parts, env_);
     AddRoutes(parts, env_);
     parts.s3_server = TRY(lake::S3Server::Create(
         {env_, *parts.lake, *parts.identity, *parts.dispatcher, parts.registry, parts.metrics, *parts.log}));
@@ -192,14 +227,17 @@ Status RunningPlatform::BuildOperations() {
 }
 
 Status RunningPlatform::Apply() {
-    workspace::LoadedWorkspace loaded = TRY(parts_.workspace->Load());
-    if (!loaded.issues.empty()) {
-        issues_ = FormatIssues(loaded.issues);
-        return Error(ErrorCode::kInvalidArgument, "{}", issues_);
-    }
-    issues_.clear();
-    TRY(parts_.workspace->Apply(security::Principal::System("app"), loaded));
-    return Ok();
+    return Own(kOwnApply, {"workspace", "*"}, [this](security::Call& call) -> Status {
+        workspace::LoadedWorkspace loaded = TRY(parts_.workspace->Load());
+        if (!loaded.issues.empty()) {
+            issues_ = FormatIssues(loaded.issues);
+            return Error(ErrorCode::kInvalidArgument, "{}", issues_);
+        }
+        issues_.clear();
+        workspace::Plan plan = TRY(parts_.workspace->Apply(call.principal, loaded));
+        call.details["steps"] = plan.steps.size();
+        return Ok();
+    });
 }
 
 Result<std::shared_ptr<TlsContext>> RunningPlatform::LoadTls() {
@@ -250,9 +288,13 @@ Status RunningPlatform::BuildListeners() {
 }
 
 Status RunningPlatform::WriteAdminToken() {
-    std::string token = TRY(parts_.identity->MintToken(std::string(identity::kFirstUser), kTokenName, kTokenTime));
+    std::string user(identity::kFirstUser);
     token_file_ = parts_.state->PathOf("admin.token");
-    return WriteFileDurably(env_, token_file_, token + "\n", 0600);
+    return Own(kOwnToken, {"token", user}, [&](security::Call& call) -> Status {
+        call.details["name"] = kTokenName;
+        std::string token = TRY(parts_.identity->MintToken(user, kTokenName, kTokenTime));
+        return WriteFileDurably(env_, token_file_, token + "\n", 0600);
+    });
 }
 
 Status RunningPlatform::Build() {
@@ -279,9 +321,10 @@ Status RunningPlatform::Start() {
     started_ = true;
     parts_.monitoring->SetReady(true);
     PlatformAddresses listening = addresses();
-    parts_.log->Info(
-        "tarn is up",
-        {{"web", listening.web.ToString()}, {"s3", listening.s3.ToString()}, {"sql", listening.sql.ToString()}});
+    parts_.log->Info("tarn is up", {{"web", listening.web.ToString()},
+                                    {"s3", listening.s3.ToString()},
+                                    {"sql", listening.sql.ToString()},
+                                    {"engine_memory_bytes", parts_.engine_memory_bytes}});
     return Ok();
 }
 

@@ -55,6 +55,8 @@ class Platform {
     virtual Result<std::vector<orchestrator::TaskStatus>> Tasks() const = 0;
     // For the demo's progress: "12 of 15 fresh, running: raw_weather.weather (page 12)".
     virtual std::string Progress() const = 0;
+    // Memory that queries may use together.
+    virtual int64_t EngineMemoryBytes() const = 0;
     virtual Status SetSecret(const std::string& name, const std::string& value) = 0;
     virtual int64_t RowsOf(const std::string& schema, const std::string& name) const = 0;  // -1: unknown
     virtual Status Apply() = 0;

@@ -13,6 +13,7 @@
 #include "analysis/query/query.h"
 #include "app/config.h"
 #include "app/maintenance.h"
+#include "app/own_operations.h"
 #include "app/platform.h"
 #include "base/http.h"
 #include "engine/engine.h"
@@ -57,6 +58,9 @@ struct Components {
     std::unique_ptr<workspace::Workspace> workspace;
     std::unique_ptr<orchestrator::Orchestrator> orchestrator;
     std::unique_ptr<batch::Batch> batch;
+    std::unique_ptr<AuditedTask> source_task;
+    std::unique_ptr<AuditedTask> table_task;
+    int64_t engine_memory_bytes = 0;
     std::unique_ptr<dashboards::Dashboards> dashboards;
     std::unique_ptr<SystemTables> system_tables;
     std::unique_ptr<Maintenance> maintenance;

@@ -11,6 +11,7 @@
 #include "app/platform_state.h"
 #include "app/web_assets.h"
 #include "base/text.h"
+#include "security/operation_docs.h"
 
 namespace tarn::app {
 namespace {
@@ -113,6 +114,7 @@ Result<HttpResponse> Overview(Components& parts, Env& env, Duration started, Htt
                            {"s3", parts.s3_listener->address().ToString()},
                            {"sql", parts.sql_server->address().ToString()}}},
                          {"memory_bytes", parts.monitoring->ResidentBytes()},
+                         {"engine_memory_bytes", parts.engine_memory_bytes},
                          {"nodes", std::move(picture.nodes)},
                          {"edges", std::move(picture.edges)},
                          {"attention", std::move(picture.attention)}});
@@ -150,9 +152,10 @@ Result<HttpResponse> Events(Components& parts, HttpCall& call) {
     auto subscription = parts.orchestrator->Subscribe([&queue](const orchestrator::Run& run) { queue.Add(run); });
     ByteWriter* writer = TRY(call.responder.Start(
         200, {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}}, std::nullopt));
-    while (!call.request.cancelled.cancelled()) {
+    // The first tick goes out at once: whoever listens knows that the stream is there, and whether anything runs.
+    for (Duration wait{0}; !call.request.cancelled.cancelled(); wait = kEventTick) {
         std::string text;
-        for (const orchestrator::Run& run : queue.Take(kEventTick)) {
+        for (const orchestrator::Run& run : queue.Take(wait)) {
             bool visible = parts.identity->Decide(call.principal, "run:Read", {"run", run.task}).allowed;
             if (visible) text += "event: run\ndata: " + DumpJson(RunEvent(run)) + "\n\n";
         }
@@ -212,26 +215,13 @@ Result<HttpResponse> ApplyWorkspace(Components& parts, HttpCall& call) {
     return JsonResponse(PlanJson(parts, plan));
 }
 
-// ---- the operations and the UI's files
+// ---- verification and the UI's files
 
 Result<HttpResponse> Verify(Components& parts, HttpCall& call) {
     bool audit_only = TRY(JsonBoolOr(TRY(call.JsonBody()), "audit_only", false));
     VerifyReport report = TRY(VerifyAll(parts, audit_only));
     call.call.details["issues"] = report.issues.size();
     return JsonResponse({{"checked", report.checked}, {"issues", report.issues}});
-}
-
-Result<HttpResponse> ListOperations(Components& parts, HttpCall&) {
-    Json rows = Json::array();
-    for (const security::Operation& operation : parts.registry.operations()) {
-        rows.push_back({{"protocol", operation.protocol},
-                        {"name", operation.name},
-                        {"action", operation.action},
-                        {"resource", operation.resource},
-                        {"audit_class", AuditClassName(operation.audit_class)},
-                        {"body_bytes_max", operation.limits.body_bytes_max}});
-    }
-    return JsonResponse({{"operations", std::move(rows)}});
 }
 
 const WebAsset* AssetOf(std::string_view path) {
@@ -290,13 +280,13 @@ void AddRoutes(Components& parts, Env& env) {
     router.Add(query::QueryRoutes({env, *parts.engine, *parts.catalog, *parts.identity, *parts.dispatcher,
                                    parts.registry, parts.metrics, *parts.log}));
     router.Add(LakeRoutes(*parts.lake));
+    router.Add(security::OperationDocRoutes(parts.registry));
     constexpr auto kRead = AuditClass::kRead;
     router.Add({
         {{"http", "GET /api/v1/overview", "self", "platform", kRead, {}},
          "*",
          [&parts, &env, started](HttpCall& call) { return Overview(parts, env, started, call); }},
         {{"http", "GET /api/v1/events", "self", "platform", kRead, {1 << 16, 8}}, "*", With(parts, Events)},
-        {{"http", "GET /api/v1/operations", "self", "platform", kRead, {}}, "*", With(parts, ListOperations)},
         {{"http", "POST /api/v1/verify", "platform:Verify", "platform", kRead, {1 << 16, 1}}, "*", With(parts, Verify)},
         {{"http", "GET /api/v1/workspace", "workspace:Read", "workspace", kRead, {}}, "*", With(parts, GetWorkspace)},
         {{"http", "POST /api/v1/workspace/plan", "workspace:Read", "workspace", kRead, {}},

@@ -12,6 +12,7 @@ using security::Principal;
 using Cells = std::vector<std::optional<std::string>>;
 
 constexpr int kRunsShown = 1000;
+constexpr size_t kAssetColumns = 12;
 
 std::optional<std::string> TimeCell(const std::optional<Timestamp>& time) {
     if (!time) return std::nullopt;
@@ -50,21 +51,115 @@ Result<RowSet> TaskRows(Components& parts, const Principal& principal) {
     return rows;
 }
 
+// Whose it is: only `apply` changes what the workspace owns, and never touches what the API made.
+struct Ownership {
+    std::string owned_by;
+    std::string file;
+};
+
+// By "schema.name" of what the applied files make; of a source all that its streams bring.
+using Files = std::map<std::string, std::string>;
+Files FilesOf(Components& parts) {
+    Files files;
+    for (const connectors::SourceDefinition& source : parts.connectors->Sources()) {
+        for (const auto& [stream, unused] : source.streams) files["raw_" + source.name + "." + stream] = "";
+    }
+    for (const workspace::Definition& definition : parts.workspace->Applied()) {
+        if (definition.kind != "source") continue;
+        for (auto& [name, file] : files) {
+            if (name.starts_with("raw_" + definition.name + ".")) file = definition.file;
+        }
+    }
+    return files;
+}
+
+Ownership OwnershipOf(const catalog::Dataset& dataset, const Files& files) {
+    if (dataset.kind == "system") return {"program", ""};
+    if (!dataset.defined_in.empty()) return {"workspace", dataset.defined_in};
+    auto found = files.find(dataset.schema + "." + dataset.name);
+    if (found != files.end() && !found->second.empty()) return {"workspace", found->second};
+    return {"nobody", ""};
+}
+
+std::optional<std::string> TextCell(const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional(text);
+}
+
+Cells AssetRow(const std::string& schema, const std::string& name, const std::string& kind,
+               const std::string& description, const Ownership& ownership) {
+    return {TextCell(schema), name, kind, TextCell(description), ownership.owned_by, TextCell(ownership.file)};
+}
+
+void AddDefinitions(Components& parts, const Principal& principal, RowSet& rows) {
+    auto may = [&](const char* action, const char* kind, const std::string& name) {
+        return parts.identity->Decide(principal, action, {kind, name}).allowed;
+    };
+    for (const workspace::Definition& definition : parts.workspace->Applied()) {
+        bool is_source = definition.kind == "source";
+        if (!is_source || !may("source:Read", "source", definition.name)) continue;
+        rows.rows.push_back(
+            AssetRow("", definition.name, "source", definition.description, {"workspace", definition.file}));
+    }
+    for (const dashboards::DashboardDefinition& dashboard : parts.dashboards->All()) {
+        if (!may("dashboard:Read", "dashboard", dashboard.use_case + "." + dashboard.name)) continue;
+        rows.rows.push_back(
+            AssetRow(dashboard.use_case, dashboard.name, "dashboard", dashboard.title, {"workspace", dashboard.file}));
+    }
+    for (const identity::RoleInfo& role : parts.identity->Roles()) {
+        if (!may("role:Read", "role", role.name)) continue;
+        std::string owned_by = role.owner == "built-in" ? "program" : role.owner;
+        rows.rows.push_back(AssetRow("", role.name, "role", role.definition.description, {owned_by, role.file}));
+    }
+}
+
 Result<RowSet> AssetRows(Components& parts, const Principal& principal) {
     RowSet rows;
+    Files files = FilesOf(parts);
     for (const catalog::Dataset& asset : TRY(parts.catalog->List(principal))) {
-        rows.rows.push_back({asset.schema, asset.name, asset.kind, asset.description,
-                             asset.defined_in.empty() ? "program" : "workspace", asset.defined_in, asset.version,
-                             Number(asset.rows), Number(asset.bytes), TimeCell(asset.updated_at)});
+        Cells cells = AssetRow(asset.schema, asset.name, asset.kind, asset.description, OwnershipOf(asset, files));
+        Cells more = {TextCell(asset.owner),   TextCell(Join(asset.tags, ", ")),
+                      TextCell(asset.version), Number(asset.rows),
+                      Number(asset.bytes),     TimeCell(asset.updated_at)};
+        cells.insert(cells.end(), more.begin(), more.end());
+        rows.rows.push_back(std::move(cells));
     }
+    AddDefinitions(parts, principal, rows);
+    for (Cells& cells : rows.rows) cells.resize(kAssetColumns);  // what is no dataset has no version, rows and so on
     return rows;
 }
 
 Result<RowSet> MetricRows(Components& parts) {
     RowSet rows;
-    for (const MetricSample& sample : parts.metrics.Samples()) {
-        Json labels = sample.labels;
-        rows.rows.push_back({sample.name, DumpJson(labels), fmt::format("{}", sample.value)});
+    rows.rows = parts.monitoring->SystemRows();
+    return rows;
+}
+
+// One row for each column that comes from one of an input; an input without any gives one row, an object as well.
+void AddLineage(const catalog::LineageRecord& record, RowSet& rows) {
+    auto add = [&](const catalog::LineageInput& input, const std::string& column, const std::string& input_column,
+                   const std::string& object) {
+        rows.rows.push_back({record.schema, record.name, record.version, TextCell(record.run_id),
+                             TextCell(input.schema), TextCell(input.name), TextCell(input.version), TextCell(column),
+                             TextCell(input_column), TextCell(object)});
+    };
+    for (const catalog::LineageInput& input : record.inputs) {
+        bool any = false;
+        for (const catalog::LineageColumn& column : record.columns) {
+            if (column.input_schema != input.schema || column.input_name != input.name) continue;
+            any = true;
+            add(input, column.column, column.input_column, "");
+        }
+        if (!any) add(input, "", "", "");
+    }
+    for (const std::string& object : record.objects) add({}, "", "", object);
+}
+
+Result<RowSet> LineageRows(Components& parts, const Principal& principal) {
+    RowSet rows;
+    for (const catalog::Dataset& dataset : TRY(parts.catalog->List(principal))) {
+        if (dataset.version.empty()) continue;
+        auto record = TRY(parts.catalog->LineageOf(principal, dataset.schema, dataset.name, dataset.version));
+        if (record) AddLineage(*record, rows);
     }
     return rows;
 }
@@ -87,16 +182,17 @@ Result<RowSet> LoadRows(Components& parts, const Principal& principal) {
     return rows;
 }
 
-std::vector<Column> AuditColumns() {
+std::vector<Column> ColumnsOf(const std::vector<std::pair<std::string, std::string>>& names) {
     std::vector<Column> columns;
-    for (const auto& [name, type] : access::Audit::SystemColumns()) columns.push_back({name, type, true, ""});
+    for (const auto& [name, type] : names) columns.push_back({name, type, true, ""});
     return columns;
 }
 
 }  // namespace
 
 SystemTables::SystemTables(Components& parts) {
-    tables_["audit"] = {"Every operation, newest 100,000; `tarn verify audit` proves the whole log.", AuditColumns(),
+    tables_["audit"] = {"Every operation, newest 100,000; `tarn verify audit` proves the whole log.",
+                        ColumnsOf(access::Audit::SystemColumns()),
                         [&parts](const Principal&) { return AuditRows(parts); }};
     tables_["runs"] = {"The newest thousand runs of tasks.",
                        {{"run", "BIGINT"}, {"task", "VARCHAR"}, {"trigger", "VARCHAR"}, {"state", "VARCHAR"},
@@ -109,18 +205,38 @@ SystemTables::SystemTables(Components& parts) {
                          {"inputs", "VARCHAR"}, {"fresh", "BOOLEAN"}, {"next_due", "TIMESTAMP WITH TIME ZONE"},
                          {"why", "VARCHAR"}},
                         [&parts](const Principal& principal) { return TaskRows(parts, principal); }};
-    tables_["assets"] = {"Every dataset that you may see, and which file owns it.",
-                         {{"schema", "VARCHAR"}, {"name", "VARCHAR"}, {"kind", "VARCHAR"}, {"description", "VARCHAR"},
-                          {"owned_by", "VARCHAR"}, {"file", "VARCHAR"}, {"version", "VARCHAR"}, {"rows", "BIGINT"},
-                          {"bytes", "BIGINT"}, {"updated_at", "TIMESTAMP WITH TIME ZONE"}},
+    tables_["assets"] = {"Every dataset, source, dashboard and role that you may see, and who owns it.",
+                         {{"schema", "VARCHAR"},
+                          {"name", "VARCHAR"},
+                          {"kind", "VARCHAR"},
+                          {"description", "VARCHAR"},
+                          {"owned_by", "VARCHAR"},
+                          {"file", "VARCHAR"},
+                          {"owner", "VARCHAR"},
+                          {"tags", "VARCHAR"},
+                          {"version", "VARCHAR"},
+                          {"rows", "BIGINT"},
+                          {"bytes", "BIGINT"},
+                          {"updated_at", "TIMESTAMP WITH TIME ZONE"}},
                          [&parts](const Principal& principal) { return AssetRows(parts, principal); }};
+    tables_["lineage"] = {"What the current version of each dataset was made of: inputs, columns, raw objects.",
+                          {{"schema", "VARCHAR"},
+                           {"name", "VARCHAR"},
+                           {"version", "VARCHAR"},
+                           {"run", "BIGINT"},
+                           {"input_schema", "VARCHAR"},
+                           {"input_name", "VARCHAR"},
+                           {"input_version", "VARCHAR"},
+                           {"column", "VARCHAR"},
+                           {"input_column", "VARCHAR"},
+                           {"object", "VARCHAR"}},
+                          [&parts](const Principal& principal) { return LineageRows(parts, principal); }};
     tables_["loads"] = {"The newest loads of every raw dataset.",
                         {{"schema", "VARCHAR"}, {"name", "VARCHAR"}, {"load", "BIGINT"},
                          {"committed_at", "TIMESTAMP WITH TIME ZONE"}, {"run", "BIGINT"}, {"rows", "BIGINT"},
                          {"bytes", "BIGINT"}},
                         [&parts](const Principal& principal) { return LoadRows(parts, principal); }};
-    tables_["metrics"] = {"Metrics of every component, now.",
-                          {{"name", "VARCHAR"}, {"labels", "VARCHAR"}, {"value", "DOUBLE"}},
+    tables_["metrics"] = {"Metrics of every component, now.", ColumnsOf(access::Monitoring::SystemColumns()),
                           [&parts](const Principal&) { return MetricRows(parts); }};
 }
 

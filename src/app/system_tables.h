@@ -1,4 +1,5 @@
-// The schema `system`: what the program knows of itself, as tables: audit, runs, tasks, assets, loads, metrics.
+// The schema `system`: what the program knows of itself, as tables: audit, runs, tasks, assets, lineage, loads,
+// metrics. Rows of what a person may not see are left out.
 #pragma once
 
 #include <map>

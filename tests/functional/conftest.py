@@ -19,11 +19,10 @@ SELECT name, sum(price) AS total FROM sales GROUP BY name
 """
 READERS = """roles:
   reader:
-    description: Reads the shop and may ask.
+    description: Reads the shop.
     members: [user:rita, user:ada]
     allow:
       - {actions: ["table:Read"], resources: ["shop.*"]}
-      - {actions: ["sql:Query"], resources: ["*"]}
       - {actions: ["lake:GetObject", "lake:ListBucket"], resources: ["lakehouse/*"]}
 """
 SMALL = {

@@ -11,6 +11,7 @@ import socket
 import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
+import openapi_spec_validator
 import pytest
 import requests
 
@@ -21,6 +22,8 @@ BODIES = {"POST /api/v1/sql": {"sql": "SELECT 1"}, "POST /api/v1/runs": {"target
           "PUT /api/v1/roles/{name}": {"description": "of the matrix"},
           "PUT /api/v1/secrets/{name}": {"value": "x"},
           "POST /api/v1/policy/explain": {"action": "table:Read", "resource": "shop.sales"}}
+# What everybody who is logged in may do (docs/security.md, "Built in").
+BUILT_IN = ("sql:Query",)
 # These decide for each thing by itself what may be seen: nobody is refused, but a stranger sees nothing.
 HIDES = ("/api/v1/lake/{bucket}", "/api/v1/runs/{id}", "/api/v1/catalog/{schema}", "/api/v1/why",
          "/api/v1/users/{name}")
@@ -112,14 +115,25 @@ def test_http_with_the_wrong_role(small, rows, stranger):
         if row.name == "POST /api/v1/logout":
             continue
         status = row.call(small, stranger)
-        if row.action not in ("public", "self"):
+        if row.action not in ("public", "self", *BUILT_IN):
             right = status == 403
-        elif row.pattern.startswith(HIDES):
+        elif row.pattern.startswith(HIDES) or row.pattern.endswith("/cancel"):
             right = status in (400, 403, 404)
         else:
             right = status < 500 and status != 401
         found.append((row.name, status, right))
     check(found)
+
+
+def test_every_row_is_in_the_openapi_document(small, rows):
+    document = small.get("/api/v1/openapi.json")
+    openapi_spec_validator.validate(document)
+    said = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    wanted = {(row.method, row.pattern.replace("...}", "}")) for row in http_rows(rows)}
+    assert said == wanted
+    assert len({row["operationId"] for methods in document["paths"].values() for row in methods.values()}) == len(said)
+    login = document["paths"]["/api/v1/login"]["post"]
+    assert login["security"] == [] and "403" in document["paths"]["/api/v1/users"]["get"]["responses"]
 
 
 def test_http_with_the_right_role(small, rows):

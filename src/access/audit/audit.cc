@@ -11,6 +11,8 @@ namespace tarn::access {
 namespace {
 
 constexpr auto kHousekeepingEvery = std::chrono::seconds(1);
+constexpr auto kFlushEveryMax = std::chrono::milliseconds(50);
+constexpr int64_t kSegmentBytesMin = 1;
 
 security::AuditEvent OwnEvent(std::string operation, Json details) {
     security::AuditEvent event;
@@ -45,6 +47,13 @@ Audit::~Audit() { Stop(); }
 
 Result<std::unique_ptr<Audit>> Audit::Create(const AuditConfig& config, AuditDependencies dependencies) {
     Env& env = dependencies.env;
+    if (config.flush_every <= Duration(0) || config.flush_every > kFlushEveryMax) {
+        return Error(ErrorCode::kInvalidArgument, "audit.flush_every must be more than nothing and at most 50ms");
+    }
+    if (config.segment.bytes < kSegmentBytesMin || config.sql_rows_max < 1) {
+        return Error(ErrorCode::kInvalidArgument, "audit.segment must be at least {}, audit.sql_rows_max at least 1",
+                     FormatSize(kSegmentBytesMin));
+    }
     TRY(metadata::CreateDirectoriesDurably(env, dependencies.folder));
     TRY(dependencies.database.Migrate(
         "audit", {{1,

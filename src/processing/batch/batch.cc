@@ -37,6 +37,7 @@ class SourceTask : public TaskKind {
         outcome.rows = load.rows;
         outcome.version = TRY(CurrentVersion(run.spec()));
         outcome.warnings = load.warnings;
+        outcome.details["bytes"] = load.bytes;
         std::string what = load.changed ? fmt::format("load {}: {} rows, {} in {} objects", load.load, load.rows,
                                                       FormatSize(load.bytes), load.objects)
                                         : "nothing new";

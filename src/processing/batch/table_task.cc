@@ -140,6 +140,7 @@ Result<TaskOutcome> TableTask::Run(TaskRun& run) {
     outcome.version = std::to_string(result.version);
     outcome.rows = result.rows;
     outcome.input_versions = inputs;
+    outcome.details["bytes"] = result.bytes_written;
     for (const std::string& warning : outcome.warnings) run.Write("warning: " + warning);
     run.Write(result.skipped ? fmt::format("version {} is up to date", result.version)
                              : fmt::format("version {}: {} rows (+{} ~{} -{}), {} written", result.version, result.rows,
