@@ -126,6 +126,19 @@ struct ReadAnswer {
     Range range;
 };
 
+// Checksums of exactly the bytes that are sent: of the whole object, or of the part that was asked for by its number.
+void AddChecksumsOf(const S3Call& call, const Object& object, const Range& range, HttpHeaders& headers) {
+    if (!EqualsIgnoreCase(call.Header("x-amz-checksum-mode"), "ENABLED")) return;
+    const ObjectInfo& info = object.info();
+    auto part = ParseUnsigned(call.Query("partNumber"));
+    if (part && *part >= 1 && *part <= object.part_checksums().size()) {
+        AddChecksumHeaders(headers, object.part_checksums()[*part - 1]);
+        if (!info.checksums.empty()) headers.Set("x-amz-checksum-type", ChecksumTypeOf(info.checksums.front()));
+    } else if (range.bytes == info.bytes) {
+        AddChecksumHeaders(headers, info.checksums);
+    }
+}
+
 // What GET and HEAD have in common: conditions, range, headers.
 Result<ReadAnswer> AnswerRead(const S3Call& call, Object& object) {
     const ObjectInfo& info = object.info();
@@ -152,10 +165,7 @@ Result<ReadAnswer> AnswerRead(const S3Call& call, Object& object) {
         answer.headers.Set("Content-Range",
                            fmt::format("bytes {}-{}/{}", answer.range.offset, end == 0 ? 0 : end - 1, info.bytes));
     }
-    bool whole = answer.range.bytes == info.bytes;
-    if (whole && EqualsIgnoreCase(call.Header("x-amz-checksum-mode"), "ENABLED")) {
-        AddChecksumHeaders(answer.headers, info.checksums);
-    }
+    AddChecksumsOf(call, object, answer.range, answer.headers);
     return answer;
 }
 

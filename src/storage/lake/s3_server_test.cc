@@ -403,5 +403,33 @@ TEST_F(S3ServerTest, OnePersonDoesNotTakeAllPlaces) {
     EXPECT_EQ(Send(RequestFor("GET", "/mine/a"), "").status, 200);  // all places are free again
 }
 
+TEST_F(S3ServerTest, APartIsReadWithItsChecksum) {
+    HttpRequest start = RequestFor("POST", "/mine/p", {{"uploads", ""}});
+    start.headers.Set("x-amz-checksum-algorithm", "SHA256");
+    std::string started = Send(start, "").body;
+    size_t begin = started.find("<UploadId>") + 10;
+    std::string upload = started.substr(begin, started.find("</UploadId>") - begin);
+    std::string xml = "<CompleteMultipartUpload>";
+    std::vector<std::string> checksums;
+    for (int number : {1, 2}) {
+        std::string body(number == 1 ? 5 << 20 : 10, 'x');
+        HttpResponse part =
+            Send(RequestFor("PUT", "/mine/p", {{"partNumber", std::to_string(number)}, {"uploadId", upload}}), body);
+        checksums.emplace_back(part.headers.Get("x-amz-checksum-sha256"));
+        xml += fmt::format("<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>", number, part.headers.Get("ETag"));
+    }
+    ASSERT_EQ(Send(RequestFor("POST", "/mine/p", {{"uploadId", upload}}), xml + "</CompleteMultipartUpload>").status,
+              200);
+    for (int number : {1, 2}) {
+        HttpRequest get = RequestFor("GET", "/mine/p", {{"partNumber", std::to_string(number)}});
+        get.headers.Set("x-amz-checksum-mode", "ENABLED");
+        HttpResponse got = Send(get, "");
+        EXPECT_EQ(got.status, 206);
+        EXPECT_FALSE(checksums[number - 1].empty());
+        EXPECT_EQ(got.headers.Get("x-amz-checksum-sha256"), checksums[number - 1]);
+        EXPECT_EQ(got.headers.Get("x-amz-checksum-type"), "COMPOSITE");
+    }
+}
+
 }  // namespace
 }  // namespace tarn::lake
