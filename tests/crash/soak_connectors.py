@@ -1,8 +1,8 @@
 """Loads cut at every disk operation, by kill and by power cut: after another load each row is there once.
 
-./dev soak connectors --seed 7 --minutes 10: rounds until the time is over. Each round cuts a load of files, of a database
-and of an API at its first operation, its second and so on; the seed gives what a power cut leaves of the disk. CI runs
-every seventh operation (`src/ingestion/connectors/connectors_crash_test.cc`).
+./dev soak connectors --seed 7 --minutes 10: rounds until the time is over. Each round cuts a load of files, of a
+database and of an API at its first operation, its second and so on; the seed gives what a power cut leaves of the disk.
+CI runs every seventh operation (`src/ingestion/connectors/connectors_crash_test.cc`).
 """
 
 import argparse

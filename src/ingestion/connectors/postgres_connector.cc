@@ -261,7 +261,8 @@ Result<std::vector<TableColumn>> PostgresConnector::Columns(PGconn* connection, 
             "SELECT a.attname, (CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE a.atttypid END)::int8, "
             "CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END, format_type(a.atttypid, a.atttypmod) "
             "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
-            "JOIN pg_type t ON t.oid = a.atttypid WHERE n.nspname = {} AND c.relname = {} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+            "JOIN pg_type t ON t.oid = a.atttypid "
+            "WHERE n.nspname = {} AND c.relname = {} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
             QuoteLiteral(schema), QuoteLiteral(table))));
     std::vector<TableColumn> columns;
     std::vector<std::string> names;

@@ -137,11 +137,16 @@ std::string* CurrentKind(std::string* set = nullptr) {
     return kind;
 }
 
+void CheckEvery(ConfigBinder& binder, const std::optional<Duration>& every) {
+    if (every && *every < std::chrono::seconds(1)) binder.Report("every", "every is at least 1s");
+}
+
 void Bind(ConfigBinder& binder, StreamFile& file) {
     StreamDefinition& stream = file.stream;
     binder.Key("cursor", stream.cursor, "Column or field that grows: only what is newer is read.");
     binder.Key("key", stream.key, "Columns that identify a row: of several with one key the newest is shown.");
     binder.Key("every", stream.every, "How often it is read; files are also watched.");
+    CheckEvery(binder, stream.every);
     std::string none;
     const std::string& kind = CurrentKind() ? *CurrentKind() : none;
     KindKeys keys(binder, kind, stream.settings);
@@ -225,6 +230,13 @@ void BindConnections(ConfigBinder& binder, SourceFile& file) {
     }
 }
 
+void CheckTimes(ConfigBinder& binder, const SourceFile& file) {
+    constexpr int kRetriesMax = 100;
+    CheckEvery(binder, file.every);
+    if (file.timeout <= Duration(0)) binder.Report("timeout", "timeout is more than nothing, as 10m");
+    if (file.retries < 0 || file.retries > kRetriesMax) binder.Report("retries", "retries is 0 to 100");
+}
+
 void Bind(ConfigBinder& binder, SourceFile& file) {
     binder.Choice("kind", file.kind, {std::begin(kKinds), std::end(kKinds)}, "What the source is.",
                   ConfigBinder::Need::kRequired);
@@ -234,6 +246,7 @@ void Bind(ConfigBinder& binder, SourceFile& file) {
     binder.Key("every", file.every, "How often streams are read that say nothing themselves.");
     binder.Key("retries", file.retries, "How often a failed load is tried again.");
     binder.Key("timeout", file.timeout, "How long a load may take.");
+    CheckTimes(binder, file);
     BindConnections(binder, file);
     CurrentKind(&file.kind);
     binder.Map("streams", file.streams, "The streams, by name: each becomes the dataset raw_<source>.<stream>.");

@@ -135,6 +135,8 @@ TaskSpec TableSpec(const workspace::Definition& definition, const TableDefinitio
     spec.kind = "table";
     spec.file = definition.file;
     spec.every = table.every;
+    spec.retries = table.retries;
+    spec.timeout = table.timeout;
     spec.fingerprint = definition.hash;
     for (const engine::TableRead& read : table.reads) {
         std::string input = read.schema + "." + read.name;

@@ -41,6 +41,8 @@ struct TableDefinition {
     std::vector<engine::Column> columns;
     std::vector<Check> checks;
     std::optional<Duration> every;
+    int retries = 3;
+    Duration timeout = std::chrono::hours(1);
     std::string sql;
     std::string file;
     int sql_line = 1;

@@ -118,6 +118,16 @@ TEST_F(BatchTest, HeadersAreCheckedWithTheirLines) {
     EXPECT_NE(ApplyOne("/* tarn\nchecks: [{rows: '>0', unique: [a]}]\n*/\nSELECT 1 AS a").find("one of"),
               std::string::npos);
     EXPECT_NE(ApplyOne("/* tarn\ndescription: x\n").find("use_cases/d/t.sql:1:"), std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\nevery: 0s\n*/\nSELECT 1 AS a").find("t.sql:2:"), std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\ntimeout: 0s\n*/\nSELECT 1 AS a").find("timeout is more"), std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\nretries: -1\n*/\nSELECT 1 AS a").find("0 to 100"), std::string::npos);
+    EXPECT_EQ(ApplyOne("/* tarn\nretries: 7\ntimeout: 90s\nevery: 5m\n*/\nSELECT 1 AS a"), "");
+    auto tasks = batch_->Tasks();
+    auto spec = std::find_if(tasks.begin(), tasks.end(), [](const auto& task) { return task.id == "table:d.t"; });
+    ASSERT_NE(spec, tasks.end());
+    EXPECT_EQ(spec->retries, 7);
+    EXPECT_EQ(spec->timeout, std::chrono::seconds(90));
+    EXPECT_EQ(spec->every, std::chrono::minutes(5));
     EXPECT_NE(ApplyOne("/* tarn\ndescription: x\n*/\n-- nothing\n").find("SELECT"), std::string::npos);
 }
 
