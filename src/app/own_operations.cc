@@ -20,6 +20,7 @@ constexpr Operation Row(std::string_view name, std::string_view action, std::str
 
 constexpr Operation kOwnLoad = Row("Load", "source:Load", "source.stream", AuditClass::kChange);
 constexpr Operation kOwnBuild = Row("Build", "table:Write", "schema.table", AuditClass::kChange);
+constexpr Operation kOwnClean = Row("Clean", "table:Vacuum", "schema.table", AuditClass::kChange);
 constexpr Operation kOwnApply = Row("Apply", "workspace:Apply", "workspace", AuditClass::kAdministration);
 constexpr Operation kOwnToken = Row("CreateToken", "token:Create", "user", AuditClass::kAdministration);
 constexpr Operation kOwnLoginLink = Row("CreateLoginLink", "user:CreateLoginLink", "user", AuditClass::kAdministration);
@@ -28,8 +29,8 @@ constexpr Operation kOwnExport = Row("Export", "platform:Export", "platform", Au
 constexpr Operation kOwnVerify = Row("Verify", "platform:Verify", "platform", AuditClass::kRead);
 
 void AddOwnOperations(security::OperationRegistry& registry) {
-    for (const Operation& row : {kOwnLoad, kOwnBuild, kOwnApply, kOwnToken, kOwnLoginLink, kOwnSecret, kOwnExport,
-                                 kOwnVerify}) {
+    for (const Operation& row :
+         {kOwnLoad, kOwnBuild, kOwnClean, kOwnApply, kOwnToken, kOwnLoginLink, kOwnSecret, kOwnExport, kOwnVerify}) {
         registry.Add(row);
     }
 }

@@ -330,7 +330,13 @@ Status RunningPlatform::Start() {
 
 void RunningPlatform::StartMaintenance() {
     auto tables = [this](const MaintenanceJob::Stop& stop) -> Status {
-        auto report = TRY(parts_.lakehouse->Maintain(stop));
+        lakehouse::MaintenanceReport report;
+        TRY(Own(kOwnClean, {"table", "*"}, [&](security::Call& call) -> Status {
+            report = TRY(parts_.lakehouse->Maintain(stop));
+            call.details["files"] = report.files_removed;
+            call.details["tables"] = report.tables_removed;
+            return Ok();
+        }));
         for (const std::string& failure : report.failures) {
             parts_.log->Warning("a table can't be cleaned up", {{"error", failure}});
         }
