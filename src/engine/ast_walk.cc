@@ -135,7 +135,7 @@ Status AstWalker::Table(TablePointer& table) {
         case TableReferenceType::TABLE_FUNCTION: {
             auto& function = table->Cast<duckdb::TableFunctionRef>();
             if (function.subquery) TRY(WalkQuery(function.subquery->node));
-            TRY(Children(*function.function));
+            TRY(TableArguments(*function.function));
             return OnTableFunction(table);
         }
         case TableReferenceType::EXPRESSION_LIST:
@@ -154,6 +154,17 @@ Status AstWalker::Table(TablePointer& table) {
             return Error(ErrorCode::kNotSupported, "this kind of table reference is not supported")
                 .WithDetailCode("0A000");
     }
+}
+
+// An alias of an argument is the name of a parameter: one that a rewrite gave is taken off again.
+Status AstWalker::TableArguments(duckdb::ParsedExpression& expression) {
+    if (expression.GetExpressionClass() != ExpressionClass::FUNCTION) return Children(expression);
+    auto& arguments = expression.Cast<duckdb::FunctionExpression>().children;
+    std::vector<std::string> aliases;
+    for (const auto& argument : arguments) aliases.push_back(argument->GetAlias());
+    TRY(Children(expression));
+    for (size_t i = 0; i < arguments.size(); i++) arguments[i]->SetAlias(aliases[i]);
+    return Ok();
 }
 
 Status AstWalker::Join(duckdb::TableRef& table) {

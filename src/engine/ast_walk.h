@@ -42,6 +42,7 @@ class AstWalker {
     Status Select(duckdb::QueryNode& node);
     Status Modifiers(duckdb::QueryNode& node);
     Status Table(TablePointer& table);
+    Status TableArguments(duckdb::ParsedExpression& expression);
     Status Join(duckdb::TableRef& table);
     Status Pivot(duckdb::TableRef& table);
     Status Children(duckdb::ParsedExpression& expression);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/adapter.h"
+#include "engine/list_items.h"
 
 namespace tarn::engine {
 namespace {
@@ -37,6 +38,21 @@ size_t WidthOf(CellKind kind) {
     }
 }
 
+// Of fixed layouts that have no kind: list_items.h.
+size_t WidthOf(const LogicalType& type) {
+    switch (type.id()) {
+        case LogicalTypeId::INTERVAL:
+            return sizeof(duckdb::interval_t);
+        case LogicalTypeId::TIMESTAMP_SEC:
+        case LogicalTypeId::TIMESTAMP_MS:
+        case LogicalTypeId::TIMESTAMP_NS:
+            return sizeof(int64_t);
+        default:
+            return 0;
+    }
+}
+static_assert(sizeof(IntervalParts) == sizeof(duckdb::interval_t));
+
 // As PostgreSQL prints floats: the shortest text that reads back the same, no ".0".
 template <typename Float>
 std::string FloatText(Float value) {
@@ -60,6 +76,7 @@ class VectorChunk : public Chunk {
     }
     const void* Data(size_t row, size_t column) const override {
         size_t width = WidthOf(kinds_[column]);
+        if (width == 0) width = WidthOf(chunk_.data[column].GetType());
         return width == 0 ? nullptr : duckdb::FlatVector::GetData(chunk_.data[column]) + row * width;
     }
     std::string_view View(size_t row, size_t column) const override { return StringAt(chunk_.data[column], row); }
@@ -129,6 +146,8 @@ class VectorChunk : public Chunk {
         }
     }
 
+    std::optional<ListItems> Items(size_t row, size_t column) const;
+
   private:
     template <typename T>
     T At(size_t row, size_t column) const {
@@ -154,6 +173,34 @@ class VectorChunk : public Chunk {
     std::vector<CellKind> kinds_;
     mutable std::vector<std::unique_ptr<duckdb::Vector>> texts_;
 };
+
+// Owns the vector that it shows.
+class ItemsChunk : public VectorChunk {
+  public:
+    ItemsChunk(duckdb::ClientContext& context, std::unique_ptr<duckdb::DataChunk> items)
+        : VectorChunk(context, *items), items_(std::move(items)) {}
+
+  private:
+    std::unique_ptr<duckdb::DataChunk> items_;
+};
+
+std::optional<ListItems> VectorChunk::Items(size_t row, size_t column) const {
+    duckdb::Vector& vector = chunk_.data[column];
+    const LogicalType& type = vector.GetType();
+    bool list = type.id() == LogicalTypeId::LIST;
+    if ((!list && type.id() != LogicalTypeId::ARRAY) || IsNull(row, column)) return std::nullopt;
+    duckdb::Vector& child = list ? duckdb::ListVector::GetEntry(vector) : duckdb::ArrayVector::GetEntry(vector);
+    duckdb::idx_t width = list ? 0 : duckdb::ArrayType::GetSize(type);
+    duckdb::list_entry_t place =
+        list ? At<duckdb::list_entry_t>(row, column) : duckdb::list_entry_t(row * width, width);
+    auto items = std::make_unique<duckdb::DataChunk>();
+    items->InitializeEmpty({child.GetType()});
+    items->data[0].Slice(child, place.offset, place.offset + place.length);
+    items->SetCardinality(place.length);
+    items->Flatten();
+    ResultColumn description = DescribeColumn("item", child.GetType());
+    return ListItems{std::move(description), std::make_unique<ItemsChunk>(context_, std::move(items))};
+}
 
 Json NestedToJson(const Value& value) {
     const LogicalType& type = value.type();
@@ -274,6 +321,11 @@ Json ValueToJson(const Value& value) {
         default:
             return value.ToString();
     }
+}
+
+std::optional<ListItems> ItemsOf(const Chunk& chunk, size_t row, size_t column) {
+    const auto* vectors = dynamic_cast<const VectorChunk*>(&chunk);
+    return vectors ? vectors->Items(row, column) : std::nullopt;
 }
 
 std::unique_ptr<Chunk> WrapChunk(duckdb::ClientContext& context, duckdb::DataChunk& chunk) {

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "engine/delta_statistics.h"
+#include "engine/settings.h"
 
 namespace tarn::engine {
 namespace {
@@ -45,22 +46,36 @@ struct PgType {
     const char* length;
     const char* category;
     const char* array_oid;
+    const char* procedures;  // of its input and output: "int4" for int4in, int4out, int4recv, int4send
 };
 constexpr PgType kTypes[] = {
-    {"16", "bool", "1", "B", "1000"},          {"17", "bytea", "-1", "U", "1001"},
-    {"18", "char", "1", "Z", "1002"},          {"19", "name", "64", "S", "1003"},
-    {"20", "int8", "8", "N", "1016"},          {"21", "int2", "2", "N", "1005"},
-    {"23", "int4", "4", "N", "1007"},          {"25", "text", "-1", "S", "1009"},
-    {"26", "oid", "4", "N", "1028"},           {"114", "json", "-1", "U", "199"},
-    {"700", "float4", "4", "N", "1021"},       {"701", "float8", "8", "N", "1022"},
-    {"705", "unknown", "-2", "X", "0"},        {"1042", "bpchar", "-1", "S", "1014"},
-    {"1043", "varchar", "-1", "S", "1015"},    {"1082", "date", "4", "D", "1182"},
-    {"1083", "time", "8", "D", "1183"},        {"1114", "timestamp", "8", "D", "1115"},
-    {"1184", "timestamptz", "8", "D", "1185"}, {"1186", "interval", "16", "T", "1187"},
-    {"1266", "timetz", "12", "D", "1270"},     {"1700", "numeric", "-1", "N", "1231"},
-    {"2205", "regclass", "4", "N", "2210"},    {"2206", "regtype", "4", "N", "2211"},
-    {"2278", "void", "4", "P", "0"},           {"2950", "uuid", "16", "U", "2951"},
-    {"3802", "jsonb", "-1", "U", "3807"},
+    {"16", "bool", "1", "B", "1000", "bool"},
+    {"17", "bytea", "-1", "U", "1001", "bytea"},
+    {"18", "char", "1", "Z", "1002", "char"},
+    {"19", "name", "64", "S", "1003", "name"},
+    {"20", "int8", "8", "N", "1016", "int8"},
+    {"21", "int2", "2", "N", "1005", "int2"},
+    {"23", "int4", "4", "N", "1007", "int4"},
+    {"25", "text", "-1", "S", "1009", "text"},
+    {"26", "oid", "4", "N", "1028", "oid"},
+    {"114", "json", "-1", "U", "199", "json_"},
+    {"700", "float4", "4", "N", "1021", "float4"},
+    {"701", "float8", "8", "N", "1022", "float8"},
+    {"705", "unknown", "-2", "X", "0", "unknown"},
+    {"1042", "bpchar", "-1", "S", "1014", "bpchar"},
+    {"1043", "varchar", "-1", "S", "1015", "varchar"},
+    {"1082", "date", "4", "D", "1182", "date_"},
+    {"1083", "time", "8", "D", "1183", "time_"},
+    {"1114", "timestamp", "8", "D", "1115", "timestamp_"},
+    {"1184", "timestamptz", "8", "D", "1185", "timestamptz_"},
+    {"1186", "interval", "16", "T", "1187", "interval_"},
+    {"1266", "timetz", "12", "D", "1270", "timetz_"},
+    {"1700", "numeric", "-1", "N", "1231", "numeric_"},
+    {"2205", "regclass", "4", "N", "2210", "regclass"},
+    {"2206", "regtype", "4", "N", "2211", "regtype"},
+    {"2278", "void", "4", "P", "0", "void_"},
+    {"2950", "uuid", "16", "U", "2951", "uuid_"},
+    {"3802", "jsonb", "-1", "U", "3807", "jsonb_"},
 };
 
 struct TypeRef {
@@ -71,6 +86,8 @@ struct TypeRef {
 
 // The PostgreSQL type that a column of ours is sent as.
 TypeRef PgTypeOf(const std::string& type) {
+    bool nested = type.starts_with("STRUCT") || type.starts_with("MAP") || type.ends_with("][]");
+    if (nested) return {"114", "-1", "json"};
     if (type.ends_with("[]")) {
         TypeRef element = PgTypeOf(type.substr(0, type.size() - 2));
         for (const PgType& known : kTypes) {
@@ -245,7 +262,7 @@ Status FillAttributes(RelationSource& source, const security::Principal& princip
 
 Status FillTypes(RelationSource&, const security::Principal&, std::vector<Row>& rows) {
     auto add = [&](const std::string& oid, const std::string& name, const char* length, const char* category,
-                   const std::string& element, const std::string& array) {
+                   const std::string& element, const std::string& array, const std::string& procedures) {
         bool value = std::string_view(length) == "1" || std::string_view(length) == "2" ||
                      std::string_view(length) == "4" || std::string_view(length) == "8";
         rows.push_back({oid,
@@ -268,14 +285,25 @@ Status FillTypes(RelationSource&, const security::Principal&, std::vector<Row>& 
                         "0",
                         std::nullopt,
                         "f",
-                        "0",
-                        name + "in",
-                        name + "out"});
+                        category[0] == 'A' ? "array_subscript_handler" : "-",
+                        procedures + "in",
+                        procedures + "out",
+                        procedures + "recv",
+                        procedures + "send",
+                        "-",
+                        "-",
+                        "-",
+                        "i",
+                        "x",
+                        std::nullopt,
+                        std::nullopt});
     };
-    for (const PgType& type : kTypes) add(type.oid, type.name, type.length, type.category, "0", type.array_oid);
+    for (const PgType& type : kTypes)
+        add(type.oid, type.name, type.length, type.category, "0", type.array_oid, type.procedures);
     for (const PgType& type : kTypes) {
         if (std::string_view(type.array_oid) != "0")
-            add(type.array_oid, std::string("_") + type.name, "-1", "A", type.oid, "0");
+
+            add(type.array_oid, std::string("_") + type.name, "-1", "A", type.oid, "0", "array_");
     }
     return Ok();
 }
@@ -289,6 +317,22 @@ Status FillDescriptions(RelationSource& source, const security::Principal& princ
         if (column.description.empty()) return;
         rows.push_back({TableOid(one.schema, one.name), "1259", std::to_string(number), column.description});
     });
+}
+
+Status FillSettings(RelationSource&, const security::Principal&, std::vector<Row>& rows) {
+    for (const auto& [name, value] : DefaultSettings()) {
+        bool fixed = name.starts_with("server_") || name.starts_with("max_") || name == "integer_datetimes";
+        bool number = !value.empty() && value.find_first_not_of("0123456789") == std::string::npos;
+        bool truth = value == "on" || value == "off";
+        rows.push_back({name, value, std::nullopt, fixed ? "Preset Options" : "Client", "", std::nullopt,
+                        fixed ? "internal" : "user",
+                        number  ? "integer"
+                        : truth ? "bool"
+                                : "string",
+                        "default", std::nullopt, std::nullopt, std::nullopt, value, value, std::nullopt, std::nullopt,
+                        "f"});
+    }
+    return Ok();
 }
 
 Fill Fixed(std::vector<Row> fixed) {
@@ -349,7 +393,7 @@ constexpr std::pair<std::string_view, std::string_view> kEmptyTables[] = {
     {"pg_constraint",
      "oid i,conname t,connamespace i,contype t,condeferrable b,condeferred b,convalidated b,conrelid i,contypid i,"
      "conindid i,conparentid i,confrelid i,confupdtype t,confdeltype t,confmatchtype t,conislocal b,coninhcount i,"
-     "connoinherit b,conkey l,confkey l,conpfeqop a,conppeqop a,conffeqop a,conexclop a,conbin t"},
+     "connoinherit b,conkey l,confkey l,conpfeqop a,conppeqop a,conffeqop a,conexclop a,conbin t,tableoid i"},
     {"pg_index",
      "indexrelid i,indrelid i,indnatts i,indnkeyatts i,indisunique b,indisprimary b,indisexclusion b,indimmediate "
      "b,"
@@ -359,13 +403,16 @@ constexpr std::pair<std::string_view, std::string_view> kEmptyTables[] = {
     {"pg_inherits", "inhrelid i,inhparent i,inhseqno i,inhdetachpending b"},
     {"pg_trigger",
      "oid i,tgrelid i,tgparentid i,tgname t,tgfoid i,tgtype i,tgenabled t,tgisinternal b,tgconstrrelid "
-     "i,tgconstrindid i,tgconstraint i,tgdeferrable b,tginitdeferred b,tgnargs i,tgattr l,tgargs t,tgqual t"},
-    {"pg_rewrite", "oid i,rulename t,ev_class i,ev_type t,ev_enabled t,is_instead b,ev_qual t,ev_action t"},
+     "i,tgconstrindid i,tgconstraint i,tgdeferrable b,tginitdeferred b,tgnargs i,tgattr l,tgargs t,tgqual t,tgoldtable "
+     "t,tgnewtable t,tableoid i"},
+    {"pg_rewrite", "oid i,rulename t,ev_class i,ev_type t,ev_enabled t,is_instead b,ev_qual t,ev_action t,tableoid i"},
     {"pg_policy", "oid i,polname t,polrelid i,polcmd t,polpermissive b,polroles l,polqual t,polwithcheck t"},
     {"pg_proc",
      "oid i,proname t,pronamespace i,proowner i,prolang i,prokind t,prosecdef b,proisstrict b,proretset "
      "b,provolatile t,pronargs i,prorettype i,proargtypes l,proallargtypes l,proargmodes a,proargnames a,prosrc "
-     "t,proacl a"},
+     "t,proacl a,"
+     "proparallel t,proleakproof b,prosupport i,procost i,prorows i,provariadic i,proargdefaults t,protrftypes l,"
+     "probin t,proconfig a,pronargdefaults i,tableoid i"},
     {"pg_enum", "oid i,enumtypid i,enumsortorder i,enumlabel t"},
     {"pg_range", "rngtypid i,rngsubtype i,rngmultitypid i,rngcollation i"},
     {"pg_extension",
@@ -379,7 +426,8 @@ constexpr std::pair<std::string_view, std::string_view> kEmptyTables[] = {
     {"pg_sequence", "seqrelid i,seqtypid i,seqstart i,seqincrement i,seqmax i,seqmin i,seqcache i,seqcycle b"},
     {"pg_depend", "classid i,objid i,objsubid i,refclassid i,refobjid i,refobjsubid i,deptype t"},
     {"pg_shdescription", "objoid i,classoid i,description t"},
-    {"pg_statistic_ext", "oid i,stxrelid i,stxname t,stxnamespace i,stxowner i,stxstattarget i,stxkeys l,stxkind a"},
+    {"pg_statistic_ext",
+     "oid i,stxrelid i,stxname t,stxnamespace i,stxowner i,stxstattarget i,stxkeys l,stxkind a,tableoid i"},
     {"pg_publication",
      "oid i,pubname t,pubowner i,puballtables b,pubinsert b,pubupdate b,pubdelete b,pubtruncate b,pubviaroot b"},
     {"pg_publication_rel", "oid i,prpubid i,prrelid i,prqual t,prattrs l"},
@@ -391,17 +439,52 @@ constexpr std::pair<std::string_view, std::string_view> kEmptyTables[] = {
      "partrelid i,partstrat t,partnatts i,partdefid i,partattrs l,partclass a,partcollation a,partexprs t"},
     {"pg_auth_members", "roleid i,member i,grantor i,admin_option b"},
     {"pg_stat_activity",
-     "datid i,datname t,pid i,usesysid i,usename t,application_name t,client_addr t,state t,query t"},
+     "datid i,datname t,pid i,usesysid i,usename t,application_name t,client_addr t,state t,query t,client_hostname "
+     "t,client_port i,backend_start t,xact_start t,query_start t,state_change t,wait_event_type t,wait_event "
+     "t,backend_xid i,backend_xmin i,leader_pid i,query_id i,backend_type t"},
     {"pg_stat_user_tables", "relid i,schemaname t,relname t,n_live_tup i,seq_scan i"},
     {"pg_event_trigger", "oid i,evtname t,evtevent t,evtowner i,evtfoid i,evtenabled t,evttags a"},
-    {"pg_operator", "oid i,oprname t,oprnamespace i"},
-    {"pg_opclass", "oid i,opcname t,opcnamespace i"},
+    {"pg_operator",
+     "oid i,oprname t,oprnamespace i,oprowner i,oprkind t,oprcanmerge b,oprcanhash b,oprleft i,oprright i,oprresult "
+     "i,oprcom i,oprnegate i,oprcode t,oprrest t,oprjoin t,tableoid i"},
+    {"pg_opclass",
+     "oid i,opcname t,opcnamespace i,opcmethod i,opcfamily i,opcintype i,opcdefault b,opckeytype i,opcowner i,tableoid "
+     "i"},
     {"pg_cast", "oid i,castsource i,casttarget i,castfunc i,castcontext t,castmethod t"},
-    {"pg_aggregate", "aggfnoid i,aggkind t"},
+    {"pg_aggregate", "aggfnoid i,aggkind t,aggnumdirectargs i,aggtransfn t,aggfinalfn t,aggtranstype i"},
     {"pg_default_acl", "oid i,defaclrole i,defaclnamespace i,defaclobjtype t,defaclacl a"},
     {"pg_seclabel", "objoid i,classoid i,objsubid i,provider t,label t"},
     {"pg_locks", "locktype t,database i,relation i,pid i,mode t,granted b"},
     {"pg_prepared_xacts", "transaction i,gid t,prepared t,owner t,database t"},
+    {"pg_user_mappings", "umid i,srvid i,srvname t,umuser i,usename t,umoptions a"},
+    {"pg_user_mapping", "oid i,umuser i,umserver i,umoptions a"},
+    {"pg_ts_config", "oid i,cfgname t,cfgnamespace i,cfgowner i,cfgparser i"},
+    {"pg_ts_config_map", "mapcfg i,maptokentype i,mapseqno i,mapdict i"},
+    {"pg_ts_dict", "oid i,dictname t,dictnamespace i,dictowner i,dicttemplate i,dictinitoption t"},
+    {"pg_ts_parser", "oid i,prsname t,prsnamespace i,prsstart t,prstoken t,prsend t,prsheadline t,prslextype t"},
+    {"pg_ts_template", "oid i,tmplname t,tmplnamespace i,tmplinit t,tmpllexize t"},
+    {"pg_subscription",
+     "oid i,subdbid i,subname t,subowner i,subenabled b,subbinary b,substream b,subtwophasestate t,subdisableonerr "
+     "b,subconninfo t,subslotname t,subsynccommit t,subpublications a,subskiplsn t"},
+    {"pg_conversion",
+     "oid i,conname t,connamespace i,conowner i,conforencoding i,contoencoding i,conproc t,condefault b"},
+    {"pg_db_role_setting", "setdatabase i,setrole i,setconfig a"},
+    {"pg_opfamily", "oid i,opfmethod i,opfname t,opfnamespace i,opfowner i,tableoid i"},
+    {"pg_amop",
+     "oid i,amopfamily i,amoplefttype i,amoprighttype i,amopstrategy i,amoppurpose t,amopopr i,amopmethod "
+     "i,amopsortfamily i"},
+    {"pg_amproc", "oid i,amprocfamily i,amproclefttype i,amprocrighttype i,amprocnum i,amproc t"},
+    {"pg_largeobject_metadata", "oid i,lomowner i,lomacl a"},
+    {"pg_stat_all_tables", "relid i,schemaname t,relname t,n_live_tup i,seq_scan i"},
+    {"pg_statio_user_tables", "relid i,schemaname t,relname t"},
+    {"pg_stat_database", "datid i,datname t,numbackends i"},
+    {"pg_statistic", "starelid i,staattnum i"},
+    {"pg_stats", "schemaname t,tablename t,attname t"},
+    {"pg_group", "groname t,grosysid i,grolist l"},
+    {"pg_cursors", "name t,statement t,is_holdable b,is_binary b,is_scrollable b,creation_time t"},
+    {"pg_prepared_statements", "name t,statement t,prepare_time t,parameter_types a,from_sql b"},
+    {"pg_replication_slots", "slot_name t,plugin t,slot_type t,active b"},
+    {"pg_stat_replication", "pid i,usename t,application_name t,state t"},
     {"pg_available_extensions", "name t,default_version t,installed_version t,comment t"},
 };
 
@@ -429,13 +512,15 @@ std::vector<SystemTable> FilledTables() {
          "oid i,typname t,typnamespace i,typowner i,typlen i,typbyval b,typtype t,typcategory t,typispreferred b,"
          "typisdefined b,typdelim t,typrelid i,typelem i,typarray i,typbasetype i,typtypmod i,typndims i,typcollation "
          "i,"
-         "typdefault t,typnotnull b,typsubscript i,typinput t,typoutput t",
+         "typdefault t,typnotnull b,typsubscript t,typinput t,typoutput t,typreceive t,typsend t,typmodin t,typmodout "
+         "t,"
+         "typanalyze t,typalign t,typstorage t,typdefaultbin t,typacl a",
          FillTypes},
         {"pg_database",
          "oid i,datname t,datdba i,encoding i,datlocprovider t,datistemplate b,datallowconn b,datconnlimit i,"
          "datcollate t,datctype t,daticulocale t,dattablespace i,datacl a,datfrozenxid i,datminmxid i,datcollversion t",
-         Fixed({{std::to_string(kDatabaseOid), "tarn", std::to_string(kOwnerOid), "6", "c", "f", "t", "-1", "C.UTF-8",
-                 "C.UTF-8", std::nullopt, "1663", std::nullopt, "0", "0", std::nullopt}})},
+         Fixed({{std::to_string(kDatabaseOid), "tarn", std::to_string(kOwnerOid), "6", "c", "f", "t", "-1", "C", "C",
+                 std::nullopt, "1663", std::nullopt, "0", "0", std::nullopt}})},
         {"pg_roles",
          "oid i,rolname t,rolsuper b,rolinherit b,rolcreaterole b,rolcreatedb b,rolcanlogin b,rolreplication b,"
          "rolconnlimit i,rolpassword t,rolvaliduntil t,rolbypassrls b,rolconfig a",
@@ -448,7 +533,10 @@ std::vector<SystemTable> FilledTables() {
         {"pg_am", "oid i,amname t,amhandler t,amtype t", Fixed({{"2", "heap", "heap_tableam_handler", "t"}})},
         {"pg_tablespace", "oid i,spcname t,spcowner i,spcacl a,spcoptions a",
          Fixed({{"1663", "pg_default", std::to_string(kOwnerOid), std::nullopt, std::nullopt}})},
-        {"pg_language", "oid i,lanname t,lanowner i", Fixed({{"14", "sql", std::to_string(kOwnerOid)}})},
+        {"pg_language",
+         "oid i,lanname t,lanowner i,lanispl b,lanpltrusted b,lanplcallfoid i,laninline i,lanvalidator i,lanacl a,"
+         "tableoid i",
+         Fixed({{"14", "sql", std::to_string(kOwnerOid), "f", "t", "0", "0", "0", std::nullopt, "2612"}})},
         {"pg_collation",
          "oid i,collname t,collnamespace i,collowner i,collprovider t,collisdeterministic b,collencoding i,collcollate "
          "t,"
@@ -459,16 +547,9 @@ std::vector<SystemTable> FilledTables() {
          "schemaname t,tablename t,tableowner t,tablespace t,hasindexes b,hasrules b,hastriggers b,rowsecurity b",
          FillPgTables},
         {"pg_settings",
-         "name t,setting t,unit t,category t,short_desc t,context t,vartype t,source t,min_val t,max_val t,boot_val "
-         "t,reset_val t",
-         Fixed({{"server_version", "15.0", std::nullopt, "Preset Options", "", "internal", "string", "default",
-                 std::nullopt, std::nullopt, "15.0", "15.0"},
-                {"server_encoding", "UTF8", std::nullopt, "Preset Options", "", "internal", "string", "default",
-                 std::nullopt, std::nullopt, "UTF8", "UTF8"},
-                {"max_index_keys", "32", std::nullopt, "Preset Options", "", "internal", "integer", "default", "32",
-                 "32", "32", "32"},
-                {"standard_conforming_strings", "on", std::nullopt, "Client", "", "user", "bool", "default",
-                 std::nullopt, std::nullopt, "on", "on"}})},
+         "name t,setting t,unit t,category t,short_desc t,extra_desc t,context t,vartype t,source t,min_val t,max_val "
+         "t,enumvals a,boot_val t,reset_val t,sourcefile t,sourceline i,pending_restart b",
+         FillSettings},
     };
 }
 
@@ -549,35 +630,6 @@ const SystemTable* FindTable(const std::string& schema, const std::string& name)
     return nullptr;
 }
 
-// The names inside are our own, so that a column of the caller's is never taken for one of them.
-constexpr std::string_view kNameOfTable =
-    "(SELECT CASE WHEN tarn_n.nspname IN ('main', 'pg_catalog') THEN tarn_c.relname ELSE tarn_n.nspname || '.' || "
-    "tarn_c.relname END "
-    "FROM pg_catalog.pg_class tarn_c JOIN pg_catalog.pg_namespace tarn_n ON tarn_n.oid = tarn_c.relnamespace "
-    "WHERE tarn_c.oid = TRY_CAST($1 AS BIGINT))";
-constexpr std::string_view kOidOfTable =
-    "(SELECT min(tarn_c.oid) FROM pg_catalog.pg_class tarn_c JOIN pg_catalog.pg_namespace tarn_n ON tarn_n.oid = "
-    "tarn_c.relnamespace "
-    "WHERE lower(replace($1, '\"', '')) IN (tarn_c.relname, tarn_n.nspname || '.' || tarn_c.relname) OR tarn_c.oid = "
-    "TRY_CAST($1 AS BIGINT))";
-constexpr std::string_view kFormatType =
-    "(CASE CAST($1 AS BIGINT) WHEN 16 THEN 'boolean' WHEN 17 THEN 'bytea' WHEN 18 THEN '\"char\"' WHEN 19 THEN 'name' "
-    "WHEN 20 THEN 'bigint' WHEN 21 THEN 'smallint' WHEN 23 THEN 'integer' WHEN 25 THEN 'text' WHEN 26 THEN 'oid' "
-    "WHEN 114 THEN 'json' WHEN 700 THEN 'real' WHEN 701 THEN 'double precision' WHEN 1042 THEN 'character' "
-    "WHEN 1043 THEN 'character varying' WHEN 1082 THEN 'date' WHEN 1083 THEN 'time without time zone' "
-    "WHEN 1114 THEN 'timestamp without time zone' WHEN 1184 THEN 'timestamp with time zone' WHEN 1186 THEN 'interval' "
-    "WHEN 1700 THEN (CASE WHEN CAST($2 AS BIGINT) > 4 THEN 'numeric(' || ((CAST($2 AS BIGINT) - 4) >> 16) || ',' || "
-    "((CAST($2 AS BIGINT) - 4) & 65535) || ')' ELSE 'numeric' END) WHEN 2950 THEN 'uuid' WHEN 3802 THEN 'jsonb' "
-    "ELSE (SELECT CASE WHEN tarn_t.typname LIKE '\\_%' ESCAPE '\\' THEN substr(tarn_t.typname, 2) || '[]' ELSE "
-    "tarn_t.typname END "
-    "FROM pg_catalog.pg_type tarn_t WHERE tarn_t.oid = CAST($1 AS BIGINT)) END)";
-constexpr std::string_view kOidOfType =
-    "(SELECT min(tarn_t.oid) FROM pg_catalog.pg_type tarn_t WHERE tarn_t.typname = (CASE lower($1) WHEN 'integer' THEN "
-    "'int4' "
-    "WHEN 'bigint' THEN 'int8' WHEN 'smallint' THEN 'int2' WHEN 'boolean' THEN 'bool' WHEN 'real' THEN 'float4' "
-    "WHEN 'double precision' THEN 'float8' WHEN 'character varying' THEN 'varchar' WHEN 'timestamp without time zone' "
-    "THEN 'timestamp' WHEN 'timestamp with time zone' THEN 'timestamptz' ELSE lower($1) END))";
-
 }  // namespace
 
 std::optional<Relation> SystemRelation(RelationSource& source, const security::Principal& principal,
@@ -599,76 +651,6 @@ std::optional<Relation> SystemRelation(RelationSource& source, const security::P
 bool IsSystemTable(const std::string& name) { return FindTable("pg_catalog", name) != nullptr; }
 bool IsSystemSchema(const std::string& schema) {
     return EqualsIgnoreCase(schema, "pg_catalog") || EqualsIgnoreCase(schema, "information_schema");
-}
-
-std::string_view SystemFunction(const std::string& name) {
-    static constexpr std::pair<std::string_view, std::string_view> kFunctions[] = {
-        {"array_lower", "1"},
-        {"array_upper", "len($1)"},
-        {"col_description",
-         "(SELECT min(tarn_d.description) FROM pg_catalog.pg_description tarn_d WHERE tarn_d.objoid = CAST($1 AS "
-         "BIGINT) AND tarn_d.objsubid = CAST($2 AS BIGINT))"},
-        {"current_catalog", "'tarn'"},
-        {"current_database", "'tarn'"},
-        {"current_schemas", "[current_schema(), 'pg_catalog']"},
-        {"format_type", kFormatType},
-        {"has_any_column_privilege", "true"},
-        {"has_column_privilege", "true"},
-        {"has_database_privilege", "true"},
-        {"has_schema_privilege", "true"},
-        {"has_table_privilege", "true"},
-        {"inet_client_addr", "NULL"},
-        {"inet_server_addr", "NULL"},
-        {"inet_server_port", "NULL"},
-        {"obj_description",
-         "(SELECT min(tarn_d.description) FROM pg_catalog.pg_description tarn_d WHERE tarn_d.objoid = CAST($1 AS "
-         "BIGINT) AND tarn_d.objsubid = 0)"},
-        {"pg_backend_pid", "1"},
-        {"pg_client_encoding", "'UTF8'"},
-        {"pg_encoding_to_char", "'UTF8'"},
-        {"pg_function_is_visible", "true"},
-        {"pg_get_constraintdef", "NULL"},
-        {"pg_get_expr", "CAST(NULL AS VARCHAR)"},
-        {"pg_get_function_arguments", "''"},
-        {"pg_get_function_result", "''"},
-        {"pg_get_indexdef", "NULL"},
-        {"pg_get_partkeydef", "CAST(NULL AS VARCHAR)"},
-        {"pg_get_ruledef", "NULL"},
-        {"pg_get_serial_sequence", "NULL"},
-        {"pg_get_statisticsobjdef_columns", "NULL"},
-        {"pg_get_triggerdef", "NULL"},
-        {"pg_get_userbyid", "'tarn'"},
-        {"pg_get_viewdef", "NULL"},
-        {"pg_has_role", "true"},
-        {"pg_is_in_recovery", "false"},
-        {"pg_is_other_temp_schema", "false"},
-        {"pg_my_temp_schema", "0"},
-        {"pg_opclass_is_visible", "true"},
-        {"pg_postmaster_start_time", "TIMESTAMPTZ '2020-01-01 00:00:00+00'"},
-        {"pg_relation_is_publishable", "false"},
-        {"pg_relation_size", "0"},
-        {"pg_size_pretty", "CAST($1 AS VARCHAR)"},
-        {"pg_table_is_visible", "true"},
-        {"pg_table_size", "0"},
-        {"pg_tablespace_location", "''"},
-        {"pg_total_relation_size", "0"},
-        {"pg_type_is_visible", "true"},
-        {"regclass of name", kOidOfTable},
-        {"regclass of oid", kNameOfTable},
-        {"regnamespace of oid",
-         "(SELECT min(tarn_n.nspname) FROM pg_catalog.pg_namespace tarn_n WHERE tarn_n.oid = TRY_CAST($1 AS BIGINT))"},
-        {"regnamespace of name",
-         "(SELECT min(tarn_n.oid) FROM pg_catalog.pg_namespace tarn_n WHERE tarn_n.nspname = lower($1))"},
-        {"regtype of name", kOidOfType},
-        {"shobj_description", "CAST(NULL AS VARCHAR)"},
-        {"to_regclass", kOidOfTable},
-        {"to_regtype", kOidOfType},
-        {"txid_current", "1"},
-        {"version", "'PostgreSQL 15.0 (Tarn, DuckDB 1.5.5)'"},
-    };
-    auto found =
-        std::find_if(std::begin(kFunctions), std::end(kFunctions), [&](const auto& one) { return one.first == name; });
-    return found == std::end(kFunctions) ? std::string_view() : found->second;
 }
 
 }  // namespace tarn::engine

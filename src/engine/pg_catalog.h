@@ -18,5 +18,9 @@ bool IsSystemSchema(const std::string& schema);
 
 // What a function or type of PostgreSQL's becomes, as SQL over $1, $2 ...; empty if it is nothing special.
 std::string_view SystemFunction(const std::string& name);
+// DuckDB's name of a function that PostgreSQL calls otherwise; empty if there is none.
+std::string_view OtherNameOf(std::string_view name);
+// What a table function of PostgreSQL's becomes, as a SELECT; empty if it is nothing special.
+std::string_view SystemTableFunction(std::string_view name);
 
 }  // namespace tarn::engine

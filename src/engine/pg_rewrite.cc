@@ -5,6 +5,7 @@
 #include "engine/ast_walk.h"
 #include "engine/delta_statistics.h"
 #include "engine/pg_catalog.h"
+#include "engine/settings.h"
 
 namespace tarn::engine {
 namespace {
@@ -79,6 +80,16 @@ Result<bool> RewriteFunction(ExpressionPointer& expression, const PgRewriteOptio
         expression->SetAlias(alias);
         return true;
     }
+    // The setting is one without an effect: its value is the answer, and nothing needs to be remembered.
+    if (name == "set_config" && function.children.size() == 3) {
+        auto setting = ConstantText(*function.children[0]);
+        auto value = ConstantText(*function.children[1]);
+        if (!setting || !value || !IsWithoutEffect(ToLower(*setting))) return false;
+        std::string alias = expression->GetAlias().empty() ? name : expression->GetAlias();
+        expression = duckdb::make_uniq<duckdb::ConstantExpression>(duckdb::Value(*value));
+        expression->SetAlias(alias);
+        return true;
+    }
     if (name == "current_user" || name == "session_user" || name == "user" || name == "current_role") {
         expression = duckdb::make_uniq<duckdb::ConstantExpression>(duckdb::Value(options.user));
         expression->SetAlias(name);
@@ -91,6 +102,7 @@ Result<bool> RewriteFunction(ExpressionPointer& expression, const PgRewriteOptio
         TRY(Expand(expression, form, std::move(arguments)));
         return true;
     }
+    if (std::string_view other = OtherNameOf(name); !other.empty()) function.function_name = other;
     if (qualified) function.schema.clear();  // pg_catalog.lower(x)
     if (options.about_catalog && name == "regexp_full_match") function.function_name = "regexp_matches";
     return false;
@@ -110,6 +122,29 @@ bool HasSchema(const duckdb::LogicalType& type) {
            EqualsIgnoreCase(named->Cast<duckdb::TypeExpression>().GetSchema(), "pg_catalog");
 }
 
+bool IsTextCast(const ParsedExpression& expression) {
+    if (expression.GetExpressionClass() != ExpressionClass::CAST) return false;
+    const auto& type = expression.Cast<duckdb::CastExpression>().cast_type;
+    return type.id() == duckdb::LogicalTypeId::VARCHAR || TypeNameOf(type) == "text" || TypeNameOf(type) == "varchar";
+}
+
+// typreceive <> 0: PostgreSQL compares the procedure's oid, which here is its name, with "-" for none.
+Result<bool> RewriteComparison(ParsedExpression& expression) {
+    auto& comparison = expression.Cast<duckdb::ComparisonExpression>();
+    auto is_procedure = [](const ParsedExpression& side) {
+        if (side.GetExpressionClass() != ExpressionClass::COLUMN_REF) return false;
+        std::string name = ToLower(side.Cast<duckdb::ColumnRefExpression>().column_names.back());
+        return name == "typreceive" || name == "typsend" || name == "typinput" || name == "typoutput";
+    };
+    auto is_zero = [](const ParsedExpression& side) {
+        return side.GetExpressionClass() == ExpressionClass::CONSTANT &&
+               side.Cast<duckdb::ConstantExpression>().value.ToString() == "0";
+    };
+    auto none = [] { return duckdb::make_uniq<duckdb::ConstantExpression>(duckdb::Value("-")); };
+    if (is_procedure(*comparison.left) && is_zero(*comparison.right)) comparison.right = none();
+    return false;
+}
+
 Result<bool> RewriteCast(ExpressionPointer& expression) {
     auto& cast = expression->Cast<duckdb::CastExpression>();
     std::string type = TypeNameOf(cast.cast_type);
@@ -121,7 +156,8 @@ Result<bool> RewriteCast(ExpressionPointer& expression) {
     };
     if (type == "regclass" || type == "regtype" || type == "regnamespace") {
         auto text = ConstantText(*cast.child);
-        bool named = text && !IsNumber(*text);
+        // x::text::regtype is a name, whatever x is.
+        bool named = (text && !IsNumber(*text)) || (!text && IsTextCast(*cast.child));
         if (type == "regclass") return expand(named ? "regclass of name" : "regclass of oid");
         if (type == "regnamespace") return expand(named ? "regnamespace of name" : "regnamespace of oid");
         return expand(named ? "regtype of name" : "format_type");
@@ -151,6 +187,8 @@ Result<bool> RewriteForPostgres(ExpressionPointer& expression, const PgRewriteOp
                 return RewriteFunction(expression, options);
             case ExpressionClass::CAST:
                 return RewriteCast(expression);
+            case ExpressionClass::COMPARISON:
+                return options.about_catalog ? RewriteComparison(*expression) : false;
             case ExpressionClass::COLUMN_REF: {
                 // These words are reserved in PostgreSQL, so no column has such a name without quotes.
                 const auto& names = expression->Cast<duckdb::ColumnRefExpression>().column_names;

@@ -45,7 +45,29 @@ TEST_F(PgTest, PsqlListsTables) {
                   "'i' THEN 'icu' END AS \"Locale Provider\",\n"
                   "       pg_catalog.array_to_string(d.datacl, E'\\n') AS \"Access privileges\"\nFROM "
                   "pg_catalog.pg_database d\nORDER BY 1;"),
-              "tarn|tarn|UTF8|C.UTF-8|C.UTF-8|NULL|libc|NULL\n");
+              "tarn|tarn|UTF8|C|C|NULL|libc|NULL\n");
+}
+
+TEST_F(PgTest, ArgumentsKeepTheirMeaning) {
+    // The argument's name is also one of a column that the function's own text reads.
+    EXPECT_EQ(Ask("SELECT typname, oid::regtype::text FROM pg_type t WHERE t.oid = to_regtype('int8')"),
+              "int8|bigint\n");
+    EXPECT_EQ(Ask("SELECT obj_description(oid), oid::regclass FROM pg_class WHERE relname = 'flights'"),
+              "late ones|delays.flights\n");
+    EXPECT_EQ(Ask("SELECT '_int4'::text::regtype::oid"), "1007\n");
+    EXPECT_EQ(Ask("SELECT CAST('x' AS pg_catalog.text)"), "x\n");
+    EXPECT_EQ(Ask("SELECT count(*) FROM pg_catalog.pg_get_keywords()"), "0\n");
+    EXPECT_EQ(Ask("SELECT count(*) FROM generate_series(1, array_upper([7, 8], 1))"), "2\n");
+    EXPECT_EQ(Ask("SELECT typname FROM pg_catalog.pg_type WHERE typreceive != 0 AND typname = 'int8'"), "int8\n");
+    EXPECT_EQ(Ask("SELECT json_build_object('a', 1)"), "{\"a\":1}\n");
+    EXPECT_EQ(Ask("SELECT setting FROM pg_settings WHERE name = 'default_transaction_isolation'"), "repeatable read\n");
+}
+
+TEST_F(PgTest, SetConfigOfWhatHasNoEffect) {
+    EXPECT_EQ(Ask("SELECT current_setting('jit') AS cur, set_config('jit', 'off', false) AS new"), "off|off\n");
+    EXPECT_EQ(Ask("SELECT set_config('search_path', 'x', false)").substr(0, 5), "0A000");
+    EXPECT_EQ(Ask("SELECT set_config('memory_limit', '1TB', false)").substr(0, 5), "0A000");
+    EXPECT_EQ(Ask("SELECT stats(a) FROM t").substr(0, 5), "42501");
 }
 
 TEST_F(PgTest, PsqlDescribesATable) {
@@ -73,7 +95,7 @@ TEST_F(PgTest, PsqlDescribesATable) {
                   "FROM pg_catalog.pg_attribute a\nWHERE a.attrelid = '" +
                   oid + "' AND a.attnum > 0 AND NOT a.attisdropped\nORDER BY a.attnum;"),
               "id|integer|NULL|f|NULL||\ncarrier|text|NULL|f|NULL||\ndelay|numeric(9,2)|NULL|f|NULL||\nat_time|"
-              "timestamp with time zone|NULL|f|NULL||\nl|int4[]|NULL|f|NULL||\n");
+              "timestamp with time zone|NULL|f|NULL||\nl|integer[]|NULL|f|NULL||\n");
     for (const std::string& sql : {
              "SELECT pol.polname, pol.polpermissive,\n  CASE WHEN pol.polroles = '{0}' THEN NULL ELSE "
              "pg_catalog.array_to_string(array(select rolname from pg_catalog.pg_roles where oid = any (pol.polroles) "
@@ -120,7 +142,7 @@ TEST_F(PgTest, DriversAtConnect) {
     EXPECT_EQ(Ask("select pg_catalog.version()").substr(0, 10), "PostgreSQL");
     EXPECT_EQ(Ask("select current_schema()"), "main\n");
     EXPECT_EQ(Ask("show standard_conforming_strings"), "on\n");
-    EXPECT_EQ(Ask("show transaction isolation level"), "read committed\n");
+    EXPECT_EQ(Ask("show transaction isolation level"), "repeatable read\n");
     EXPECT_EQ(Ask("SELECT current_setting('server_version'), current_database(), current_user, session_user"),
               "15.0|tarn|alice|alice\n");
     EXPECT_EQ(Ask("SELECT pg_catalog.pg_class.relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON "

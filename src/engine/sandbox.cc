@@ -48,6 +48,7 @@ constexpr std::string_view kForbidden[] = {
     "file_exists",
     "set_config",
     "from_binary_state",
+    "stats",
     "tarn_fence",
 };
 constexpr std::string_view kForbiddenPrefixes[] = {
@@ -117,6 +118,7 @@ class Sandbox : public AstWalker {
         }
         if (options_.trusted) return Ok();
         std::string name = ToLower(function.function_name);
+        if (std::string_view query = SystemTableFunction(name); !query.empty()) return BecomeQuery(table, query);
         if (std::find(std::begin(kTableFunctions), std::end(kTableFunctions), name) == std::end(kTableFunctions)) {
             return Refused("the table function", name, reference.query_location);
         }
@@ -163,9 +165,27 @@ class Sandbox : public AstWalker {
     }
 
   private:
+    Status BecomeQuery(TablePointer& table, std::string_view query) {
+        auto statements = TRY(ParseSql(std::string(query)));
+        auto select = duckdb::unique_ptr_cast<duckdb::SQLStatement, duckdb::SelectStatement>(std::move(statements[0]));
+        TRY(WalkQuery(select->node));
+        auto& function = table->Cast<duckdb::TableFunctionRef>();
+        std::string alias = function.alias.empty() ? function.function->GetName() : function.alias;
+        auto columns = function.column_name_alias;
+        auto subquery = duckdb::make_uniq<duckdb::SubqueryRef>(std::move(select), alias);
+        subquery->column_name_alias = std::move(columns);
+        table = std::move(subquery);
+        return Ok();
+    }
     Status CheckFunction(const std::string& given, bool export_state, const duckdb::ParsedExpression& expression) {
         if (options_.trusted) return Ok();
         std::string name = ToLower(given);
+        if (name == "set_config") {
+            return At(Error(ErrorCode::kNotSupported, "set_config of this setting is not supported")
+                          .WithDetailCode("0A000")
+                          .WithHint("use SET name = value"),
+                      expression.GetQueryLocation());
+        }
         if (IsForbidden(name) || export_state) return Refused("the function", name, expression.GetQueryLocation());
         return Ok();
     }
@@ -225,6 +245,12 @@ Status RefuseStatement(StatementType type) {
                          duckdb::StatementTypeToString(type))
                 .WithDetailCode("0A000")
                 .WithHint("tables are made by files of the workspace");
+        case StatementType::PREPARE_STATEMENT:
+        case StatementType::EXECUTE_STATEMENT:
+            return Error(ErrorCode::kNotSupported, "{} as a statement is not supported",
+                         duckdb::StatementTypeToString(type))
+                .WithDetailCode("0A000")
+                .WithHint("drivers prepare statements by the protocol");
         case StatementType::MULTI_STATEMENT:
             return Error(ErrorCode::kNotSupported, "PIVOT needs its values: ON column IN (value, ...)")
                 .WithDetailCode("0A000");
@@ -234,8 +260,8 @@ Status RefuseStatement(StatementType type) {
     }
 }
 
-// psql writes x::pg_catalog.text and x OPERATOR(pg_catalog.~) y, which DuckDB's grammar does not know: the schema
-// becomes blanks, so that every position stays what it was.
+// psql writes x::pg_catalog.text, CAST(x AS pg_catalog.text) and x OPERATOR(pg_catalog.~) y, which DuckDB's grammar
+// does not know: the schema becomes blanks, so that every position stays what it was.
 std::string WithoutTypeSchemas(const std::string& sql) {
     if (sql.find("pg_catalog") == std::string::npos) return sql;
     auto tokens = Tokenize(sql);
@@ -245,6 +271,7 @@ std::string WithoutTypeSchemas(const std::string& sql) {
         const SqlToken& token = tokens->at(i);
         bool cast = tokens->at(i - 1).text == ":" && tokens->at(i - 2).text == ":";
         bool operation = tokens->at(i - 1).text == "(" && tokens->at(i - 2).text == "operator";
+        cast = cast || tokens->at(i - 1).text == "as";  // CAST(x AS pg_catalog.text)
         if ((!cast && !operation) || token.text != "pg_catalog" || tokens->at(i + 1).text != ".") continue;
         for (size_t at = token.begin; at < tokens->at(i + 1).end; at++) result[at] = ' ';
     }

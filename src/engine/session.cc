@@ -325,7 +325,7 @@ class SessionImpl : public Session {
             Part part{script.substr(begin, end - begin), CharacterPosition(script, begin)};
             // A mistake in any statement is told before the first one runs.
             auto command = SettingsCommandOf(part.sql);
-            if (!command || !*command) {
+            if ((!command || !*command) && !IsOfTheProtocol(part.sql)) {
                 auto parsed = ParseSql(part.sql);
                 if (!parsed) return Shifted(std::move(parsed).error(), part.position);
             }

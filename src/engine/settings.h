@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/sql_tokens.h"
 
 namespace tarn::engine {
 
@@ -24,21 +25,16 @@ struct SettingsAnswer {
     std::vector<std::vector<std::string>> rows;
 };
 
-// One word, number, quoted text or sign of SQL with its place; comments and blanks are gone.
-struct SqlToken {
-    enum class Kind { kWord, kQuotedName, kText, kNumber, kSign };
-    Kind kind = Kind::kSign;
-    std::string text;  // words in lower case, quoted ones unquoted
-    size_t begin = 0;  // byte offsets
-    size_t end = 0;
-};
-// Up to `tokens_max` tokens; an unended quote or comment is kSyntax with its position.
-Result<std::vector<SqlToken>> Tokenize(std::string_view sql, size_t tokens_max = SIZE_MAX);
-// The statements of a script, each without its semicolon: [begin, end) in bytes.
-Result<std::vector<std::pair<size_t, size_t>>> SplitScript(std::string_view script);
+// Statements that the parser need not know, as the protocols answer them: cursors, COPY, prepared statements.
+bool IsOfTheProtocol(std::string_view sql);
 
 // The command a statement is, or nothing if it is for DuckDB; kPermissionDenied for a setting that users may not touch.
 Result<std::optional<SettingsCommand>> SettingsCommandOf(std::string_view sql);
+
+// What a session starts with, in order of names: for pg_settings.
+std::vector<std::pair<std::string, std::string>> DefaultSettings();
+// A setting that users may set and that changes nothing: set_config answers for it.
+bool IsWithoutEffect(const std::string& name);
 
 class SessionSettings {
   public:
