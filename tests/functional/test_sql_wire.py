@@ -63,20 +63,20 @@ VALUES = {
     "'6f1c5b8e-0000-4000-8000-000000000001'::uuid": uuid.UUID("6f1c5b8e-0000-4000-8000-000000000001"),
     "INTERVAL 3 DAY": datetime.timedelta(days=3),
     "[1, 2, 3]": [1, 2, 3],
+    "[1.5, NULL]::decimal(9,2)[]": [decimal.Decimal("1.50"), None],
+    "['a b', 'NULL', '\"', '']": ["a b", "NULL", '"', ""],
+    "[DATE '2026-01-02']": [datetime.date(2026, 1, 2)],
+    "[]::integer[]": [],
+    "[[1, 2], [3]]": [[1, 2], [3]],
+    "{'a': 1, 'b': [1, 2]}": {"a": 1, "b": [1, 2]},
+    "170141183460469231731687303715884105727::hugeint": decimal.Decimal(2**127 - 1),
 }
-
-
-TEXT_ONLY = ("INTERVAL 3 DAY", "[1, 2, 3]")
 
 
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
 @pytest.mark.parametrize("expression", VALUES)
 def test_values_come_over_as_they_are(connection, expression, binary):
     with connection.cursor(binary=binary) as cursor:
-        if binary and expression in TEXT_ONLY:
-            with pytest.raises(psycopg.errors.FeatureNotSupported, match="text"):
-                cursor.execute("SELECT " + expression)
-            return
         assert cursor.execute("SELECT " + expression).fetchone()[0] == VALUES[expression]
 
 
@@ -94,10 +94,11 @@ def test_parameters(connection, value, binary):
     assert found == value
 
 
+@pytest.mark.parametrize("place", ["%t", "%b"], ids=["text", "binary"])
 @pytest.mark.parametrize("value", [[1, 2, 3], ["a b", 'c"d\\\\e', None, "{x}"], []], ids=repr)
-def test_lists_as_parameters(connection, value):
+def test_lists_as_parameters(connection, value, place):
     element = "varchar" if value and isinstance(value[0], str) else "integer"
-    assert connection.execute(f"SELECT %s::{element}[]", [value]).fetchone()[0] == value
+    assert connection.execute(f"SELECT {place}::{element}[]", [value]).fetchone()[0] == value
     found = connection.execute("SELECT count(*) FROM shop.sales WHERE id = ANY(%s::integer[])", [[1, 3, 9]]).fetchone()
     assert found == (2,)
 
@@ -114,6 +115,45 @@ def test_pipelines_and_many_rows(connection):
         second = connection.execute("SELECT * FROM range(10000)")
     assert first.fetchone()[0] == 1
     assert len(second.fetchall()) == 10000
+
+
+def test_cursors_of_the_server(small):
+    with psycopg.connect(**small.sql_address, dbname="tarn", user="admin", password=small.token) as connection:
+        with connection.cursor("named") as cursor:
+            cursor.itersize = 1000
+            cursor.execute("SELECT i FROM range(10000) t(i) WHERE i >= %s", [10])
+            assert sum(row[0] for row in cursor) == 10000 * 9999 // 2 - 45
+        with connection.cursor("again", withhold=True) as cursor:
+            cursor.execute("SELECT i FROM range(10) t(i)")
+            connection.commit()
+            cursor.scroll(4)
+            assert cursor.fetchmany(2) == [(4,), (5,)]
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+                cursor.scroll(0, "absolute")
+
+
+def test_copy_to_the_client(connection):
+    cursor = connection.cursor()
+    with cursor.copy("COPY (SELECT id, name FROM shop.sales ORDER BY id) TO STDOUT") as copy:
+        assert list(copy.rows()) == [("1", "pen"), ("2", "ink"), ("3", "pen")]
+    with cursor.copy("COPY (SELECT id, sold_on FROM shop.sales ORDER BY id) TO STDOUT (FORMAT binary)") as copy:
+        copy.set_types(["int8", "date"])
+        assert next(copy.rows()) == (1, datetime.date(2026, 1, 1))
+    with cursor.copy("COPY shop.by_name TO STDOUT WITH CSV HEADER") as copy:
+        lines = b"".join(copy).decode().splitlines()
+    assert lines[0] == "name,total" and sorted(lines[1:]) == ["ink,2.25", "pen,2.75"]
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        with cursor.copy("COPY shop.sales FROM STDIN") as copy:
+            copy.write("x")
+
+
+def test_a_statement_has_its_time(small):
+    with small.connect(options="-c statement_timeout=300ms") as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("300ms",)
+        with pytest.raises(psycopg.errors.QueryCanceled, match="statement_timeout"):
+            connection.execute("SELECT sum(a.range * b.range) FROM range(3000000) a, range(1000000) b").fetchall()
+        connection.execute("SET statement_timeout = 0")
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_server_side_cursor_of_the_client_reads_in_pieces(small):

@@ -15,6 +15,7 @@ class PgServer : public SqlServer {
     PgServer(SqlServerConfig config, QueryDependencies dependencies)
         : config_(std::move(config)),
           dependencies_(dependencies),
+          deadlines_(dependencies.env.clock()),
           connections_(dependencies.metrics.GetGauge("tarn_query_connections", "Open SQL sessions.")) {}
 
     Status Listen() {
@@ -61,6 +62,7 @@ class PgServer : public SqlServer {
     };
     SqlServerConfig config_;
     QueryDependencies dependencies_;
+    Deadlines deadlines_;
     Gauge& connections_;
     std::mutex mutex_;
     std::map<int32_t, Entry> sessions_;
@@ -101,7 +103,7 @@ void PgServer::Serve(Stream& stream) {
 void PgServer::RunSession(Stream& stream, wire::PgFrameReader& reader, Login login) {
     CancelKey key{next_process_.fetch_add(1), static_cast<int32_t>(dependencies_.env.random().Next())};
     std::string user = login.principal.Id();
-    PgSession session(stream, reader, dependencies_, std::move(login), key);
+    PgSession session(stream, reader, dependencies_, deadlines_, std::move(login), key);
     {
         std::lock_guard lock(mutex_);
         sessions_[key.process] = {&session, key.secret, std::move(user)};

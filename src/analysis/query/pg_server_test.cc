@@ -233,6 +233,128 @@ TEST_F(PgServerTest, SimpleQueries) {
     EXPECT_EQ(client.Ask("SHOW server_version"), "T(server_version 25) R(15.0) C(SHOW) Z(I)");
 }
 
+TEST_F(PgServerTest, CursorsOfSql) {
+    RawClient client = Connect();
+    EXPECT_EQ(client.Ask("DECLARE c CURSOR FOR SELECT 1"), "E(25P01) Z(I)");
+    EXPECT_EQ(client.Ask("BEGIN; DECLARE c CURSOR FOR SELECT i FROM range(5) t(i)"), "C(BEGIN) C(DECLARE CURSOR) Z(T)");
+    EXPECT_EQ(client.Ask("FETCH 2 FROM c"), "T(i 20) R(0) R(1) C(FETCH 2) Z(T)");
+    EXPECT_EQ(client.Ask("MOVE c"), "C(MOVE 1) Z(T)");
+    EXPECT_EQ(client.Ask("FETCH 0 FROM c"), "T(i 20) C(FETCH 0) Z(T)");
+    EXPECT_EQ(client.Ask("FETCH ABSOLUTE 4 FROM c"), "T(i 20) R(3) C(FETCH 1) Z(T)");
+    EXPECT_EQ(client.Ask("FETCH ALL FROM c"), "T(i 20) R(4) C(FETCH 1) Z(T)");
+    EXPECT_EQ(client.Ask("FETCH c"), "T(i 20) C(FETCH 0) Z(T)");
+    EXPECT_EQ(client.Ask("CLOSE c; CLOSE c"), "C(CLOSE CURSOR) E(34000) Z(E)");
+    EXPECT_EQ(client.Ask("ROLLBACK"), "C(ROLLBACK) Z(I)");
+    // One with hold outlives its transaction, one without does not.
+    EXPECT_EQ(client.Ask("DECLARE h CURSOR WITH HOLD FOR SELECT 1 AS a"), "C(DECLARE CURSOR) Z(I)");
+    EXPECT_EQ(client.Ask("BEGIN; DECLARE c CURSOR FOR SELECT 2 AS b; COMMIT"),
+              "C(BEGIN) C(DECLARE CURSOR) C(COMMIT) Z(I)");
+    EXPECT_EQ(client.Ask("FETCH c"), "E(34000) Z(I)");
+    EXPECT_EQ(client.Ask("FETCH h"), "T(a 23) R(1) C(FETCH 1) Z(I)");
+    EXPECT_EQ(client.Ask("DECLARE h CURSOR WITH HOLD FOR SELECT 1"), "E(42P03) Z(I)");
+    EXPECT_EQ(client.Ask("CLOSE ALL; FETCH h"), "C(CLOSE CURSOR) E(34000) Z(I)");
+    EXPECT_EQ(client.Ask("DECLARE x CURSOR WITH HOLD FOR SELECT nothing"), "E(42703@39) Z(I)");
+}
+
+TEST_F(PgServerTest, CursorsInTheExtendedProtocol) {
+    RawClient client = Connect();
+    EXPECT_EQ(client.Ask("BEGIN"), "C(BEGIN) Z(T)");
+    client.Parse("", "DECLARE c CURSOR FOR SELECT i FROM range($1) t(i)", {20});
+    client.Bind("", "", {"3"});
+    client.Execute("");
+    client.Send('D', std::string("Pc\0", 3));
+    client.Parse("f", "FETCH FORWARD 2 FROM c");
+    client.Send('D', std::string("Sf\0", 3));
+    client.Bind("", "f", {}, true);
+    client.Execute("");
+    EXPECT_EQ(client.Sync(), "1 2 C(DECLARE CURSOR) T(i 20) 1 t() T(i 20) 2 R(" + std::string(8, '\0') + ") R(" +
+                                 std::string(7, '\0') + "\x01) C(FETCH 2) Z(T)");
+    // A portal that closes itself.
+    client.Parse("", "CLOSE ALL");
+    client.Bind("p", "");
+    client.Execute("p");
+    client.Parse("", "CLOSE q");
+    client.Bind("q", "");
+    client.Execute("q");
+    EXPECT_EQ(client.Sync(), "1 2 C(CLOSE CURSOR) 1 2 C(CLOSE CURSOR) Z(T)");
+}
+
+TEST_F(PgServerTest, CopyToTheClient) {
+    RawClient client = Connect();
+    EXPECT_EQ(client.Ask("COPY (SELECT i FROM range(2) t(i)) TO STDOUT"), "H d d c C(COPY 2) Z(I)");
+    EXPECT_EQ(client.Ask("COPY (SELECT 1 WHERE false) TO STDOUT (FORMAT csv, HEADER)"), "H d c C(COPY 0) Z(I)");
+    EXPECT_EQ(client.Ask("COPY (SELECT 1 AS a) TO STDOUT (FORMAT binary)"), "H d d d c C(COPY 1) Z(I)");
+    EXPECT_EQ(client.Ask("COPY (SELECT nothing) TO STDOUT"), "E(42703@14) Z(I)");
+    EXPECT_EQ(client.Ask("COPY (SELECT getenv('HOME')) TO STDOUT"), "E(42501@14) Z(I)");
+    EXPECT_EQ(client.Ask("COPY (SELECT 1) TO '/tmp/x'"), "E(0A000) Z(I)");
+    client.Parse("", "COPY (SELECT 1 AS a) TO STDOUT");
+    client.Send('D', std::string("S\0", 2));
+    client.Bind("", "");
+    client.Execute("");
+    EXPECT_EQ(client.Sync(), "1 t() n 2 H d c C(COPY 1) Z(I)");
+}
+
+TEST_F(PgServerTest, ArraysAndIntervalsInBinary) {
+    RawClient client = Connect();
+    auto number = [](uint32_t value) {
+        std::string text;
+        for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(value >> shift);
+        return text;
+    };
+    client.Parse("", "SELECT [7, NULL] AS a, []::INTEGER[] AS b, INTERVAL '14 months -3 days 1 second' AS c");
+    client.Bind("", "", {}, true);
+    client.Execute("");
+    std::string list = number(1) + number(1) + number(23) + number(2) + number(1) + number(4) + number(7) + number(~0U);
+    std::string empty = number(0) + number(0) + number(23);
+    std::string interval = number(0) + number(1'000'000) + number(static_cast<uint32_t>(-3)) + number(14);
+    EXPECT_EQ(client.Sync(), "1 2 R(" + list + "," + empty + "," + interval + ") C(SELECT 1) Z(I)");
+    EXPECT_EQ(
+        client.Ask("SELECT [1.5, NULL] AS a, ['a b', 'NULL', 'x'] AS b, [[1], [2, 3]] AS c, [1, 2]::INTEGER[2] AS d"),
+        "T(a 1231,b 1009,c 114,d 1007) R({1.5,NULL},{\"a b\",\"NULL\",x},[[1],[2,3]],{1,2}) C(SELECT 1) Z(I)");
+    EXPECT_EQ(client.Ask("SELECT INTERVAL '14 months -3 days 1.5 seconds' AS a, INTERVAL '0 days' AS b"),
+              "T(a 1186,b 1186) R(1 year 2 mons -3 days +00:00:01.5,00:00:00) C(SELECT 1) Z(I)");
+}
+
+TEST_F(PgServerTest, StatementsHaveATimeLimit) {
+    RawClient client = Connect();
+    EXPECT_EQ(client.Ask("SET statement_timeout = '100ms'"), "C(SET) Z(I)");
+    EXPECT_EQ(client.Ask("SELECT count(*) FROM range(4000000000) a, range(1000) b"), "E(57014) Z(I)");
+    EXPECT_EQ(client.Ask("SELECT current_setting('statement_timeout') AS a"), "T(a 25) R(100ms) C(SELECT 1) Z(I)");
+    EXPECT_EQ(client.Ask("RESET statement_timeout; SELECT 1 AS a"), "C(RESET) T(a 23) R(1) C(SELECT 1) Z(I)");
+}
+
+TEST_F(PgServerTest, SettingsAreTakenWholeOrNotAtAll) {
+    RawClient client = Connect();
+    EXPECT_EQ(client.Ask("SET TIME ZONE 'Nowhere/At_All'"), "E(22023) Z(I)");
+    EXPECT_EQ(client.Ask("SHOW timezone"), "T(TimeZone 25) R(UTC) C(SHOW) Z(I)");
+    EXPECT_EQ(client.Ask("SET TIME ZONE 'Asia/Tokyo'"), "S C(SET) Z(I)");
+    EXPECT_EQ(client.Ask("SELECT '2026-01-01 00:00:00+00'::timestamptz AS a"),
+              "T(a 1184) R(2026-01-01 09:00:00+09) C(SELECT 1) Z(I)");
+    EXPECT_EQ(client.Ask("BEGIN; SET LOCAL TIME ZONE 'UTC'; COMMIT; SHOW timezone"),
+              "C(BEGIN) S C(SET) S C(COMMIT) T(TimeZone 25) R(Asia/Tokyo) C(SHOW) Z(I)");
+    EXPECT_EQ(client.Ask("DISCARD ALL"), "S C(DISCARD ALL) Z(I)");
+    EXPECT_EQ(client.Ask("SELECT '2026-01-01 00:00:00+00'::timestamptz AS a"),
+              "T(a 1184) R(2026-01-01 00:00:00+00) C(SELECT 1) Z(I)");
+    EXPECT_EQ(client.Ask("BEGIN; SELECT x"), "C(BEGIN) E(42703@15) Z(E)");
+    EXPECT_EQ(client.Ask("SHOW timezone"), "E(25P02) Z(E)");
+    EXPECT_EQ(client.Ask("ROLLBACK TO a"), "C(ROLLBACK) Z(T)");
+}
+
+TEST_F(PgServerTest, OptionsOfTheStartPacket) {
+    RawClient client(server_->address());
+    client.Start("token:alice", std::string("options\0-c TimeZone=Asia/Tokyo -c statement_timeout=1s\0", 55));
+    EXPECT_EQ(client.Next(), "auth(3)");
+    client.Send('p', RawClient::Zero("tarn_alice"));
+    (void)client.UntilReady();
+    EXPECT_EQ(client.Ask("SELECT '2026-01-01 00:00:00+00'::timestamptz AS a; SHOW statement_timeout"),
+              "T(a 1184) R(2026-01-01 09:00:00+09) C(SELECT 1) T(statement_timeout 25) R(1s) C(SHOW) Z(I)");
+    RawClient other(server_->address());
+    other.Start("token:alice", std::string("options\0-c nothing=1\0", 21));
+    EXPECT_EQ(other.Next(), "auth(3)");
+    other.Send('p', RawClient::Zero("tarn_alice"));
+    EXPECT_EQ(other.UntilReady(), "E(42704) closed");
+}
+
 TEST_F(PgServerTest, TransactionsFailAndEnd) {
     RawClient client = Connect();
     EXPECT_EQ(client.Ask("BEGIN"), "C(BEGIN) Z(T)");
@@ -291,10 +413,6 @@ TEST_F(PgServerTest, BinaryResults) {
     std::string row = "R(\0\0\1\2,"s + "\0\2\0\0\0\0\0\1\0\1\x13\x88,"s + "\x7f\xff\xff\xff,"s +
                       "\x80\0\0\0\0\0\0\0,"s + "\0\0\0\1)"s;
     EXPECT_EQ(client.Sync(), "1 2 " + row + " C(SELECT 1) Z(I)");
-    client.Parse("", "SELECT INTERVAL 1 DAY");
-    client.Bind("", "", {}, true);
-    client.Execute("");
-    EXPECT_EQ(client.Sync(), "1 2 E(0A000) Z(I)");
 }
 
 TEST_F(PgServerTest, PortalsAreSuspendedAndGoOn) {

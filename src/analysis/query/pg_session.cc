@@ -8,7 +8,7 @@
 namespace tarn::query {
 namespace {
 
-constexpr size_t kFrameBytesMax = 16 << 20;   // a query's text with its parameters
+constexpr size_t kFrameBytesMax = kSqlFrameBytesMax;
 constexpr size_t kFlushBytes = 64 << 10;
 constexpr size_t kPreparedMax = 1000;         // a session
 constexpr size_t kPortalsMax = 1000;
@@ -20,17 +20,7 @@ using security::Operation;
 
 constexpr Operation kQuery = {"sql", "Query", "sql:Query", "platform", AuditClass::kRead, {kFrameBytesMax, 200}};
 constexpr Operation kParse = {"sql", "Parse", "sql:Query", "platform", AuditClass::kRead, {kFrameBytesMax, 200}};
-constexpr Operation kExecute = {"sql", "Execute", "sql:Query", "platform", AuditClass::kRead, {kFrameBytesMax, 200}};
 constexpr Operation kCommand = {"sql", "Session command", "self", "session", AuditClass::kRead, {kFrameBytesMax, 200}};
-
-Json TablesOf(const engine::StatementInfo& info) {
-    Json tables = Json::array();
-    for (const engine::TableRead& read : info.reads) {
-        std::string version = read.version.empty() ? "" : "@" + read.version;
-        tables.push_back(fmt::format("{}.{}{}", read.schema, read.name, version));
-    }
-    return tables;
-}
 
 bool IsBlank(std::string_view sql) { return sql.find_first_not_of(" \t\r\n;") == std::string_view::npos; }
 
@@ -39,13 +29,42 @@ Error NoSuch(const char* what, const std::string& name) {
         .WithDetailCode(std::string(what) == "portal" ? "34000" : "26000");
 }
 
+// An error about a part of a statement, told about the statement.
+Error Moved(Error error, int64_t part_position) {
+    auto position = error.position();
+    if (!position) return error;
+    return std::move(error).WithPosition(*position + part_position - 1);
+}
+
 }  // namespace
+
+Json PgSession::TablesOf(const Prepared& prepared) {
+    Json tables = Json::array();
+    for (const engine::TableRead& read : prepared.statement->info().reads) {
+        std::string version = read.version.empty() ? "" : "@" + read.version;
+        tables.push_back(fmt::format("{}.{}{}", read.schema, read.name, version));
+    }
+    return tables;
+}
+
+std::vector<bool> PgSession::Spread(const std::vector<bool>& formats, size_t columns) {
+    std::vector<bool> binary;
+    for (size_t column = 0; column < columns; ++column) {
+        binary.push_back(formats.size() == 1 ? formats[0] : column < formats.size() && formats[column]);
+    }
+    return binary;
+}
 
 std::vector<Operation> SqlOperations() { return {kLogin, kQuery, kParse, kExecute, kCommand}; }
 
-PgSession::PgSession(Stream& stream, wire::PgFrameReader& reader, const QueryDependencies& dependencies, Login login,
-                     CancelKey key)
-    : stream_(stream), reader_(reader), dependencies_(dependencies), login_(std::move(login)), key_(key) {
+PgSession::PgSession(Stream& stream, wire::PgFrameReader& reader, const QueryDependencies& dependencies,
+                     Deadlines& deadlines, Login login, CancelKey key)
+    : stream_(stream),
+      reader_(reader),
+      dependencies_(dependencies),
+      deadlines_(deadlines),
+      login_(std::move(login)),
+      key_(key) {
     for (const auto& [name, value] : login_.parameters) settings_.SetFromStart(name, value);
 }
 
@@ -62,6 +81,13 @@ Status PgSession::Run() {
         engine::SessionOptions options;
         options.principal = login_.principal;
         session_ = TRY(dependencies_.engine.OpenSession(std::move(options)));
+    }
+    Status set = settings_.SetFromOptions(login_.parameters["options"]);
+    if (set.ok()) set = TellEngine(settings_.EngineSql());
+    if (!set.ok()) {
+        SendError(set.error(), "FATAL");
+        (void)Flush();
+        return set;
     }
     TRY(SendGreeting());
     bool leave = false;
@@ -157,6 +183,7 @@ Status PgSession::Handle(const wire::PgFrame& frame, bool& leave) {
             wire::PgFieldReader fields(frame.body);
             Status done = SimpleQuery(TRY(fields.Text()));
             if (!done.ok()) SendError(done.error());
+            CloseTransactionPortals();
             SendReady();
             return Ok();
         }
@@ -203,9 +230,24 @@ Status PgSession::HandleExtended(const wire::PgFrame& frame) {
     }
 }
 
+void PgSession::CloseTransactionPortals() {
+    if (transaction_ == 'I') std::erase_if(portals_, [](const auto& one) { return !one.second->hold; });
+}
+
+Status PgSession::TellEngine(const std::vector<std::string>& statements) {
+    for (const std::string& sql : statements) TRY(session_->Query(sql));
+    return Ok();
+}
+
+void PgSession::SendComplete(std::string_view tag) {
+    out_.Begin('C');
+    out_.Text(tag);
+    out_.End();
+}
+
 void PgSession::Sync() {
     skip_to_sync_ = false;
-    if (transaction_ == 'I') portals_.clear();
+    CloseTransactionPortals();
     SendReady();
 }
 
@@ -213,8 +255,14 @@ Status PgSession::Dispatch(const Operation& operation, const std::string& sql, c
                            const std::function<Status(security::Call&)>& handler) {
     security::Opening opening{.details = {{"sql", security::StatementText(sql)}}, .tell = nullptr};
     if (!tables.empty()) opening.details["tables"] = tables;
-    return dependencies_.dispatcher.Run(operation, login_.principal, {"platform", "*"}, stream_.remote().ToString(),
-                                        handler, std::move(opening));
+    Deadlines::Guard deadline(deadlines_, settings_.StatementTimeoutMs(), [this] { Cancel(); });
+    Status done = dependencies_.dispatcher.Run(operation, login_.principal, {"platform", "*"},
+                                               stream_.remote().ToString(), handler, std::move(opening));
+    bool late = !done.ok() && done.error().code() == ErrorCode::kCancelled && deadline.expired();
+    if (!late) return done;
+    return Error(ErrorCode::kCancelled, "the statement took longer than statement_timeout, {}",
+                 settings_.Get("statement_timeout"))
+        .WithDetailCode("57014");
 }
 
 // ---- simple protocol
@@ -251,7 +299,6 @@ Status PgSession::SimpleQuery(const std::string& script) {
 Status PgSession::SimplePart(const std::string& sql, int64_t) {
     Portal portal;
     portal.prepared = TRY(Prepare(sql, {}));
-    if (portal.prepared->statement) portal.binary.assign(portal.prepared->statement->info().columns.size(), false);
     return RunStatement(portal, 0, true);
 }
 
@@ -264,19 +311,33 @@ Result<std::shared_ptr<PgSession::Prepared>> PgSession::Prepare(const std::strin
     prepared->sql = sql;
     prepared->parameter_oids = std::move(parameter_oids);
     if (IsBlank(sql) || IsSessionCommand(sql)) return prepared;
+    prepared->copy = TRY(CopyCommandOf(sql));
+    prepared->cursor = TRY(CursorCommandOf(sql));
+    bool fetch = prepared->cursor && prepared->cursor->action != CursorCommand::Action::kDeclare;
+    if (fetch) return prepared;
     TRY(CheckTransaction());
+    const std::string& query = prepared->copy     ? prepared->copy->query
+                               : prepared->cursor ? prepared->cursor->query
+                                                  : sql;
+    int64_t position = prepared->copy     ? prepared->copy->query_position
+                       : prepared->cursor ? prepared->cursor->query_position
+                                          : 1;
     std::vector<std::string> types;
     for (int32_t oid : prepared->parameter_oids) types.push_back(EngineTypeOf(oid));
     if (!given_types.empty()) types = given_types;
     TRY(Dispatch(kParse, sql, Json::array(), [&](security::Call& call) -> Status {
-        prepared->statement = TRY(session_->Prepare(sql, types));
-        call.details["tables"] = TablesOf(prepared->statement->info());
+        auto statement = session_->Prepare(query, types);
+        if (!statement.ok()) return Moved(std::move(statement).error(), position);
+        prepared->statement = std::move(*statement);
+        call.details["tables"] = TablesOf(*prepared);
         return Ok();
     }));
     const auto& inferred = prepared->statement->info().parameter_types;
     for (size_t index = 0; index < inferred.size(); ++index) {
         if (index == prepared->parameter_oids.size()) prepared->parameter_oids.push_back(0);
-        if (prepared->parameter_oids[index] == 0) prepared->parameter_oids[index] = PgOidOf(inferred[index]);
+        constexpr int32_t kUnknown = 705;
+        bool told = prepared->parameter_oids[index] != 0 && prepared->parameter_oids[index] != kUnknown;
+        if (!told) prepared->parameter_oids[index] = PgOidOf(inferred[index]);
     }
     return prepared;
 }
@@ -350,6 +411,11 @@ Status PgSession::WidenDecimals(Portal& portal) {
     return Ok();
 }
 
+Status PgSession::CheckRoomFor(const std::string& portal) const {
+    if (portals_.size() < kPortalsMax || portals_.contains(portal)) return Ok();
+    return Error(ErrorCode::kResourceExhausted, "a session keeps at most {} portals open", kPortalsMax);
+}
+
 Status PgSession::BindPortal(const std::string& body) {
     wire::PgFieldReader fields(body);
     std::string name = TRY(fields.Text());
@@ -360,46 +426,44 @@ Status PgSession::BindPortal(const std::string& body) {
     portal.prepared = prepared->second;
     portal.parameters = TRY(ReadParameters(fields, *portal.prepared));
     TRY(WidenDecimals(portal));
-    size_t columns = portal.prepared->statement ? portal.prepared->statement->info().columns.size() : 0;
     int count = TRY(fields.Int16());
-    std::vector<bool> formats;
-    for (int index = 0; index < count; ++index) formats.push_back(TRY(fields.Int16()) == 1);
-    for (size_t column = 0; column < columns; ++column) {
-        bool binary = formats.size() == 1 ? formats[0] : column < formats.size() && formats[column];
-        portal.binary.push_back(binary);
+    for (int index = 0; index < count; ++index) portal.formats.push_back(TRY(fields.Int16()) == 1);
+    TRY(CheckRoomFor(name));
+    bool taken = !name.empty() && portals_.contains(name);
+    if (taken) {
+        return Error(ErrorCode::kAlreadyExists, "there is a portal \"{}\" already", name).WithDetailCode("42P03");
     }
-    if (portals_.size() >= kPortalsMax && !portals_.contains(name)) {
-        return Error(ErrorCode::kResourceExhausted, "a session keeps at most {} portals open", kPortalsMax);
-    }
-    portals_[name] = std::move(portal);
+    portals_[name] = std::make_shared<Portal>(std::move(portal));
     out_.Begin('2');
     out_.End();
     return Ok();
 }
 
-void PgSession::DescribeRows(const Prepared& prepared, const std::vector<bool>& binary) {
-    if (!prepared.statement || prepared.statement->info().columns.empty()) {
-        SessionSettings scratch = settings_;
-        auto outcome = scratch.Run(prepared.sql);
-        bool shows = !prepared.statement && outcome.ok() && *outcome && (*outcome)->shown;
-        if (!shows) {
-            out_.Begin('n');
-            out_.End();
-            return;
-        }
-        out_.Begin('T');
-        out_.Int16(1);
-        out_.Text((*outcome)->shown_name);
-        for (int32_t zero : {0}) out_.Int32(zero);
-        out_.Int16(0);
-        out_.Int32(25);
-        out_.Int16(-1);
-        out_.Int32(-1);
-        out_.Int16(0);
+void PgSession::DescribeRows(const Prepared& prepared, const std::vector<bool>& formats) {
+    const std::vector<engine::ResultColumn>* columns = nullptr;
+    if (prepared.cursor && prepared.cursor->action == CursorCommand::Action::kFetch) {
+        auto source = portals_.find(prepared.cursor->name);
+        if (source != portals_.end() && source->second->result) columns = &source->second->result->columns();
+    } else if (prepared.statement && !prepared.copy && !prepared.cursor) {
+        columns = &prepared.statement->info().columns;
+    }
+    if (columns && !columns->empty()) return DescribeColumns(*columns, Spread(formats, columns->size()));
+    SessionSettings scratch = settings_;
+    bool command = !prepared.statement && !prepared.cursor && !prepared.copy;
+    auto outcome = command ? scratch.Run(prepared.sql) : Result<std::optional<CommandOutcome>>(std::nullopt);
+    if (!outcome.ok() || !*outcome || !(*outcome)->shown) {
+        out_.Begin('n');
         out_.End();
         return;
     }
-    const auto& columns = prepared.statement->info().columns;
+    engine::ResultColumn shown;
+    shown.name = (*outcome)->shown_name;
+    shown.type = "VARCHAR";
+    shown.kind = engine::CellKind::kText;
+    DescribeColumns({shown}, {false});
+}
+
+void PgSession::DescribeColumns(const std::vector<engine::ResultColumn>& columns, const std::vector<bool>& binary) {
     out_.Begin('T');
     out_.Int16(static_cast<int16_t>(columns.size()));
     for (size_t index = 0; index < columns.size(); ++index) {
@@ -410,7 +474,7 @@ void PgSession::DescribeRows(const Prepared& prepared, const std::vector<bool>& 
         out_.Int32(type.oid);
         out_.Int16(type.bytes);
         out_.Int32(type.modifier);
-        out_.Int16(index < binary.size() && binary[index] ? 1 : 0);
+        out_.Int16(binary[index] ? 1 : 0);
     }
     out_.End();
 }
@@ -422,7 +486,11 @@ Status PgSession::Describe(const std::string& body) {
     if (kind == 'P') {
         auto portal = portals_.find(name);
         if (portal == portals_.end()) return NoSuch("portal", name);
-        DescribeRows(*portal->second.prepared, portal->second.binary);
+        const Portal& described = *portal->second;
+        if (described.cursor)
+            DescribeColumns(described.result->columns(), Spread({}, described.result->columns().size()));
+        else
+            DescribeRows(*described.prepared, described.formats);
         return Ok();
     }
     auto prepared = prepared_.find(name);
@@ -442,7 +510,8 @@ Status PgSession::Execute(const std::string& body) {
     int32_t rows_max = TRY(fields.Int32());
     auto portal = portals_.find(name);
     if (portal == portals_.end()) return NoSuch("portal", name);
-    return RunStatement(portal->second, rows_max, false);
+    const std::shared_ptr<Portal> running = portal->second;
+    return RunStatement(*running, rows_max, false);
 }
 
 Status PgSession::Close(const std::string& body) {
@@ -473,17 +542,21 @@ std::string PgSession::TagOf(const Prepared& prepared, int64_t rows) const {
     }
 }
 
-Status PgSession::RunCommand(const CommandOutcome& outcome, bool describe_rows) {
+Status PgSession::RunCommand(const CommandOutcome& outcome, const SessionSettings& before, bool describe_rows) {
     std::string tag = outcome.tag;
-    if (outcome.rollback == false && outcome.transaction == 'I' && transaction_ == 'E') tag = "ROLLBACK";
+    bool failed = transaction_ == 'E';
+    if (failed && !outcome.rollback && outcome.transaction == 'I') tag = "ROLLBACK";
+    if (outcome.transaction == 'T' && transaction_ == 'I') settings_.BeginTransaction();
+    if (outcome.transaction == 'I') TRY(TellEngine(settings_.EndTransaction(outcome.rollback || failed)));
     if (outcome.transaction != 0) transaction_ = outcome.transaction;
+    for (const std::string& name : settings_.ReportedSince(before)) ReportSetting(name);
+    if (outcome.close) TRY(CloseCursors(*outcome.close));
     if (outcome.deallocate) {
         if (outcome.deallocate->empty())
             prepared_.clear();
         else
             prepared_.erase(*outcome.deallocate);
     }
-    if (outcome.reported_name) ReportSetting(*outcome.reported_name);
     if (outcome.shown) {
         if (describe_rows) {
             Prepared show;
@@ -511,21 +584,26 @@ Status PgSession::RunStatement(Portal& portal, int64_t rows_max, bool describe_r
         return Ok();
     }
     if (prepared->statement) TRY(CheckTransaction());
+    if (prepared->copy) return RunCopy(portal);
+    if (prepared->cursor) return prepared->statement ? RunDeclare(portal) : RunFetch(portal, describe_rows);
     if (!prepared->statement) {
         return Dispatch(kCommand, prepared->sql, Json::array(), [&](security::Call&) -> Status {
-            std::optional<CommandOutcome> outcome = TRY(settings_.Run(prepared->sql));
+            SessionSettings changed = settings_;
+            std::optional<CommandOutcome> outcome = TRY(changed.Run(prepared->sql));
             if (!outcome) return Error(ErrorCode::kInternal, "a session command was not recognised");
-            if (!outcome->engine_sql.empty()) TRY(session_->Query(outcome->engine_sql));
-            return RunCommand(*outcome, describe_rows);
+            if (outcome->transaction != 'I' && !outcome->rollback) TRY(CheckTransaction());
+            TRY(TellEngine(outcome->engine_sql));
+            std::swap(settings_, changed);  // not before the engine took it
+            return RunCommand(*outcome, changed, describe_rows);
         });
     }
     const Operation& operation = describe_rows ? kQuery : kExecute;
     const engine::StatementInfo& info = prepared->statement->info();
-    return Dispatch(operation, prepared->sql, TablesOf(info), [&](security::Call& call) -> Status {
-        if (!portal.result) portal.result = TRY(prepared->statement->Execute(portal.parameters));
-        if (describe_rows && !info.columns.empty()) DescribeRows(*prepared, portal.binary);
+    return Dispatch(operation, prepared->sql, TablesOf(*prepared), [&](security::Call& call) -> Status {
+        if (!portal.result && !portal.finished) portal.result = TRY(prepared->statement->Execute(portal.parameters));
+        if (describe_rows && !info.columns.empty()) DescribeRows(*prepared, portal.formats);
         bool suspended = false;
-        TRY(SendRows(portal, rows_max, call, suspended));
+        TRY(SendRows(portal, Spread(portal.formats, info.columns.size()), rows_max, call, suspended));
         out_.Begin(suspended ? 's' : 'C');
         if (!suspended) out_.Text(TagOf(*prepared, portal.rows));
         out_.End();
@@ -533,22 +611,29 @@ Status PgSession::RunStatement(Portal& portal, int64_t rows_max, bool describe_r
     });
 }
 
-Status PgSession::SendRows(Portal& portal, int64_t rows_max, security::Call& call, bool& suspended) {
+Result<bool> PgSession::HasRow(Portal& portal) {
+    while (!portal.finished && (!portal.chunk || portal.row == portal.chunk->rows())) {
+        portal.chunk = TRY(portal.result->Next());
+        portal.row = 0;
+        portal.finished = portal.chunk == nullptr;
+    }
+    return !portal.finished;
+}
+
+Status PgSession::SendRows(Portal& portal, const std::vector<bool>& binary, int64_t rows_max, security::Call& call,
+                           bool& suspended) {
     const auto& columns = portal.result->columns();
-    portal.binary.resize(columns.size(), false);
+    std::vector<bool> formats = binary;
+    formats.resize(columns.size(), !binary.empty() && binary.back());  // a parameter's type settled them only now
     while (true) {
-        if (!portal.chunk || portal.row == portal.chunk->rows()) {
-            portal.chunk = TRY(portal.result->Next());
-            portal.row = 0;
-            if (!portal.chunk) return Ok();
-            continue;
-        }
+        // At its limit a portal is suspended, whether there are more rows or not.
         if (rows_max > 0 && call.rows == rows_max) return suspended = true, Ok();
+        if (!TRY(HasRow(portal))) return Ok();
         size_t before = out_.buffer().size();
         out_.Begin('D');
         out_.Int16(static_cast<int16_t>(columns.size()));
         for (size_t column = 0; column < columns.size(); ++column) {
-            Status written = WriteCell(out_, *portal.chunk, portal.row, column, columns[column], portal.binary[column]);
+            Status written = WriteCell(out_, *portal.chunk, portal.row, column, columns[column], formats[column]);
             if (written.ok()) continue;
             out_.Truncate(before);
             return written;

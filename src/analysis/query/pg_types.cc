@@ -9,6 +9,7 @@
 #include "analysis/query/pg_numeric.h"
 #include "base/bytes.h"
 #include "base/text.h"
+#include "engine/list_items.h"
 
 namespace tarn::query {
 namespace {
@@ -31,7 +32,7 @@ struct TypeRow {
     int32_t array_oid;
 };
 // The first row with an OID names the engine type that a parameter of it has.
-constexpr std::array<TypeRow, 25> kTypes = {{
+constexpr std::array<TypeRow, 26> kTypes = {{
     {"BOOLEAN", 16, 1, 1000},     {"SMALLINT", 21, 2, 1005},    {"INTEGER", 23, 4, 1007},
     {"BIGINT", 20, 8, 1016},      {"FLOAT", 700, 4, 1021},      {"DOUBLE", 701, 8, 1022},
     {"VARCHAR", 25, -1, 1009},    {"VARCHAR", 1043, -1, 1015},  {"VARCHAR", 1042, -1, 1014},
@@ -40,7 +41,7 @@ constexpr std::array<TypeRow, 25> kTypes = {{
     {"INTERVAL", 1186, 16, 1187}, {"UUID", 2950, 16, 2951},     {"JSON", 114, -1, 199},
     {"JSON", 3802, -1, 3807},     {"TINYINT", 21, 2, 1005},     {"UTINYINT", 21, 2, 1005},
     {"USMALLINT", 23, 4, 1007},   {"UINTEGER", 20, 8, 1016},    {"UBIGINT", 1700, -1, 1231},
-    {"HUGEINT", 1700, -1, 1231},
+    {"HUGEINT", 1700, -1, 1231},  {"BIGINT", 26, 4, 1028},
 }};
 
 const TypeRow* RowOf(std::string_view engine_type) {
@@ -50,7 +51,9 @@ const TypeRow* RowOf(std::string_view engine_type) {
     return nullptr;
 }
 
-bool IsList(std::string_view type) { return type.ends_with("[]"); }
+// BIGINT[], and BIGINT[3] of a fixed length.
+bool IsList(std::string_view type) { return type.ends_with("]"); }
+std::string ItemTypeOf(const std::string& list) { return list.substr(0, list.rfind('[')); }
 
 template <typename T>
 T Load(const void* data) {
@@ -59,39 +62,58 @@ T Load(const void* data) {
     return value;
 }
 
+constexpr int32_t kJsonOid = 114;
+
+// An item within {...}: quoted where it could be read otherwise.
+void AppendItem(std::string& text, std::string_view item) {
+    bool plain = !item.empty() && ToLower(item) != "null" && item.find_first_of("{}\",\\ \t\n\r\v\f") == item.npos;
+    if (plain) {
+        text += item;
+        return;
+    }
+    text += '"';
+    for (char character : item) {
+        if (character == '"' || character == '\\') text += '\\';
+        text += character;
+    }
+    text += '"';
+}
+
 // PostgreSQL's text form of an array: {1,NULL,"a b"}.
-std::string ArrayText(const Json& value) {
+std::string ArrayText(const engine::ListItems& items) {
     std::string text = "{";
-    for (size_t index = 0; index < value.size(); ++index) {
+    for (size_t index = 0; index < items.chunk->rows(); ++index) {
         if (index > 0) text += ',';
-        const Json& item = value[index];
-        if (item.is_null())
+        if (items.chunk->IsNull(index, 0))
             text += "NULL";
-        else if (item.is_array())
-            text += ArrayText(item);
-        else if (item.is_boolean())
-            text += item.get<bool>() ? "t" : "f";
-        else if (item.is_number())
-            text += item.dump();
-        else {
-            text += '"';
-            for (char character : item.is_string() ? item.get<std::string>() : DumpJson(item)) {
-                if (character == '"' || character == '\\') text += '\\';
-                text += character;
-            }
-            text += '"';
-        }
+        else
+            AppendItem(text, CellText(*items.chunk, index, 0, items.column));
     }
     return text + "}";
 }
 
-std::string CellText(const engine::Chunk& chunk, size_t row, size_t column, const engine::ResultColumn& meta) {
-    if (meta.kind == CellKind::kBlob) return "\\x" + HexEncode(AsBytes(chunk.View(row, column)));
-    if (meta.kind == CellKind::kOther) {
-        if (IsList(meta.type)) return ArrayText(chunk.Value(row, column));
-        if (meta.type.starts_with("STRUCT") || meta.type.starts_with("MAP")) return DumpJson(chunk.Value(row, column));
-    }
-    return chunk.Text(row, column);
+// As PostgreSQL prints intervals: 1 year 2 mons -3 days +04:05:06.7
+std::string IntervalText(const engine::IntervalParts& interval) {
+    std::string text;
+    bool negative = false;
+    auto part = [&](int64_t value, std::string_view unit) {
+        if (value == 0) return;
+        text += fmt::format("{}{}{} {}{}", text.empty() ? "" : " ", negative && value > 0 ? "+" : "", value, unit,
+                            value == 1 ? "" : "s");
+        negative = value < 0;
+    };
+    part(interval.months / 12, "year");
+    part(interval.months % 12, "mon");
+    part(interval.days, "day");
+    if (interval.micros == 0 && !text.empty()) return text;
+    uint64_t micros =
+        interval.micros < 0 ? 0 - static_cast<uint64_t>(interval.micros) : static_cast<uint64_t>(interval.micros);
+    const char* sign = interval.micros < 0 ? "-" : negative ? "+" : "";
+    text += fmt::format("{}{}{:02}:{:02}:{:02}", text.empty() ? "" : " ", sign, micros / 3600000000U,
+                        micros / 60000000U % 60, micros / 1000000U % 60);
+    if (micros % 1000000U == 0) return text;
+    text += fmt::format(".{:06}", micros % 1000000U);
+    return text.substr(0, text.find_last_not_of('0') + 1);
 }
 
 void WriteFloat(wire::PgFrameWriter& writer, float value) {
@@ -120,6 +142,25 @@ T PgTime(T value, T epoch) {
     constexpr T kInfinite = std::numeric_limits<T>::max();
     if (value == kInfinite) return kInfinite;
     return value == -kInfinite ? std::numeric_limits<T>::min() : static_cast<T>(value - epoch);
+}
+
+// The parts of one dimension, each with its length: array_send.
+Status WriteArray(wire::PgFrameWriter& writer, const engine::Chunk& chunk, size_t row, size_t column) {
+    auto items = engine::ItemsOf(chunk, row, column);
+    if (!items) return Error(ErrorCode::kInternal, "a list has no items to read");
+    size_t count = items->chunk->rows();
+    bool nulls = false;
+    for (size_t index = 0; index < count; ++index) nulls = nulls || items->chunk->IsNull(index, 0);
+    writer.Int32(count == 0 ? 0 : 1);
+    writer.Int32(nulls ? 1 : 0);
+    writer.Int32(PgTypeOf(items->column).oid);
+    if (count == 0) return Ok();
+    writer.Int32(static_cast<int32_t>(count));
+    writer.Int32(1);
+    for (size_t index = 0; index < count; ++index) {
+        TRY(WriteCell(writer, *items->chunk, index, 0, items->column, true));
+    }
+    return Ok();
 }
 
 Status WriteBinary(wire::PgFrameWriter& writer, const engine::Chunk& chunk, size_t row, size_t column,
@@ -164,7 +205,22 @@ Status WriteBinary(wire::PgFrameWriter& writer, const engine::Chunk& chunk, size
     }
     if (meta.type == "HUGEINT" || meta.type == "UHUGEINT") return WriteNumeric(writer, chunk.Text(row, column));
     if (meta.type == "UUID") return WriteUuid(writer, chunk.Text(row, column));
-    if (PgTypeOf(meta).oid == 25 || PgTypeOf(meta).oid == 114) {
+    if (meta.type == "INTERVAL") {
+        auto interval = Load<engine::IntervalParts>(data);
+        writer.Int64(interval.micros);
+        writer.Int32(interval.days);
+        return writer.Int32(interval.months), Ok();
+    }
+    if (meta.type.starts_with("TIMESTAMP_")) {
+        int64_t value = Load<int64_t>(data);
+        int64_t micros = meta.type == "TIMESTAMP_NS"   ? value / 1000
+                         : meta.type == "TIMESTAMP_MS" ? value * 1000
+                                                       : value * 1000000;
+        bool finite = value != std::numeric_limits<int64_t>::max() && value != -std::numeric_limits<int64_t>::max();
+        return writer.Int64(PgTime<int64_t>(finite ? micros : value, kMicrosTo2000)), Ok();
+    }
+    if (IsList(meta.type) && PgTypeOf(meta).oid != kJsonOid) return WriteArray(writer, chunk, row, column);
+    if (PgTypeOf(meta).oid == 25 || PgTypeOf(meta).oid == kJsonOid) {
         writer.Bytes(CellText(chunk, row, column, meta));
         return Ok();
     }
@@ -201,6 +257,52 @@ Result<std::string> TimeParameter(int32_t oid, int64_t value) {
     return FormatTime(FromMicros(value + kMicrosTo2000));
 }
 
+// The type of an array's items; 0 for what is no array.
+int32_t ItemOid(int32_t oid) {
+    for (const TypeRow& row : kTypes) {
+        if (row.array_oid == oid) return row.oid;
+    }
+    return 0;
+}
+bool IsArrayOid(int32_t oid) { return ItemOid(oid) != 0; }
+
+// A binary array as the engine reads a list: every item a quoted text.
+Result<std::string> ListParameter(int32_t oid, std::string_view binary) {
+    wire::PgFieldReader fields(binary);
+    int32_t dimensions = TRY(fields.Int32());
+    TRY(fields.Int32());  // whether there are NULLs
+    int32_t item_oid = TRY(fields.Int32());
+    if (dimensions == 0) return std::string("[]");
+    if (dimensions != 1) {
+        return Error(ErrorCode::kNotSupported, "array parameters of {} dimensions are not supported", dimensions);
+    }
+    int32_t count = TRY(fields.Int32());
+    TRY(fields.Int32());  // the first index
+    if (item_oid == 0 || IsArrayOid(item_oid)) item_oid = ItemOid(oid);
+    std::string text = "[";
+    for (int32_t index = 0; index < count; ++index) {
+        if (index > 0) text += ',';
+        int32_t length = TRY(fields.Int32());
+        if (length < 0) {
+            text += "NULL";
+            continue;
+        }
+        std::string item = TRY(ParameterText(item_oid, TRY(fields.Bytes(static_cast<size_t>(length)))));
+        text += '"';
+        for (char character : item) {
+            if (character == '"' || character == '\\') text += '\\';
+            text += character;
+        }
+        text += '"';
+    }
+    return text + "]";
+}
+
+std::string IntervalParameter(std::string_view binary) {
+    return fmt::format("{} months {} days {} microseconds", SignedBigEndian(binary.substr(12)),
+                       SignedBigEndian(binary.substr(8, 4)), SignedBigEndian(binary.substr(0, 8)));
+}
+
 std::string UuidText(std::string_view bytes) {
     std::string hex = HexEncode(AsBytes(bytes));
     for (size_t at : {20, 16, 12, 8}) hex.insert(at, "-");
@@ -217,13 +319,6 @@ size_t WidthOf(int32_t oid) {
         if (row.oid == oid && row.bytes > 0 && oid != 19) return static_cast<size_t>(row.bytes);
     }
     return 0;
-}
-
-bool IsArrayOid(int32_t oid) {
-    for (const TypeRow& row : kTypes) {
-        if (row.array_oid == oid) return true;
-    }
-    return oid == 1231;
 }
 
 // {1,NULL,"a b"} as the engine reads a list: [1,NULL,"a b"].
@@ -249,10 +344,14 @@ PgType PgTypeOf(const engine::ResultColumn& column) {
         return {1700, -1, (column.decimal_width << 16 | column.decimal_scale) + 4};
     }
     if (IsList(column.type)) {
-        std::string element = column.type.substr(0, column.type.size() - 2);
+        std::string element = ItemTypeOf(column.type);
         if (const TypeRow* row = RowOf(element)) return {row->array_oid, -1, -1};
         if (element.starts_with("DECIMAL")) return {1231, -1, -1};
-        return {114, -1, -1};
+        if (element == "UHUGEINT") return {1231, -1, -1};
+        if (element.starts_with("TIMESTAMP_")) return {1115, -1, -1};
+        bool nested = IsList(element) || element.starts_with("STRUCT") || element.starts_with("MAP");
+        if (nested) return {kJsonOid, -1, -1};
+        return {1009, -1, -1};  // as texts: enumerations, bit strings
     }
     if (column.type.starts_with("STRUCT") || column.type.starts_with("MAP")) return {114, -1, -1};
     if (column.type.starts_with("TIMESTAMP_")) return {1114, 8, -1};
@@ -283,9 +382,21 @@ std::string EngineTypeOf(int32_t oid) {
     if (oid == kNumericOid) return fmt::format("DECIMAL({},{})", kDecimalDigits, kDecimalScale);
     for (const TypeRow& row : kTypes) {
         if (row.oid == oid) return std::string(row.engine);
-        if (row.array_oid == oid) return std::string(row.engine) + "[]";
+        if (row.array_oid == oid) return EngineTypeOf(row.oid) + "[]";
     }
     return "";
+}
+
+std::string CellText(const engine::Chunk& chunk, size_t row, size_t column, const engine::ResultColumn& meta) {
+    if (meta.kind == CellKind::kBlob) return "\\x" + HexEncode(AsBytes(chunk.View(row, column)));
+    if (meta.kind == CellKind::kText) return std::string(chunk.View(row, column));
+    if (meta.kind != CellKind::kOther) return chunk.Text(row, column);
+    if (meta.type == "INTERVAL") return IntervalText(Load<engine::IntervalParts>(chunk.Data(row, column)));
+    bool nested = IsList(meta.type) || meta.type.starts_with("STRUCT") || meta.type.starts_with("MAP");
+    if (!nested) return chunk.Text(row, column);
+    if (PgTypeOf(meta).oid == kJsonOid) return DumpJson(chunk.Value(row, column));
+    auto items = engine::ItemsOf(chunk, row, column);
+    return items ? ArrayText(*items) : DumpJson(chunk.Value(row, column));
 }
 
 Status WriteCell(wire::PgFrameWriter& writer, const engine::Chunk& chunk, size_t row, size_t column,
@@ -332,6 +443,8 @@ Result<std::string> ParameterText(int32_t oid, std::string_view binary) {
         case 1114:
         case 1184:
             return TimeParameter(oid, SignedBigEndian(binary));
+        case 1186:
+            return IntervalParameter(binary);
         case 1700:
             return NumericText(binary);
         case 2950:
@@ -352,7 +465,10 @@ Result<std::string> ParameterText(int32_t oid, std::string_view binary) {
         case 1042:
         case 1043:
             return std::string(binary);
+        case 26:
+            return std::to_string(static_cast<uint32_t>(SignedBigEndian(binary)));
         default:
+            if (IsArrayOid(oid)) return ListParameter(oid, binary);
             return Error(ErrorCode::kNotSupported, "binary parameters of type {} are not supported; send text", oid);
     }
 }

@@ -29,6 +29,8 @@ std::string EngineTypeOf(int32_t oid);
 // Appends a cell with its length word. kNotSupported for a binary form of a type that has none here.
 Status WriteCell(wire::PgFrameWriter& writer, const engine::Chunk& chunk, size_t row, size_t column,
                  const engine::ResultColumn& result_column, bool binary);
+// A cell as PostgreSQL prints it; not for NULL.
+std::string CellText(const engine::Chunk& chunk, size_t row, size_t column, const engine::ResultColumn& meta);
 // A parameter's PostgreSQL text as text that the engine casts: bytea and arrays are written otherwise there.
 Result<std::string> TextParameter(int32_t oid, std::string_view text);
 // A parameter's binary form as text that the engine casts.

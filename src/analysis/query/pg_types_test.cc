@@ -112,6 +112,28 @@ TEST(PgTypes, ParametersAsText) {
     EXPECT_EQ(Parameter(600, "x").substr(0, 5), "error");
 }
 
+TEST(PgTypes, ArraysAndIntervals) {
+    auto array = [](int32_t item_oid, const std::vector<std::string>& items, int32_t dimensions = 1) {
+        std::string binary = Integer(dimensions, 4) + Integer(0, 4) + Integer(item_oid, 4);
+        if (dimensions > 0) binary += Integer(static_cast<int64_t>(items.size()), 4) + Integer(1, 4);
+        for (const std::string& item : items) {
+            binary += item == "NULL" ? Integer(-1, 4) : Integer(static_cast<int64_t>(item.size()), 4) + item;
+        }
+        return binary;
+    };
+    EXPECT_EQ(Parameter(1016, array(20, {Integer(7, 8), "NULL", Integer(-1, 8)})), "[\"7\",NULL,\"-1\"]");
+    EXPECT_EQ(Parameter(1009, array(25, {"a \"b\" \\", ""})), "[\"a \\\"b\\\" \\\\\",\"\"]");
+    EXPECT_EQ(Parameter(1009, array(25, {}, 0)), "[]");
+    EXPECT_EQ(Parameter(1009, array(25, {"x"}, 2)).substr(0, 5), "error");
+    // A count that is not there allocates nothing and ends at the first item.
+    EXPECT_EQ(Parameter(1007, Integer(1, 4) + Integer(0, 4) + Integer(23, 4) + Integer(2147483647, 4) + Integer(1, 4))
+                  .substr(0, 5),
+              "error");
+    std::string month = Integer(3'000'000, 8) + Integer(-2, 4) + Integer(14, 4);
+    EXPECT_EQ(Parameter(1186, month), "14 months -2 days 3000000 microseconds");
+    EXPECT_EQ(Parameter(1186, "x").substr(0, 5), "error");
+}
+
 TEST(PgTypes, NumbersThatNeedAnotherDecimal) {
     EXPECT_EQ(DecimalTypeOf("1.5"), "");
     EXPECT_EQ(DecimalTypeOf("-1.50000000000000000"), "");
@@ -131,6 +153,10 @@ TEST(PgTypes, TypesHaveTheirNumbers) {
     EXPECT_EQ(oid("VARCHAR[]"), 1009);
     EXPECT_EQ(oid("DECIMAL(12,2)"), 1700);
     EXPECT_EQ(oid("DECIMAL(12,2)[]"), 1231);
+    EXPECT_EQ(oid("BIGINT[3]"), 1016);
+    EXPECT_EQ(oid("BIGINT[][]"), 114);  // may be ragged, as no array of PostgreSQL's is
+    EXPECT_EQ(oid("STRUCT(a INTEGER)[]"), 114);
+    EXPECT_EQ(oid("ENUM('a', 'b')[]"), 1009);
     EXPECT_EQ(oid("STRUCT(a INTEGER)"), 114);
     EXPECT_EQ(oid("TIMESTAMP WITH TIME ZONE"), 1184);
     EXPECT_EQ(oid("HUGEINT"), 1700);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
+#include "base/number.h"
 #include "base/text.h"
 
 namespace tarn::query {
@@ -16,6 +18,11 @@ constexpr std::array<std::string_view, 15> kFirstWords = {"set",       "show",  
 constexpr std::array<std::string_view, 5> kReported = {"application_name", "client_encoding", "datestyle", "timezone",
                                                        "intervalstyle"};
 constexpr size_t kValueBytesMax = 1024;
+constexpr int64_t kTimeoutMsMax = 2147483647;
+constexpr struct {
+    std::string_view unit;
+    int64_t ms;
+} kUnits[] = {{"d", 86'400'000}, {"h", 3'600'000}, {"min", 60'000}, {"s", 1000}, {"ms", 1}};
 
 // The next word (or quoted text) of `rest`; '=' and ',' stand alone.
 std::string_view NextWord(std::string_view& rest) {
@@ -46,6 +53,9 @@ std::string Unquote(std::string_view word) {
     return text;
 }
 
+// A name as PostgreSQL reads it: in lower case unless it is quoted.
+std::string NameOf(std::string_view word) { return word.starts_with('"') ? Unquote(word) : ToLower(word); }
+
 std::string_view WithoutComments(std::string_view sql) {
     while (true) {
         sql = Trim(sql);
@@ -63,6 +73,45 @@ std::string_view WithoutComments(std::string_view sql) {
         sql.remove_suffix(1);
     }
     return sql;
+}
+
+// "90s" and " 1min": milliseconds where no unit is told. kInvalidArgument for anything else.
+Result<int64_t> ParseMs(std::string_view name, std::string_view text) {
+    Error wrong =
+        Error(ErrorCode::kInvalidArgument, "{} takes milliseconds or a time as 5s or 1min, not \"{}\"", name, text)
+            .WithDetailCode("22023");
+    std::string_view rest = Trim(text);
+    size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
+    if (digits == 0 || digits > 10) return wrong;
+    int64_t number = IntegerOrZero(rest.substr(0, digits));
+    std::string unit = ToLower(Trim(rest.substr(digits)));
+    for (const auto& known : kUnits) {
+        if (unit != known.unit && !(unit.empty() && known.ms == 1)) continue;
+        if (number > kTimeoutMsMax / known.ms) return wrong;
+        return number * known.ms;
+    }
+    return wrong;
+}
+
+// As SHOW prints it: the largest unit that loses nothing.
+std::string FormatMs(int64_t ms) {
+    if (ms == 0) return "0";
+    for (const auto& known : kUnits) {
+        if (ms % known.ms == 0) return fmt::format("{}{}", ms / known.ms, known.unit);
+    }
+    return fmt::format("{}ms", ms);
+}
+
+bool IsTime(std::string_view name) { return name.ends_with("_timeout"); }
+
+// SET TIME ZONE takes a distance from UTC in hours too; "Etc/GMT-2" lies two hours east.
+std::string ZoneOf(const std::string& value) {
+    std::string_view digits = value;
+    bool west = digits.starts_with("-");
+    if (west || digits.starts_with("+")) digits.remove_prefix(1);
+    if (digits.empty() || digits.size() > 2 || digits.find_first_not_of("0123456789") != digits.npos) return value;
+    int64_t hours = IntegerOrZero(digits);
+    return hours == 0 ? "UTC" : fmt::format("Etc/GMT{}{}", west ? "+" : "-", hours);
 }
 
 }  // namespace
@@ -140,6 +189,10 @@ Status SessionSettings::Assign(const std::string& name, const std::string& value
     }
     bool fixed = name.starts_with("server_") || name == "is_superuser" || name == "integer_datetimes";
     if (fixed) return Error(ErrorCode::kInvalidArgument, "{} can't be changed", name).WithDetailCode("55P02");
+    if (IsTime(name)) {
+        values_[name] = FormatMs(TRY(ParseMs(name, value)));
+        return Ok();
+    }
     if (name == "datestyle")
         values_[name] = "ISO, MDY";
     else if (name == "client_encoding")
@@ -149,11 +202,86 @@ Status SessionSettings::Assign(const std::string& name, const std::string& value
     return Ok();
 }
 
+int64_t SessionSettings::StatementTimeoutMs() const {
+    auto ms = ParseMs("statement_timeout", Get("statement_timeout"));
+    return ms.ok() ? *ms : 0;
+}
+
+Status SessionSettings::SetFromOptions(std::string_view options) {
+    std::vector<std::string> words(1);
+    for (size_t at = 0; at < options.size(); ++at) {
+        if (options[at] == '\\' && at + 1 < options.size())
+            words.back() += options[++at];
+        else if (options[at] != ' ')
+            words.back() += options[at];
+        else if (!words.back().empty())
+            words.emplace_back();
+    }
+    for (size_t index = 0; index < words.size(); ++index) {
+        std::string word = words[index];
+        if (word.empty()) continue;
+        bool short_form = word.starts_with("-c");
+        if (word == "-c" && index + 1 < words.size()) word += words[++index];
+        size_t equals = word.find('=');
+        if ((!short_form && !word.starts_with("--")) || equals == std::string::npos) {
+            return Error(ErrorCode::kInvalidArgument, "the option \"{}\" of the connection is not understood", word)
+                .WithDetailCode("22023")
+                .WithHint("options are given as -c name=value");
+        }
+        std::string name = ToLower(word.substr(2, equals - 2));
+        std::replace(name.begin(), name.end(), '-', '_');
+        TRY(Assign(name, word.substr(equals + 1)));
+    }
+    return Ok();
+}
+
+// Of a list of schemas each is quoted by itself; everything else is one text.
+std::string SessionSettings::EngineSqlOf(const std::string& name) const {
+    const std::string& value = values_.at(name);
+    if (value == defaults_.at(name)) return "RESET " + name;
+    if (name != "search_path") return fmt::format("SET {} = {}", name, QuoteLiteral(value));
+    std::string list;
+    std::string_view rest = value;
+    for (std::string_view word = NextWord(rest); !word.empty(); word = NextWord(rest)) {
+        if (word == ",") continue;
+        list += (list.empty() ? "" : ", ") + QuoteIdentifier(Unquote(word));
+    }
+    return list.empty() ? "RESET search_path" : "SET search_path = " + list;
+}
+
+std::vector<std::string> SessionSettings::EngineSql() const {
+    std::vector<std::string> statements;
+    for (const auto& [name, value] : values_) {
+        if (value != defaults_.at(name)) statements.push_back(EngineSqlOf(name));
+    }
+    return statements;
+}
+
+std::vector<std::string> SessionSettings::EndTransaction(bool rolled_back) {
+    std::vector<std::string> statements;
+    if (before_.empty()) return statements;
+    std::map<std::string, std::string> now = std::exchange(values_, rolled_back ? before_ : local_);
+    before_.clear();
+    for (const auto& [name, value] : values_) {
+        if (now[name] != value) statements.push_back(EngineSqlOf(name));
+    }
+    return statements;
+}
+
+std::vector<std::string> SessionSettings::ReportedSince(const SessionSettings& before) const {
+    std::vector<std::string> names;
+    for (std::string_view name : kReported) {
+        if (Get(std::string(name)) != before.Get(std::string(name))) names.emplace_back(name);
+    }
+    return names;
+}
+
 Result<CommandOutcome> SessionSettings::Set(std::string_view rest) {
     CommandOutcome outcome;
     outcome.tag = "SET";
     std::string name = ToLower(Unquote(NextWord(rest)));
-    if (name == "session" || name == "local") name = ToLower(Unquote(NextWord(rest)));
+    bool local = name == "local";
+    if (name == "session" || local) name = ToLower(Unquote(NextWord(rest)));
     if (name == "transaction" || name == "characteristics") return outcome;  // every statement reads one snapshot
     if (name == "role" || name == "authorization") {
         return Error(ErrorCode::kNotSupported, "SET ROLE is not supported; connect as that user");
@@ -165,17 +293,20 @@ Result<CommandOutcome> SessionSettings::Set(std::string_view rest) {
     else
         NextWord(rest);  // '=' or TO
     std::string value;
+    bool schemas = name == "search_path";
     for (std::string_view word = NextWord(rest); !word.empty(); word = NextWord(rest)) {
         if (!value.empty() && word != ",") value += ' ';
-        value += Unquote(word);
+        // "$user" stays quoted, as every schema whose name needs it.
+        value += schemas && word.starts_with('"') ? std::string(word) : Unquote(word);
     }
-    if (ToLower(value) == "default" && defaults_.contains(name)) value = defaults_.at(name);
+    std::string lower = ToLower(value);
+    bool standard = lower == "default" || (name == "timezone" && lower == "local");
+    if (standard && defaults_.contains(name)) value = defaults_.at(name);
+    if (name == "timezone") value = ZoneOf(value);
+    if (local && before_.empty()) return outcome;  // ends with the transaction, and there is none
     TRY(Assign(name, value));
-    if (std::find(kReported.begin(), kReported.end(), name) != kReported.end()) outcome.reported_name = name;
-    if (name == "timezone") outcome.engine_sql = "SET TimeZone = " + QuoteLiteral(values_[name]);
-    if (name == "search_path" && value != defaults_.at(name)) {
-        outcome.engine_sql = "SET search_path = " + QuoteLiteral(value);
-    }
+    if (!local && !before_.empty()) local_[name] = values_[name];
+    outcome.engine_sql.push_back(EngineSqlOf(name));
     return outcome;
 }
 
@@ -215,20 +346,35 @@ Result<std::optional<CommandOutcome>> SessionSettings::Run(std::string_view sql)
         outcome.transaction = second == "to" ? 'T' : 'I';
     } else if (first == "reset") {
         std::string name = ToLower(Unquote(NextWord(rest)));
-        if (name == "all")
-            values_ = defaults_;
-        else if (defaults_.contains(name))
-            TRY(Assign(name, defaults_.at(name)));
+        bool session = name == "session" || name == "role";  // RESET SESSION AUTHORIZATION and ROLE: they never differ
+        if (name == "time") name = "timezone";
+        if (name == "all") {
+            values_ = local_ = defaults_;
+            outcome.engine_sql.push_back("RESET ALL");
+        } else if (!session) {
+            TRY(Assign(name, defaults_.contains(name) ? defaults_.at(name) : ""));
+            outcome.engine_sql.push_back("RESET " + name);
+        }
         outcome.tag = "RESET";
     } else if (first == "deallocate") {
-        std::string name = Unquote(NextWord(rest));
-        if (ToLower(name) == "prepare") name = Unquote(NextWord(rest));
-        outcome.deallocate = ToLower(name) == "all" ? "" : name;
+        std::string name = NameOf(NextWord(rest));
+        if (name == "prepare") name = NameOf(NextWord(rest));
+        outcome.deallocate = name == "all" ? "" : name;
         outcome.tag = "DEALLOCATE";
     } else if (first == "discard") {
-        values_ = defaults_;
-        outcome.deallocate = "";
-        outcome.tag = "DISCARD ALL";
+        std::string what = ToLower(NextWord(rest));
+        if (what == "all") {
+            values_ = defaults_;
+            outcome.deallocate = "";
+            outcome.close = "";
+            outcome.engine_sql.push_back("RESET ALL");
+        }
+        for (char& character : what) character = static_cast<char>(std::toupper(character));
+        outcome.tag = "DISCARD " + what;
+    } else if (first == "close") {
+        std::string name = NameOf(NextWord(rest));
+        outcome.close = name == "all" ? "" : name;
+        outcome.tag = "CLOSE CURSOR";
     } else {
         outcome.tag = first;
         for (char& character : outcome.tag) character = static_cast<char>(std::toupper(character));

@@ -35,7 +35,10 @@ TEST_F(SettingsTest, SetsShowsAndResets) {
     EXPECT_EQ(Shown("SHOW datestyle"), "ISO, MDY");
     EXPECT_EQ(Run("SET application_name TO 'my ''app'").tag, "SET");
     EXPECT_EQ(Shown("show application_name;"), "my 'app");
-    EXPECT_EQ(Run("SET SESSION application_name = b").reported_name, "application_name");
+    SessionSettings before = settings_;
+    EXPECT_EQ(Run("SET SESSION application_name = b").tag, "SET");
+    Run("SET search_path = a");  // clients are not told of it
+    EXPECT_EQ(settings_.ReportedSince(before), std::vector<std::string>({"application_name"}));
     EXPECT_EQ(Shown("SHOW application_name"), "b");
     Run("RESET application_name");
     EXPECT_EQ(Shown("SHOW application_name"), "");
@@ -66,6 +69,64 @@ TEST_F(SettingsTest, RefusesWhatItCannotDo) {
     }
 }
 
+TEST_F(SettingsTest, TheEngineIsToldInItsWords) {
+    using Texts = std::vector<std::string>;
+    EXPECT_EQ(Run("SET search_path TO a, \"B c\"").engine_sql, Texts({"SET search_path = \"a\", \"B c\""}));
+    EXPECT_EQ(Run("SET search_path TO DEFAULT").engine_sql, Texts({"RESET search_path"}));
+    EXPECT_EQ(Run("SET search_path = \"$user\", public").engine_sql, Texts({"RESET search_path"}));
+    EXPECT_EQ(Run("SET TIME ZONE 'x''y'").engine_sql, Texts({"SET timezone = 'x''y'"}));
+    EXPECT_EQ(Run("SET TIME ZONE -3").engine_sql, Texts({"SET timezone = 'Etc/GMT+3'"}));
+    EXPECT_EQ(Run("SET TIME ZONE LOCAL").engine_sql, Texts({"RESET timezone"}));
+    Run("SET application_name = 'a'");
+    EXPECT_EQ(settings_.EngineSql(), Texts({"SET application_name = 'a'"}));
+    EXPECT_EQ(Run("DISCARD ALL").engine_sql, Texts({"RESET ALL"}));
+    EXPECT_EQ(settings_.EngineSql(), Texts());
+}
+
+TEST_F(SettingsTest, TimesHaveUnits) {
+    for (auto [given, shown, ms] :
+         std::vector<std::tuple<std::string, std::string, int64_t>>{{"250", "250ms", 250},
+                                                                    {"'5s'", "5s", 5000},
+                                                                    {"'2 min'", "2min", 120000},
+                                                                    {"'1h'", "1h", 3600000},
+                                                                    {"60000", "1min", 60000},
+                                                                    {"0", "0", 0}}) {
+        Run("SET statement_timeout = " + given);
+        EXPECT_EQ(Shown("SHOW statement_timeout"), shown) << given;
+        EXPECT_EQ(settings_.StatementTimeoutMs(), ms) << given;
+    }
+    for (const char* wrong : {"-1", "'5 parsecs'", "'x'", "''", "99999999999", "'9999999d'"}) {
+        EXPECT_EQ(Refused(std::string("SET statement_timeout = ") + wrong).substr(0, 5), "22023") << wrong;
+    }
+}
+
+TEST_F(SettingsTest, SettingsEndWithTheirTransaction) {
+    Run("SET LOCAL timezone = 'Asia/Tokyo'");  // outside of a transaction: nothing
+    EXPECT_EQ(Shown("SHOW timezone"), "UTC");
+    settings_.BeginTransaction();
+    Run("SET LOCAL timezone = 'Asia/Tokyo'");
+    Run("SET application_name = 'kept'");
+    EXPECT_EQ(Shown("SHOW timezone"), "Asia/Tokyo");
+    EXPECT_EQ(settings_.EndTransaction(false), std::vector<std::string>({"RESET timezone"}));
+    EXPECT_EQ(Shown("SHOW timezone"), "UTC");
+    EXPECT_EQ(Shown("SHOW application_name"), "kept");
+    settings_.BeginTransaction();
+    Run("SET application_name = 'lost'");
+    settings_.EndTransaction(true);
+    EXPECT_EQ(Shown("SHOW application_name"), "kept");
+}
+
+TEST_F(SettingsTest, OptionsOfTheConnection) {
+    ASSERT_TRUE(settings_.SetFromOptions("-c statement_timeout=5s -csearch_path=a,b --application-name=x\\ y ").ok());
+    EXPECT_EQ(Shown("SHOW statement_timeout"), "5s");
+    EXPECT_EQ(Shown("SHOW search_path"), "a,b");
+    EXPECT_EQ(Shown("SHOW application_name"), "x y");
+    EXPECT_TRUE(settings_.SetFromOptions("").ok());
+    for (const char* wrong : {"-c nothing=1", "-x", "-c", "statement_timeout=1", "-c statement_timeout=x"}) {
+        EXPECT_FALSE(settings_.SetFromOptions(wrong).ok()) << wrong;
+    }
+}
+
 TEST_F(SettingsTest, TransactionsMove) {
     EXPECT_EQ(Run("BEGIN ISOLATION LEVEL SERIALIZABLE").transaction, 'T');
     EXPECT_EQ(Run("START TRANSACTION").tag, "START TRANSACTION");
@@ -74,6 +135,10 @@ TEST_F(SettingsTest, TransactionsMove) {
     EXPECT_EQ(Run("ROLLBACK TO SAVEPOINT a").transaction, 'T');
     EXPECT_EQ(Run("DEALLOCATE PREPARE \"a b\"").deallocate, "a b");
     EXPECT_EQ(Run("DEALLOCATE ALL").deallocate, "");
+    EXPECT_EQ(Run("CLOSE C").close, "c");
+    EXPECT_EQ(Run("CLOSE \"C\"").close, "C");
+    EXPECT_EQ(Run("CLOSE ALL").close, "");
+    EXPECT_EQ(Run("DISCARD PLANS").deallocate, std::nullopt);
     EXPECT_EQ(Run("SAVEPOINT a").tag, "SAVEPOINT");
 }
 
