@@ -173,9 +173,8 @@ class Tarn:
 
     def run(self, *arguments, input=None, environment=None, timeout=120):
         """A command of the program in this workspace."""
-        done = subprocess.run([*self.prefix, PROGRAM, *arguments], cwd=self.folder, input=input, capture_output=True, text=True,
-                              env={**self.environment, **(environment or {})}, timeout=timeout)
-        return done
+        return subprocess.run([*self.prefix, PROGRAM, *arguments], cwd=self.folder, input=input, capture_output=True,
+                              text=True, env={**self.environment, **(environment or {})}, timeout=timeout)
 
     def json(self, *arguments, **options):
         done = self.run(*arguments, "--json", **options)

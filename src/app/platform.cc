@@ -170,9 +170,15 @@ Status RunningPlatform::BuildStorage() {
     TRY(env_.files().CreateDirectories(engine.spill_directory));
     parts.engine = TRY(
         engine::Engine::Create(engine, {env_, parts.lake->AsFileStore(), *parts.catalog, parts.metrics, *parts.log}));
-    parts.lakehouse =
-        TRY(lakehouse::Lakehouse::Create({env_, *parts.lake, *parts.engine, *parts.identity, parts.metrics, *parts.log,
-                                          parts.config.tables.keep}));
+    // The gate asks what the catalog knows of the data; policies' expressions are checked by who will run them.
+    parts.identity->SetTableFacts(*parts.catalog, [&parts](const std::string& sql) -> Status {
+        auto analysis = TRY(parts.engine->Analyze(sql));
+        if (analysis.tables.size() == 1) return Ok();
+        return Error(ErrorCode::kInvalidArgument,
+                     "an expression over the table's own columns, which reads no other table");
+    });
+    parts.lakehouse = TRY(lakehouse::Lakehouse::Create(
+        {env_, *parts.lake, *parts.engine, *parts.identity, parts.metrics, *parts.log, parts.config.tables.keep}));
     parts.catalog->AddProvider(parts.lakehouse->AsProvider());
     return Ok();
 }

@@ -300,9 +300,11 @@ class RelationSchema : public SchemaCatalogEntry {
         for (const Column& column : relation.columns) {
             std::string expression = QuoteIdentifier(column.name);
             for (const auto& mask : relation.obligations.masks) {
-                if (EqualsIgnoreCase(mask.column, column.name)) {
-                    expression = fmt::format("CAST(({}) AS {})", mask.expression, column.type);
-                }
+                if (!EqualsIgnoreCase(mask.column, column.name)) continue;
+                // A mask has the type that it has: hash(x) of a BIGINT is no BIGINT. Only NULL needs to be told one.
+                bool is_null = EqualsIgnoreCase(Trim(mask.expression), "NULL");
+                expression =
+                    is_null ? fmt::format("CAST(NULL AS {})", column.type) : fmt::format("({}\n)", mask.expression);
             }
             list += fmt::format("{}tarn_fence({}) AS {}", list.empty() ? "" : ", ", expression,
                                 QuoteIdentifier(column.name));
@@ -310,7 +312,7 @@ class RelationSchema : public SchemaCatalogEntry {
         std::string sql = fmt::format("SELECT {} FROM {}.{}.{}", list, kCatalogName, QuoteIdentifier(name),
                                       QuoteIdentifier(table + kUnmaskedMark + statement.token));
         (void)at;  // DuckDB hands a view's AT clause on to the tables inside
-        if (!relation.obligations.row_filter.empty()) sql += " WHERE (" + relation.obligations.row_filter + ")";
+        if (!relation.obligations.row_filter.empty()) sql += " WHERE (" + relation.obligations.row_filter + "\n)";
         return MakeView(relation, sql);
     }
 

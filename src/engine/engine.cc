@@ -1,7 +1,6 @@
 // The engine: one DuckDB instance, locked down, with our file system, catalog and functions.
 #include <cmath>
 
-#include "base/text.h"
 #include <duckdb/catalog/catalog_search_path.hpp>
 #include <duckdb/common/file_system.hpp>
 #include <duckdb/common/virtual_file_system.hpp>
@@ -9,6 +8,7 @@
 #include <duckdb/main/client_data.hpp>
 #include <duckdb/main/config.hpp>
 #include <duckdb/storage/buffer_manager.hpp>
+#include "base/text.h"
 #include "engine/adapter.h"
 
 namespace tarn::engine {
@@ -41,10 +41,11 @@ class DuckEngine : public EngineCore {
         return NewSession(*this, std::move(options));
     }
     Result<QueryAnalysis> Analyze(const std::string& sql) override { return AnalyzeSql(sql); }
-    Result<std::vector<ColumnLineage>> Lineage(const security::Principal& principal, const std::string& sql) override {
-        Run run = TRY(NewRun({.principal = principal}));
+    Result<std::vector<ColumnLineage>> Lineage(const security::Principal& principal, const std::string& sql,
+                                               const std::string& default_schema) override {
+        Run run = TRY(NewRun({.principal = principal, .default_schema = default_schema}));
         run.context->sql = sql;
-        return LineageOf(run, sql, "main");
+        return LineageOf(run, sql, default_schema);
     }
     std::vector<std::string> Words() override;
 

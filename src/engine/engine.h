@@ -46,15 +46,25 @@ struct SqlValue {
 
 // The physical layout of a column in a chunk, as far as protocols read it without going through text.
 enum class CellKind : uint8_t {
-    kBool, kInt8, kInt16, kInt32, kInt64, kUInt8, kUInt16, kUInt32, kUInt64, kFloat, kDouble,
-    kText,       // UTF-8
+    kBool,
+    kInt8,
+    kInt16,
+    kInt32,
+    kInt64,
+    kUInt8,
+    kUInt16,
+    kUInt32,
+    kUInt64,
+    kFloat,
+    kDouble,
+    kText,  // UTF-8
     kBlob,
-    kDate,       // int32 days since 1970
-    kTime,       // int64 microseconds
+    kDate,  // int32 days since 1970
+    kTime,  // int64 microseconds
     kTimestamp,  // int64 microseconds since 1970, no zone
     kTimestampTz,
-    kDecimal,    // read as text
-    kOther,      // interval, uuid, nested, hugeint ...: read as text (nested values as DuckDB prints them)
+    kDecimal,  // read as text
+    kOther,  // interval, uuid, nested, hugeint ...: read as text (nested values as DuckDB prints them)
 };
 struct ResultColumn {
     std::string name;
@@ -201,13 +211,13 @@ struct ColumnLineage {
     std::vector<Source> sources;
 };
 struct QueryAnalysis {
-    std::vector<TableRead> tables;        // as named; schema empty where the text has none
-    std::vector<int64_t> table_positions; // 1-based character position of each name in the text
+    std::vector<TableRead> tables;  // as named; schema empty where the text has none
+    std::vector<int64_t> table_positions;  // 1-based character position of each name in the text
 };
 
 struct EngineConfig {
     int64_t memory_bytes_max = 0;  // 0: half of the machine's memory
-    int threads = 0;               // 0: all cores
+    int threads = 0;  // 0: all cores
     std::string spill_directory;
     int64_t spill_bytes_max = 0;  // 0: 90 % of what is free
     std::string extension_directory;  // where httpfs.duckdb_extension lies (brings encryption of spill)
@@ -227,9 +237,10 @@ class Engine {
     virtual Result<std::unique_ptr<Session>> OpenSession(SessionOptions options) = 0;
     // Parses one SELECT; kSyntax with position, kNotSupported for anything else.
     virtual Result<QueryAnalysis> Analyze(const std::string& sql) = 0;
-    // Binds it too (its tables must exist for the principal): columns and where each comes from.
-    virtual Result<std::vector<ColumnLineage>> Lineage(const security::Principal& principal,
-                                                       const std::string& sql) = 0;
+    // Binds it too (its tables must exist for the principal): columns and where each comes from. A name without a
+    // schema is one of `default_schema`.
+    virtual Result<std::vector<ColumnLineage>> Lineage(const security::Principal& principal, const std::string& sql,
+                                                       const std::string& default_schema = "main") = 0;
     // SQL keywords and function names, for completion.
     virtual std::vector<std::string> Words() = 0;
 };

@@ -180,6 +180,10 @@ TEST_F(EngineTest, LineageOfColumns) {
         }
         return text;
     };
+    auto unqualified = engine->Lineage(User("alice"), "SELECT id FROM flights", "d");
+    ASSERT_TRUE(unqualified.ok()) << unqualified.error().ToString();
+    ASSERT_EQ(unqualified->at(0).sources.size(), 1u);
+    EXPECT_EQ(unqualified->at(0).sources[0].schema, "d");
     EXPECT_EQ(
         lineage("SELECT f.id + f.delay AS x, a.name, 1 AS one FROM d.flights f JOIN d.airlines a USING (carrier)"),
         "x=flights.delay,flights.id, name=airlines.name, one= ");

@@ -14,7 +14,7 @@ REFERENCE = {
     "Sources": ["src/ingestion/connectors/source_file.cc"],
     "Tables": ["src/processing/batch/table_file.cc"],
     "Dashboards": ["src/analysis/dashboards/dashboard_file.cc"],
-    "Policies": ["src/access/identity/policy.cc"],
+    "Policies": ["src/access/identity/policy.cc", "src/access/identity/restriction.cc"],
 }
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 

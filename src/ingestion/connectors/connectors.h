@@ -45,6 +45,7 @@ struct StreamDefinition {
     std::string cursor;  // column or field; empty: everything each time
     std::vector<std::string> key;
     Json settings = Json::object();
+    std::map<std::string, std::vector<std::string>> column_tags;
 };
 struct SourceDefinition {
     std::string name;

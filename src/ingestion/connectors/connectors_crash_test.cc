@@ -1,12 +1,12 @@
 // Loads over a disk that fails at every operation in turn: after a crash and another load each row is there once.
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <atomic>
 
 #include "base/fault_env.h"
 #include "base/number.h"
 #include "ingestion/connectors/connectors_for_test.h"
+#include "ingestion/connectors/sqlite_for_test.h"
 
 namespace tarn::connectors {
 namespace {
@@ -77,8 +77,10 @@ void CutLoads(const Scenario& scenario, int64_t first, int64_t step, uint64_t se
         auto outcome = sources.Load("s", "rows");
         got_through = outcome.ok() && failing.operations() <= prepared + crash;
         sources.Close();
-        if (crash % 2 == 0) failing.Kill();
-        else failing.PowerCut(seed + static_cast<uint64_t>(crash));
+        if (crash % 2 == 0)
+            failing.Kill();
+        else
+            failing.PowerCut(seed + static_cast<uint64_t>(crash));
         Status opened = sources.Open();
         ASSERT_TRUE(opened.ok()) << opened.error().ToString();
         auto again = sources.Load("s", "rows");
@@ -96,10 +98,9 @@ class CrashSources : public testing::Test {
     CrashSources() {
         std::filesystem::create_directories(folder_.path());
         executor_ = Executor::Create({.name = "api", .threads = 1});
-        auto server = HttpServer::Create({.listen = {"127.0.0.1", 0}}, NullLog(), *executor_,
-                                         [this](HttpRequest& request, HttpResponder& responder) {
-                                             return responder.Send(Answer(request));
-                                         });
+        auto server = HttpServer::Create(
+            {.listen = {"127.0.0.1", 0}}, NullLog(), *executor_,
+            [this](HttpRequest& request, HttpResponder& responder) { return responder.Send(Answer(request)); });
         EXPECT_TRUE(server.ok()) << server.error().ToString();
         server_ = std::move(*server);
     }
@@ -127,27 +128,21 @@ class CrashSources : public testing::Test {
     }
     // The second load has a row of the first one's last moment, so that it replaces that moment's rows.
     Scenario Sqlite() {
-        auto execute = [this](const std::string& sql) {
-            sqlite3* database = nullptr;
-            ASSERT_EQ(sqlite3_open((folder_.path() + "/db").c_str(), &database), SQLITE_OK);
-            EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
-            sqlite3_close(database);
-        };
+        auto execute = [this](const std::string& sql) { ExecuteSqlite(folder_.path() + "/db", sql); };
         auto rows = [](int from, int to) {
-            return fmt::format("WITH RECURSIVE n(id) AS (VALUES ({}) UNION ALL SELECT id + 1 FROM n WHERE id < {}) "
-                               "INSERT INTO rows SELECT id, id / 10 FROM n;",
-                               from, to);
+            return fmt::format(
+                "WITH RECURSIVE n(id) AS (VALUES ({}) UNION ALL SELECT id + 1 FROM n WHERE id < {}) "
+                "INSERT INTO rows SELECT id, id / 10 FROM n;",
+                from, to);
         };
-        return {.real = folder_.path(),
-                .yaml = "kind: sqlite\nconnection: {path: " + folder_.path() +
-                        "/db}\nstreams: {rows: {cursor: moment}}\n",
-                .begin =
-                    [=] {
-                        execute("DROP TABLE IF EXISTS rows; CREATE TABLE rows (id INT, moment INT);" + rows(0, 14));
-                    },
-                .add = [=] { execute(rows(15, 44)); },
-                .rows = {"45|45|44"},
-                .objects = 4};
+        return {
+            .real = folder_.path(),
+            .yaml = "kind: sqlite\nconnection: {path: " + folder_.path() + "/db}\nstreams: {rows: {cursor: moment}}\n",
+            .begin =
+                [=] { execute("DROP TABLE IF EXISTS rows; CREATE TABLE rows (id INT, moment INT);" + rows(0, 14)); },
+            .add = [=] { execute(rows(15, 44)); },
+            .rows = {"45|45|44"},
+            .objects = 4};
     }
     Scenario Rest() {
         return {.real = folder_.path(),

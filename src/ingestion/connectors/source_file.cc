@@ -137,12 +137,29 @@ std::string* CurrentKind(std::string* set = nullptr) {
     return kind;
 }
 
+void BindColumnTags(ConfigBinder& binder, StreamDefinition& stream) {
+    Json tags;
+    binder.Any("column_tags", tags, "Tags of columns that policies refer to, as {tailnum: [identifying]}.");
+    if (tags.is_null()) return;
+    bool is_right = tags.is_object();
+    for (const auto& [column, list] : is_right ? tags.items() : Json::object().items()) {
+        is_right = is_right && list.is_array();
+        for (const Json& tag : is_right ? list : Json::array()) {
+            is_right = is_right && tag.is_string();
+            if (tag.is_string()) stream.column_tags[column].push_back(tag.get<std::string>());
+        }
+    }
+    if (!is_right)
+        binder.Report("column_tags", "column_tags maps a column to a list of tags: {tailnum: [identifying]}");
+}
+
 void CheckEvery(ConfigBinder& binder, const std::optional<Duration>& every) {
     if (every && *every < std::chrono::seconds(1)) binder.Report("every", "every is at least 1s");
 }
 
 void Bind(ConfigBinder& binder, StreamFile& file) {
     StreamDefinition& stream = file.stream;
+    BindColumnTags(binder, stream);
     binder.Key("cursor", stream.cursor, "Column or field that grows: only what is newer is read.");
     binder.Key("key", stream.key, "Columns that identify a row: of several with one key the newest is shown.");
     binder.Key("every", stream.every, "How often it is read; files are also watched.");

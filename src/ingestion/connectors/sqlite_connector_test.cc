@@ -1,8 +1,8 @@
 // The kind sqlite, over real files.
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include "ingestion/connectors/connectors_for_test.h"
+#include "ingestion/connectors/sqlite_for_test.h"
 
 namespace tarn::connectors {
 namespace {
@@ -11,13 +11,7 @@ using Texts = std::vector<std::string>;
 
 class SqliteTest : public testing::Test {
   protected:
-    void Execute(const std::string& sql) {
-        sqlite3* database = nullptr;
-        ASSERT_EQ(sqlite3_open((sources_.workspace() + "/db.sqlite").c_str(), &database), SQLITE_OK);
-        char* error = nullptr;
-        EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, &error), SQLITE_OK) << error;
-        sqlite3_close(database);
-    }
+    void Execute(const std::string& sql) { ExecuteSqlite(sources_.workspace() + "/db.sqlite", sql); }
     void Source(const std::string& stream = "{}") {
         ASSERT_EQ(
             sources_.Apply({{"db", "kind: sqlite\nconnection: {path: db.sqlite}\nstreams: {t: " + stream + "}\n"}}),

@@ -154,12 +154,18 @@ Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
     for (const workspace::Definition& definition : all) {
         if (const auto* source = std::any_cast<connectors::SourceDefinition>(&definition.value)) {
             AddStreams(definition, *source, tasks);
+            for (const auto& [name, stream] : source->streams) {
+                catalog::Annotation& annotation = annotations[fmt::format("raw_{}.{}", source->name, name)];
+                annotation.tags = definition.tags;
+                annotation.column_tags = stream.column_tags;
+            }
         } else if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
             tables.push_back(*table);
             names.push_back({table->schema, table->name});
             tasks.push_back(TableSpec(definition, *table));
-            annotations[table->schema + "." + table->name] = {definition.description, definition.owner, definition.tags,
-                                                              definition.file, table->sql};
+            annotations[table->schema + "." + table->name] = {
+                definition.description, definition.owner, definition.tags, definition.file, table->sql,
+                table->column_tags,     table->declassify};
         }
     }
     {

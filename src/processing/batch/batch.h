@@ -39,6 +39,8 @@ struct TableDefinition {
     bool delete_missing = false;
     std::string description;
     std::vector<engine::Column> columns;
+    std::map<std::string, std::vector<std::string>> column_tags;
+    std::vector<std::string> declassify;  // columns that do not inherit tags
     std::vector<Check> checks;
     std::optional<Duration> every;
     int retries = 3;

@@ -47,6 +47,7 @@ struct Header {
     std::string since;
     bool delete_missing = false;
     std::map<std::string, ColumnDoc> columns;
+    std::vector<std::string> declassify;
     std::vector<CheckDoc> checks;
     std::optional<Duration> every;
     int retries = 3;
@@ -88,7 +89,8 @@ void Bind(ConfigBinder& binder, Header& header) {
     binder.Key("retries", header.retries, "How often a failed run is tried again, if that can help.");
     binder.Key("timeout", header.timeout, "How long a run may take.");
     binder.NotYet("cache", "the serving cache comes with a later version of Tarn; take it out");
-    binder.NotYet("declassify", "comes with tags and masks in a later version of Tarn; take it out");
+    binder.Key("declassify", header.declassify,
+               "Columns that do not inherit the tags of what they are computed from. Only what `columns` says holds.");
     if (binder.describing()) return;
     CheckKeep(binder, header);
     CheckTimes(binder, header);
@@ -143,7 +145,11 @@ void FillFromHeader(const Header& header, TableDefinition& table, workspace::Def
     table.every = header.every;
     table.retries = header.retries;
     table.timeout = header.timeout;
-    for (const auto& [name, doc] : header.columns) table.columns.push_back({name, "", true, doc.description});
+    for (const auto& [name, doc] : header.columns) {
+        table.columns.push_back({name, "", true, doc.description});
+        if (!doc.tags.empty()) table.column_tags[name] = doc.tags;
+    }
+    table.declassify = header.declassify;
     for (const CheckDoc& check : header.checks) table.checks.push_back(ToCheck(check));
 }
 

@@ -35,7 +35,9 @@ class TableTask : public orchestrator::TaskKind {
     Result<std::string> SelectOf(const Principal& principal, const TableDefinition& table);
     Result<lakehouse::WriteRequest> RequestOf(const Principal& principal, const TableDefinition& table, TaskRun& run,
                                               const Versions& inputs);
-    void RecordLineage(const Principal& principal, const TableDefinition& table, TaskRun& run, const Versions& inputs,
+    using Columns = std::vector<catalog::LineageColumn>;
+    Result<Columns> ColumnsOf(const Principal& principal, const TableDefinition& table, TaskRun& run);
+    void RecordLineage(const TableDefinition& table, TaskRun& run, const Versions& inputs, const Columns& columns,
                        const lakehouse::WriteResult& result);
 
     BatchDependencies& dependencies_;
@@ -89,8 +91,34 @@ Result<lakehouse::WriteRequest> TableTask::RequestOf(const Principal& principal,
     return request;
 }
 
-void TableTask::RecordLineage(const Principal& principal, const TableDefinition& table, TaskRun& run,
-                              const Versions& inputs, const lakehouse::WriteResult& result) {
+// Where the columns come from. Without that no tag is inherited, so what reads tagged columns must not be published.
+Result<TableTask::Columns> TableTask::ColumnsOf(const Principal& principal, const TableDefinition& table,
+                                                TaskRun& run) {
+    auto columns = dependencies_.engine.Lineage(principal, BareSelect(table.sql), table.schema);
+    if (!columns.ok()) {
+        run.Write("warning: no column lineage: " + columns.error().message());
+        for (const engine::TableRead& read : table.reads) {
+            if (dependencies_.catalog.TagsOf(read.schema + "." + read.name).columns.empty()) continue;
+            return Error(
+                ErrorCode::kFailedPrecondition,
+                "it cannot be told where the columns of {}.{} come from, and {}.{} has tagged columns: nothing "
+                "is published that could lose their tags ({})",
+                table.schema, table.name, read.schema, read.name, columns.error().message());
+        }
+        return Columns();
+    }
+    Columns list;
+    for (const engine::ColumnLineage& column : *columns) {
+        for (const auto& source : column.sources) {
+            std::string schema = source.schema.empty() ? table.schema : source.schema;
+            list.push_back({column.column, schema, source.table, source.column});
+        }
+    }
+    return list;
+}
+
+void TableTask::RecordLineage(const TableDefinition& table, TaskRun& run, const Versions& inputs,
+                              const Columns& columns, const lakehouse::WriteResult& result) {
     catalog::LineageRecord record;
     record.schema = table.schema;
     record.name = table.name;
@@ -100,14 +128,7 @@ void TableTask::RecordLineage(const Principal& principal, const TableDefinition&
         size_t dot = name.find('.');
         record.inputs.push_back({name.substr(0, dot), name.substr(dot + 1), version});
     }
-    auto columns = dependencies_.engine.Lineage(principal, BareSelect(table.sql));
-    if (!columns.ok()) run.Write("warning: no column lineage: " + columns.error().message());
-    for (const engine::ColumnLineage& column : columns.ok() ? *columns : std::vector<engine::ColumnLineage>()) {
-        for (const auto& source : column.sources) {
-            std::string schema = source.schema.empty() ? table.schema : source.schema;
-            record.columns.push_back({column.column, schema, source.table, source.column});
-        }
-    }
+    record.columns = columns;
     Status recorded = dependencies_.catalog.RecordLineage(record);
     // The inputs stand in the table's own log too, so nothing is lost for good.
     if (!recorded.ok()) run.Write("warning: lineage was not recorded: " + recorded.error().message());
@@ -130,12 +151,14 @@ Result<TaskOutcome> TableTask::Run(TaskRun& run) {
     if (run.cancel().cancelled()) return Error(ErrorCode::kCancelled, "the run was cancelled");
     request.cancel = run.cancel();
     run.Progress("computing", -1);
+    Columns columns = TRY(ColumnsOf(principal, *table, run));
+    TRY(dependencies_.catalog.ExpectColumns(table->schema, table->name, columns));
     lakehouse::WriteResult result =
         TRY(dependencies_.lakehouse.Write(principal, {table->schema, table->name}, request));
     // A crash between commit and record leaves a version without lineage: the rerun, which commits nothing, adds it.
     auto known = dependencies_.catalog.LineageOf(principal, table->schema, table->name, std::to_string(result.version));
     bool missing = !result.skipped || (known.ok() && !known->has_value());
-    if (missing) RecordLineage(principal, *table, run, inputs, result);
+    if (missing) RecordLineage(*table, run, inputs, columns, result);
     outcome.changed = !result.skipped;
     outcome.version = std::to_string(result.version);
     outcome.rows = result.rows;

@@ -11,6 +11,7 @@
 #include "security/hidden.h"
 #include "storage/catalog/lineage_store.h"
 #include "storage/catalog/search.h"
+#include "storage/catalog/tag_store.h"
 
 namespace tarn::catalog {
 namespace {
@@ -31,8 +32,8 @@ Error Hidden(const std::string& schema, const std::string& name) {
 
 class CatalogImpl : public Catalog {
   public:
-    CatalogImpl(CatalogDependencies dependencies, LineageStore lineage)
-        : dependencies_(dependencies), lineage_(std::move(lineage)) {}
+    CatalogImpl(CatalogDependencies dependencies, LineageStore lineage, std::unique_ptr<TagStore> tags)
+        : dependencies_(dependencies), lineage_(std::move(lineage)), tags_(std::move(tags)) {}
 
     void AddProvider(DatasetProvider& provider) override {
         std::unique_lock lock(mutex_);
@@ -40,9 +41,15 @@ class CatalogImpl : public Catalog {
     }
 
     void SetAnnotations(std::map<std::string, Annotation> annotations) override {
+        tags_->Declare(annotations);
         std::unique_lock lock(mutex_);
         annotations_ = std::move(annotations);
     }
+
+    // security::TableFacts
+    security::TableTags TagsOf(const std::string& table) const override { return tags_->Of(table); }
+    std::string TableOfObject(std::string_view object) const override;
+    uint64_t facts_epoch() const override { return tags_->epoch(); }
 
     // engine::RelationSource
     Result<engine::Relation> Find(const Principal& principal, const std::string& schema, const std::string& name,
@@ -56,7 +63,14 @@ class CatalogImpl : public Catalog {
     Result<std::vector<DatasetVersion>> Versions(const Principal& principal, const std::string& schema,
                                                  const std::string& name, int limit) override;
     Result<std::vector<Dataset>> Search(const Principal& principal, const std::string& text, int limit) override;
-    Status RecordLineage(const LineageRecord& record) override { return lineage_.Record(record); }
+    Status RecordLineage(const LineageRecord& record) override {
+        TRY(ExpectColumns(record.schema, record.name, record.columns));
+        return lineage_.Record(record);
+    }
+    Status ExpectColumns(const std::string& schema, const std::string& name,
+                         const std::vector<LineageColumn>& columns) override {
+        return tags_->Expect(schema + "." + name, columns);
+    }
     Result<LineageGraph> Lineage(const Principal& principal, const std::string& schema, const std::string& name,
                                  int depth) override;
     Result<std::optional<LineageRecord>> LineageOf(const Principal& principal, const std::string& schema,
@@ -75,6 +89,10 @@ class CatalogImpl : public Catalog {
         return MayRead(principal, id).allowed ||
                dependencies_.gate.Decide(principal, "table:Describe", {"table", id}).allowed;
     }
+    // Some of its rows are hidden, so how many there are is not told.
+    bool HidesRows(const Principal& principal, const std::string& id) const {
+        return !MayRead(principal, id).obligations.row_filter.empty();
+    }
     Result<std::vector<Dataset>> VisibleIn(DatasetProvider& provider, const Principal& principal,
                                            const std::string& schema) const;
     std::string KindOf(const std::string& id) const;
@@ -83,6 +101,7 @@ class CatalogImpl : public Catalog {
 
     CatalogDependencies dependencies_;
     LineageStore lineage_;
+    std::unique_ptr<TagStore> tags_;
     mutable std::shared_mutex mutex_;
     std::map<std::string, Annotation> annotations_;
     std::vector<DatasetProvider*> providers_;  // owned by their components, which outlive the catalog's calls
@@ -109,12 +128,25 @@ Result<engine::Relation> CatalogImpl::Find(const Principal& principal, const std
     return NoTable(schema, name);
 }
 
+// The lakehouse and the raw zone keep each dataset's files in a folder of its own: bucket/schema/name/.
+std::string CatalogImpl::TableOfObject(std::string_view object) const {
+    size_t bucket = object.find('/');
+    size_t schema = bucket == std::string_view::npos ? bucket : object.find('/', bucket + 1);
+    size_t name = schema == std::string_view::npos ? schema : object.find('/', schema + 1);
+    if (name == std::string_view::npos) return {};
+    std::string table = fmt::format("{}.{}", object.substr(bucket + 1, schema - bucket - 1),
+                                    object.substr(schema + 1, name - schema - 1));
+    if (object.starts_with("lakehouse/")) return table;
+    return object.starts_with("raw/") ? "raw_" + table : std::string();
+}
+
 Result<std::vector<Dataset>> CatalogImpl::VisibleIn(DatasetProvider& provider, const Principal& principal,
                                                     const std::string& schema) const {
     std::vector<Dataset> visible;
     for (Dataset& dataset : TRY(provider.Datasets(schema))) {
         if (!MaySee(principal, dataset.schema + "." + dataset.name)) continue;
         Annotate(dataset);
+        if (HidesRows(principal, dataset.schema + "." + dataset.name)) dataset.rows = dataset.bytes = -1;
         visible.push_back(std::move(dataset));
     }
     return visible;
@@ -176,6 +208,7 @@ Result<Dataset> CatalogImpl::Describe(const Principal& principal, const std::str
         auto dataset = provider->DatasetOf(schema, name);
         if (!dataset.ok() && dataset.error().code() == ErrorCode::kNotFound) continue;
         if (dataset.ok()) Annotate(*dataset);
+        if (dataset.ok() && HidesRows(principal, schema + "." + name)) dataset->rows = dataset->bytes = -1;
         return dataset;
     }
     return NoTable(schema, name);
@@ -186,7 +219,14 @@ Result<std::vector<DatasetVersion>> CatalogImpl::Versions(const Principal& princ
     if (!MaySee(principal, schema + "." + name)) return Hidden(schema, name);
     for (DatasetProvider* provider : Providers()) {
         auto versions = provider->Versions(schema, name, limit);
-        if (versions.ok() || versions.error().code() != ErrorCode::kNotFound) return versions;
+        if (!versions.ok() && versions.error().code() == ErrorCode::kNotFound) continue;
+        if (versions.ok() && HidesRows(principal, schema + "." + name)) {
+            for (DatasetVersion& version : *versions) {
+                version.rows = version.rows_added = version.bytes = -1;
+                version.details = Json();
+            }
+        }
+        return versions;
     }
     return NoTable(schema, name);
 }
@@ -273,7 +313,8 @@ Result<Dataset> DatasetProvider::DatasetOf(const std::string& schema, const std:
 
 Result<std::unique_ptr<Catalog>> Catalog::Create(CatalogDependencies dependencies) {
     LineageStore lineage = TRY(LineageStore::Open(dependencies.metadata, dependencies.env.clock()));
-    return std::unique_ptr<Catalog>(std::make_unique<CatalogImpl>(dependencies, std::move(lineage)));
+    auto tags = TRY(TagStore::Open(dependencies.metadata));  // after the lineage, whose table it reads
+    return std::unique_ptr<Catalog>(std::make_unique<CatalogImpl>(dependencies, std::move(lineage), std::move(tags)));
 }
 
 }  // namespace tarn::catalog

@@ -23,6 +23,7 @@
 #include "metadata/metadata.h"
 #include "security/gate.h"
 #include "security/router.h"
+#include "security/table_facts.h"
 
 namespace tarn::catalog {
 
@@ -111,6 +112,8 @@ struct Annotation {
     std::vector<std::string> tags;
     std::string defined_in;
     std::string sql;
+    std::map<std::string, std::vector<std::string>> column_tags;
+    std::vector<std::string> declassified;  // columns that inherit no tags
 };
 
 struct CatalogDependencies {
@@ -119,7 +122,7 @@ struct CatalogDependencies {
     security::Gate& gate;
 };
 
-class Catalog : public engine::RelationSource {
+class Catalog : public engine::RelationSource, public security::TableFacts {
   public:
     static Result<std::unique_ptr<Catalog>> Create(CatalogDependencies dependencies);
     virtual void AddProvider(DatasetProvider& provider) = 0;
@@ -137,6 +140,10 @@ class Catalog : public engine::RelationSource {
     virtual Result<std::vector<Dataset>> Search(const Principal& principal, const std::string& text, int limit) = 0;
 
     virtual Status RecordLineage(const LineageRecord& record) = 0;  // idempotent per schema, name, version
+    // What the next version's columns come from, so that they carry their tags before anybody can read them. To be
+    // called before its commit.
+    virtual Status ExpectColumns(const std::string& schema, const std::string& name,
+                                 const std::vector<LineageColumn>& columns) = 0;
     // Both ways from one dataset, `depth` steps; without what the principal may not see.
     virtual Result<LineageGraph> Lineage(const Principal& principal, const std::string& schema, const std::string& name,
                                          int depth) = 0;

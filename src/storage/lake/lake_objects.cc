@@ -133,7 +133,15 @@ Result<ListPage> LakeStore::List(const Principal& principal, const std::string& 
     TRY(CheckBucketName(bucket));
     TRY(Require(principal, "lake:ListBucket", bucket + "/" + options.prefix));
     metrics_.lists.Add();
-    return index_->List(bucket, options);
+    ListPage page = TRY(index_->List(bucket, options));
+    // Names and sizes of a table's files tell of rows that somebody may not see.
+    auto is_hidden = [&](const std::string& key) {
+        security::Resource resource{"lake", fmt::format("{}/{}", bucket, key)};
+        return dependencies_.gate.Decide(principal, "lake:ListBucket", resource).restricted;
+    };
+    std::erase_if(page.objects, [&](const ObjectInfo& object) { return is_hidden(object.name.key); });
+    std::erase_if(page.common_prefixes, is_hidden);
+    return page;
 }
 
 Status LakeStore::Delete(const Principal& principal, const ObjectName& name) {
