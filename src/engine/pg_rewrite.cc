@@ -156,8 +156,9 @@ Result<bool> RewriteCast(ExpressionPointer& expression) {
     };
     if (type == "regclass" || type == "regtype" || type == "regnamespace") {
         auto text = ConstantText(*cast.child);
-        // x::text::regtype is a name, whatever x is.
-        bool named = (text && !IsNumber(*text)) || (!text && IsTextCast(*cast.child));
+        // x::text::regtype is a name, whatever x is; so is what a client gives.
+        bool parameter = cast.child->GetExpressionClass() == ExpressionClass::PARAMETER;
+        bool named = (text && !IsNumber(*text)) || (!text && (parameter || IsTextCast(*cast.child)));
         if (type == "regclass") return expand(named ? "regclass of name" : "regclass of oid");
         if (type == "regnamespace") return expand(named ? "regnamespace of name" : "regnamespace of oid");
         return expand(named ? "regtype of name" : "format_type");

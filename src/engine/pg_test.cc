@@ -63,6 +63,22 @@ TEST_F(PgTest, ArgumentsKeepTheirMeaning) {
     EXPECT_EQ(Ask("SELECT setting FROM pg_settings WHERE name = 'default_transaction_isolation'"), "repeatable read\n");
 }
 
+TEST_F(PgTest, ParametersThatNothingTellsTheTypeOfAreText) {
+    auto session = engine->OpenSession({.principal = security::Principal::System("test")}).value();
+    auto statement = session->Prepare("SELECT $1, $2, count(*) FROM t", {"INTEGER", ""});
+    ASSERT_TRUE(statement.ok()) << statement.error().ToString();
+    EXPECT_EQ((*statement)->info().columns.size(), 3U);
+    EXPECT_EQ((*statement)->info().parameter_types, std::vector<std::string>({"INTEGER", "VARCHAR"}));
+    auto any = session->Prepare("SELECT carrier FROM delays.flights WHERE carrier = ANY($1)");
+    ASSERT_TRUE(any.ok()) << any.error().ToString();
+    EXPECT_EQ((*any)->info().parameter_types, std::vector<std::string>({"VARCHAR[]"}));
+    auto rows = (*any)->Execute({SqlValue("[x, a]")});
+    ASSERT_TRUE(rows.ok()) << rows.error().ToString();
+    auto chunk = (*rows)->Next();
+    ASSERT_TRUE(chunk.ok() && *chunk != nullptr);
+    EXPECT_EQ((*chunk)->Text(0, 0), "a");
+}
+
 TEST_F(PgTest, SetConfigOfWhatHasNoEffect) {
     EXPECT_EQ(Ask("SELECT current_setting('jit') AS cur, set_config('jit', 'off', false) AS new"), "off|off\n");
     EXPECT_EQ(Ask("SELECT set_config('search_path', 'x', false)").substr(0, 5), "0A000");

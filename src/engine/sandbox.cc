@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "engine/adapter.h"
 #include "engine/ast_walk.h"
+#include "engine/delta_statistics.h"
 #include "engine/pg_catalog.h"
 #include "engine/pg_rewrite.h"
 #include "engine/settings.h"
@@ -153,6 +154,7 @@ class Sandbox : public AstWalker {
         switch (expression->GetExpressionClass()) {
             case ExpressionClass::FUNCTION: {
                 auto& function = expression->Cast<duckdb::FunctionExpression>();
+                if (EqualsIgnoreCase(function.function_name, "unnest")) TypeList(function);
                 return CheckFunction(function.function_name, function.export_state, *expression);
             }
             case ExpressionClass::WINDOW:
@@ -188,6 +190,19 @@ class Sandbox : public AstWalker {
         }
         if (IsForbidden(name) || export_state) return Refused("the function", name, expression.GetQueryLocation());
         return Ok();
+    }
+
+    // x = ANY($1), which the parser makes an unnest($1): of a parameter whose type nobody told, a list of texts.
+    void TypeList(duckdb::FunctionExpression& function) {
+        bool parameter =
+            function.children.size() == 1 && function.children[0]->GetExpressionClass() == ExpressionClass::PARAMETER;
+        if (!parameter) return;
+        const std::string& name = function.children[0]->Cast<duckdb::ParameterExpression>().identifier;
+        size_t number = static_cast<size_t>(WholeNumber(name));
+        const auto& types = options_.parameter_types;
+        if (number == 0 || (number <= types.size() && !types[number - 1].empty())) return;
+        function.children[0] = duckdb::make_uniq<duckdb::CastExpression>(
+            duckdb::LogicalType::LIST(duckdb::LogicalType::VARCHAR), std::move(function.children[0]));
     }
 
     // $2 whose type the client told becomes CAST($2 AS type).

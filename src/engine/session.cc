@@ -3,10 +3,10 @@
 #include <atomic>
 #include <chrono>
 
-#include "base/text.h"
 #include <duckdb/catalog/catalog_entry/table_catalog_entry.hpp>
 #include <duckdb/execution/operator/scan/physical_table_scan.hpp>
 #include <duckdb/main/prepared_statement_data.hpp>
+#include "base/text.h"
 #include "engine/adapter.h"
 #include "engine/duck_ast.h"
 #include "engine/settings.h"
@@ -340,11 +340,19 @@ class SessionImpl : public Session {
         if (command) {
             return std::unique_ptr<Statement>(std::make_unique<SettingStatement>(core_, std::move(*command)));
         }
-        auto statement = TRY(ParseOne(sql));
-        TRY(Check(*statement, sql, parameter_types));
-        auto prepared = std::make_unique<SqlStatement>(core_, sql, std::move(statement));
-        TRY(prepared->Prepare());
-        return std::unique_ptr<Statement>(std::move(prepared));
+        auto prepared = TRY(PrepareTyped(sql, parameter_types));
+        // A parameter whose type nothing tells is text, as in PostgreSQL: DuckDB tells no columns before all are known.
+        std::vector<std::string> types = parameter_types;
+        types.resize(std::max(types.size(), prepared->info().parameter_types.size()));
+        bool settled = false;
+        for (size_t i = 0; i < prepared->info().parameter_types.size(); i++) {
+            if (!types[i].empty() || !prepared->info().parameter_types[i].empty()) continue;
+            types[i] = "VARCHAR";
+            settled = true;
+        }
+        if (!settled) return prepared;
+        auto again = PrepareTyped(sql, types);
+        return again ? std::move(again) : Result<std::unique_ptr<Statement>>(std::move(prepared));
     }
 
     Result<std::vector<WrittenFile>> WriteQuery(const std::string& sql, const WriteOptions& options) override {
@@ -390,6 +398,13 @@ class SessionImpl : public Session {
     }
 
   private:
+    Result<std::unique_ptr<Statement>> PrepareTyped(const std::string& sql, const std::vector<std::string>& types) {
+        auto statement = TRY(ParseOne(sql));
+        TRY(Check(*statement, sql, types));
+        auto prepared = std::make_unique<SqlStatement>(core_, sql, std::move(statement));
+        TRY(prepared->Prepare());
+        return std::unique_ptr<Statement>(std::move(prepared));
+    }
     // An error about a part of a script, told about the script.
     static Error Shifted(Error error, int64_t part_position) {
         auto position = error.position();
