@@ -177,6 +177,8 @@ class CopyReader {
     std::optional<std::string> null_;
 };
 
+constexpr std::string_view kBinaryHeader("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+
 void AppendText(std::string& line, std::string_view value, char delimiter) {
     for (char character : value) {
         switch (character) {
@@ -248,7 +250,6 @@ void WriteCopyStart(wire::PgFrameWriter& writer, const CopyCommand& copy,
     writer.Int16(static_cast<int16_t>(columns.size()));
     for (size_t column = 0; column < columns.size(); ++column) writer.Int16(binary ? 1 : 0);
     writer.End();
-    if (binary) WriteData(writer, std::string_view("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19));
     if (!copy.header) return;
     std::string line;
     for (size_t column = 0; column < columns.size(); ++column) {
@@ -262,9 +263,11 @@ void WriteCopyStart(wire::PgFrameWriter& writer, const CopyCommand& copy,
 }
 
 Status WriteCopyRow(wire::PgFrameWriter& writer, const CopyCommand& copy,
-                    const std::vector<engine::ResultColumn>& columns, const engine::Chunk& chunk, size_t row) {
+                    const std::vector<engine::ResultColumn>& columns, const engine::Chunk& chunk, size_t row,
+                    bool first) {
     if (copy.format == CopyCommand::Format::kBinary) {
         writer.Begin('d');
+        if (first) writer.Bytes(kBinaryHeader);
         writer.Int16(static_cast<int16_t>(columns.size()));
         for (size_t column = 0; column < columns.size(); ++column) {
             TRY(WriteCell(writer, chunk, row, column, columns[column], true));
@@ -287,8 +290,9 @@ Status WriteCopyRow(wire::PgFrameWriter& writer, const CopyCommand& copy,
     return Ok();
 }
 
-void WriteCopyEnd(wire::PgFrameWriter& writer, const CopyCommand& copy) {
-    if (copy.format == CopyCommand::Format::kBinary) WriteData(writer, "\377\377");
+void WriteCopyEnd(wire::PgFrameWriter& writer, const CopyCommand& copy, bool empty) {
+    bool binary = copy.format == CopyCommand::Format::kBinary;
+    if (binary) WriteData(writer, std::string(empty ? kBinaryHeader : std::string_view()) + "\377\377");
     writer.Begin('c');
     writer.End();
 }

@@ -27,11 +27,13 @@ struct CopyCommand {
 // Nothing if it is another statement. kNotSupported for a COPY that is none to STDOUT.
 Result<std::optional<CopyCommand>> CopyCommandOf(std::string_view sql);
 
-// The payloads of CopyData, appended as whole frames.
+// The payloads of CopyData, appended as whole frames. The binary form's header stands in one frame with the first row,
+// as PostgreSQL sends it: clients count on that.
 void WriteCopyStart(wire::PgFrameWriter& writer, const CopyCommand& copy,
                     const std::vector<engine::ResultColumn>& columns);
 Status WriteCopyRow(wire::PgFrameWriter& writer, const CopyCommand& copy,
-                    const std::vector<engine::ResultColumn>& columns, const engine::Chunk& chunk, size_t row);
-void WriteCopyEnd(wire::PgFrameWriter& writer, const CopyCommand& copy);
+                    const std::vector<engine::ResultColumn>& columns, const engine::Chunk& chunk, size_t row,
+                    bool first);
+void WriteCopyEnd(wire::PgFrameWriter& writer, const CopyCommand& copy, bool empty);
 
 }  // namespace tarn::query

@@ -40,7 +40,8 @@ Status PgSession::RunDeclare(Portal& portal) {
 Result<int64_t> PgSession::Seek(Portal& source, const CursorCommand& command) {
     int64_t ahead = command.count;
     if (command.absolute) ahead -= source.rows;
-    if (command.absolute && ahead <= 0 && command.count != 0) {
+    bool stays = command.count == 0 && source.rows == 0;
+    if (command.absolute && ahead <= 0 && !stays) {
         return Error(ErrorCode::kNotSupported, "cursors go forward only").WithDetailCode("55000");
     }
     bool last_only = command.absolute || command.skip;
@@ -96,7 +97,8 @@ Status PgSession::RunCopy(Portal& portal) {
         WriteCopyStart(out_, *prepared->copy, columns);
         while (TRY(HasRow(portal))) {
             size_t before = out_.buffer().size();
-            Status written = WriteCopyRow(out_, *prepared->copy, columns, *portal.chunk, portal.row);
+            bool first = call.rows == 0;
+            Status written = WriteCopyRow(out_, *prepared->copy, columns, *portal.chunk, portal.row, first);
             if (!written.ok()) {
                 out_.Truncate(before);
                 return written;
@@ -106,7 +108,7 @@ Status PgSession::RunCopy(Portal& portal) {
             call.bytes += static_cast<int64_t>(out_.buffer().size() - before);
             TRY(FlushIfLarge());
         }
-        WriteCopyEnd(out_, *prepared->copy);
+        WriteCopyEnd(out_, *prepared->copy, call.rows == 0);
         SendComplete(fmt::format("COPY {}", call.rows));
         return Ok();
     });

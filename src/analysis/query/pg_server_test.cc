@@ -240,6 +240,8 @@ TEST_F(PgServerTest, CursorsOfSql) {
     EXPECT_EQ(client.Ask("FETCH 2 FROM c"), "T(i 20) R(0) R(1) C(FETCH 2) Z(T)");
     EXPECT_EQ(client.Ask("MOVE c"), "C(MOVE 1) Z(T)");
     EXPECT_EQ(client.Ask("FETCH 0 FROM c"), "T(i 20) C(FETCH 0) Z(T)");
+    EXPECT_EQ(client.Ask("SAVEPOINT s; MOVE ABSOLUTE 0 FROM c"), "C(SAVEPOINT) E(55000) Z(E)");
+    EXPECT_EQ(client.Ask("ROLLBACK TO s"), "C(ROLLBACK) Z(T)");
     EXPECT_EQ(client.Ask("FETCH ABSOLUTE 4 FROM c"), "T(i 20) R(3) C(FETCH 1) Z(T)");
     EXPECT_EQ(client.Ask("FETCH ALL FROM c"), "T(i 20) R(4) C(FETCH 1) Z(T)");
     EXPECT_EQ(client.Ask("FETCH c"), "T(i 20) C(FETCH 0) Z(T)");
@@ -283,7 +285,7 @@ TEST_F(PgServerTest, CopyToTheClient) {
     RawClient client = Connect();
     EXPECT_EQ(client.Ask("COPY (SELECT i FROM range(2) t(i)) TO STDOUT"), "H d d c C(COPY 2) Z(I)");
     EXPECT_EQ(client.Ask("COPY (SELECT 1 WHERE false) TO STDOUT (FORMAT csv, HEADER)"), "H d c C(COPY 0) Z(I)");
-    EXPECT_EQ(client.Ask("COPY (SELECT 1 AS a) TO STDOUT (FORMAT binary)"), "H d d d c C(COPY 1) Z(I)");
+    EXPECT_EQ(client.Ask("COPY (SELECT 1 AS a) TO STDOUT (FORMAT binary)"), "H d d c C(COPY 1) Z(I)");
     EXPECT_EQ(client.Ask("COPY (SELECT nothing) TO STDOUT"), "E(42703@14) Z(I)");
     EXPECT_EQ(client.Ask("COPY (SELECT getenv('HOME')) TO STDOUT"), "E(42501@14) Z(I)");
     EXPECT_EQ(client.Ask("COPY (SELECT 1) TO '/tmp/x'"), "E(0A000) Z(I)");
