@@ -216,6 +216,7 @@ Status RunningPlatform::BuildWorkspace() {
     parts.workspace->Register(parts.identity->PolicyKind());
     parts.workspace->Register(parts.connectors->WorkspaceKind());
     parts.workspace->Register(parts.batch->WorkspaceKind());
+    parts.workspace->Register(parts.batch->UseCaseKind());
     parts.workspace->Register(parts.dashboards->WorkspaceKind());
     parts.system_tables = std::make_unique<SystemTables>(parts);
     parts.catalog->AddProvider(*parts.system_tables);

@@ -21,17 +21,21 @@ struct LaterKind {
     std::string_view what;
 };
 constexpr LaterKind kLater[] = {
-    {"destinations", ".yaml", "destinations"},      {"alerts", ".yaml", "alerts"},
-    {"use_cases/*", ".stream.sql", "streams"},      {"use_cases/*", ".model.sql", "models"},
-    {"use_cases/*", ".job.yaml", "jobs"},           {"use_cases/*", ".api.yaml", "API endpoints"},
+    {"destinations", ".yaml", "destinations"},
+    {"alerts", ".yaml", "alerts"},
+    {"use_cases/*", ".stream.sql", "streams"},
+    {"use_cases/*", ".model.sql", "models"},
+    {"use_cases/*", ".job.yaml", "jobs"},
+    {"use_cases/*", ".api.yaml", "API endpoints"},
     {"use_cases/*", "checks.yaml", "contracts of a use case (write `checks:` into the table's header)"},
-    {"use_cases/*", "use_case.yaml", "imports of a use case"},
 };
 
 class FolderWorkspace : public Workspace {
   public:
     FolderWorkspace(std::string directory, WorkspaceDependencies dependencies)
-        : directory_(std::move(directory)), env_(dependencies.env), metadata_(dependencies.metadata),
+        : directory_(std::move(directory)),
+          env_(dependencies.env),
+          metadata_(dependencies.metadata),
           log_(dependencies.log) {}
 
     void Register(Kind kind) override { kinds_.push_back(std::move(kind)); }
@@ -77,13 +81,15 @@ class FolderWorkspace : public Workspace {
 std::string NameOf(const std::string& folder, const std::string& file_name, const std::string& suffix) {
     std::string stem = file_name.substr(0, file_name.size() - suffix.size());
     size_t slash = folder.find('/');
-    return slash == std::string::npos ? stem : folder.substr(slash + 1) + "." + stem;
+    if (slash == std::string::npos) return stem;
+    return stem.empty() ? folder.substr(slash + 1) : folder.substr(slash + 1) + "." + stem;
 }
 
 const Kind* FolderWorkspace::KindOf(const std::string& folder_pattern, const std::string& name) const {
     const Kind* best = nullptr;
     for (const Kind& kind : kinds_) {
-        if (kind.folder != folder_pattern || !name.ends_with(kind.suffix)) continue;
+        bool fits = kind.suffix.starts_with(".") ? name.ends_with(kind.suffix) : name == kind.suffix;
+        if (kind.folder != folder_pattern || !fits) continue;
         if (!best || kind.suffix.size() > best->suffix.size()) best = &kind;
     }
     return best;
@@ -112,8 +118,10 @@ void FolderWorkspace::LoadFile(const std::string& folder_pattern, const std::str
     const Kind* kind = KindOf(folder_pattern, name);
     std::string file = folder + "/" + name;
     if (const LaterKind* later = LaterKindOf(folder_pattern, name, kind)) {
-        loaded.issues.push_back({file, 0, 0, fmt::format("{} come with a later version of Tarn; move this file out of "
-                                                         "the workspace", later->what)});
+        loaded.issues.push_back({file, 0, 0,
+                                 fmt::format("{} come with a later version of Tarn; move this file out of "
+                                             "the workspace",
+                                             later->what)});
         return;
     }
     if (!kind) return;
@@ -165,9 +173,9 @@ void FolderWorkspace::Validate(LoadedWorkspace& loaded) const {
     for (const Definition& definition : loaded.definitions) {
         auto [place, fresh] = seen.emplace(std::pair(definition.kind, definition.name), definition.file);
         if (!fresh) {
-            loaded.issues.push_back({definition.file, 0, 0, fmt::format("defines the {} {} that {} defines already",
-                                                                        definition.kind, definition.name,
-                                                                        place->second)});
+            loaded.issues.push_back({definition.file, 0, 0,
+                                     fmt::format("defines the {} {} that {} defines already", definition.kind,
+                                                 definition.name, place->second)});
         }
     }
     for (const Kind& kind : kinds_) {
@@ -277,11 +285,11 @@ Status FolderWorkspace::ActivateApplied() {
 
 Result<std::unique_ptr<Workspace>> Workspace::Create(std::string directory, WorkspaceDependencies dependencies) {
     TRY(dependencies.metadata.Migrate(
-        "workspace",
-        {{1, "CREATE TABLE workspace_files (kind TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, "
-             "hash TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (kind, name));"
-             "CREATE TABLE workspace_applied (applied_at TEXT NOT NULL, principal TEXT NOT NULL, "
-             "steps INTEGER NOT NULL)"}}));
+        "workspace", {{1,
+                       "CREATE TABLE workspace_files (kind TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, "
+                       "hash TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (kind, name));"
+                       "CREATE TABLE workspace_applied (applied_at TEXT NOT NULL, principal TEXT NOT NULL, "
+                       "steps INTEGER NOT NULL)"}}));
     return std::unique_ptr<Workspace>(new FolderWorkspace(std::move(directory), dependencies));
 }
 

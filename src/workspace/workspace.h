@@ -42,8 +42,8 @@ struct Definition {
 
 using Issues = std::vector<ConfigIssue>;
 
-// A kind of file. `folder` is "sources", or "use_cases/*" for one level of use cases; the name of a definition is the
-// file's name without the suffix, below a use case "<use_case>.<name>".
+// A kind of file. `folder` is "sources", or "use_cases/*" for one level of use cases; a definition's name is the file's
+// without the suffix, below a use case "<use_case>.<name>". A suffix without '.' in front is a whole file name.
 struct Kind {
     std::string name;
     std::string folder;

@@ -87,7 +87,7 @@ TEST_F(WorkspaceTest, RefusesAFolderWithIssuesWhole) {
     Put("sources/broken.yaml", "bad");
     Put("sources/Bad-Name.yaml", "a");
     Put("use_cases/raw_x/t.sql", "a");
-    Put("use_cases/delays/use_case.yaml", "imports: []");
+    Put("use_cases/delays/checks.yaml", "a: []");
     auto loaded = workspace_->Load();
     ASSERT_TRUE(loaded.ok());
     EXPECT_EQ(loaded->issues.size(), 4u) << FormatIssues(loaded->issues);

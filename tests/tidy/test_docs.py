@@ -13,6 +13,7 @@ REFERENCE = {
                                           for name in ("identity", "audit", "monitoring", "encryption")],
     "Sources": ["src/ingestion/connectors/source_file.cc"],
     "Tables": ["src/processing/batch/table_file.cc"],
+    "Use cases": ["src/processing/batch/use_case_file.cc"],
     "Dashboards": ["src/analysis/dashboards/dashboard_file.cc"],
     "Policies": ["src/access/identity/policy.cc", "src/access/identity/restriction.cc"],
 }

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "processing/batch/table_file.h"
 #include "processing/batch/table_task.h"
+#include "processing/batch/use_case_file.h"
 
 namespace tarn::batch {
 namespace {
@@ -78,6 +79,19 @@ class FlowBatch : public Batch {
         };
         kind.validate = ValidateTables;
         kind.activate = [this](const std::vector<workspace::Definition>& all) { return Activate(all); };
+        return kind;
+    }
+    workspace::Kind UseCaseKind() override {
+        workspace::Kind kind;
+        kind.name = "use_case";
+        kind.folder = "use_cases/*";
+        kind.suffix = "use_case.yaml";
+        kind.description = "What a use case is for, and what it takes from others.";
+        kind.keys = UseCaseKeys();
+        kind.parse = ParseUseCaseFile;
+        kind.validate = ValidateUseCases;
+        // It is read together with the tables: nothing runs by itself.
+        kind.activate = [](const std::vector<workspace::Definition>&) { return Ok(); };
         return kind;
     }
     TaskKind& AsTableTask() override { return *table_task_; }

@@ -67,6 +67,7 @@ class Batch {
     static Result<std::unique_ptr<Batch>> Create(BatchDependencies dependencies);
     virtual ~Batch() = default;
     virtual workspace::Kind WorkspaceKind() = 0;  // `table`
+    virtual workspace::Kind UseCaseKind() = 0;    // `use_case`
     virtual orchestrator::TaskKind& AsTableTask() = 0;
     virtual orchestrator::TaskKind& AsSourceTask() = 0;  // a stream's load
     virtual std::vector<TableDefinition> Tables() const = 0;

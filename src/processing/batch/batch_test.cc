@@ -48,6 +48,7 @@ class BatchTest : public testing::Test {
     // Parses, validates and, if nothing is wrong, activates: file below use_cases/ -> text. What is wrong, as lines.
     std::string Apply(const std::map<std::string, std::string>& files) {
         workspace::Kind kind = batch_->WorkspaceKind();
+        workspace::Kind use_case = batch_->UseCaseKind();
         workspace::Issues issues;
         std::vector<workspace::Definition> all = sources_.applied();
         for (const auto& [name, text] : files) {
@@ -56,10 +57,13 @@ class BatchTest : public testing::Test {
             definition.name = definition.name.substr(0, definition.name.size() - 4);
             definition.text = text;
             definition.hash = text;
-            kind.parse(definition, issues);
+            bool is_use_case = name.ends_with("/" + use_case.suffix);
+            if (is_use_case) definition.name = name.substr(0, name.find('/'));
+            (is_use_case ? use_case : kind).parse(definition, issues);
             all.push_back(std::move(definition));
         }
         kind.validate(all, issues);
+        use_case.validate(all, issues);
         std::string wrong;
         for (const ConfigIssue& issue : issues) {
             wrong += fmt::format("{}:{}:{}: {}\n", issue.file, issue.line, issue.column, issue.message);
@@ -152,7 +156,29 @@ TEST_F(BatchTest, CirclesAndOtherUseCasesAreNamed) {
     EXPECT_NE(wrong.find("use_cases/d/a.sql:1:15"), std::string::npos) << wrong;
     wrong = Apply({{"d/a.sql", "SELECT 1 AS x"}, {"e/b.sql", "SELECT x FROM d.a"}});
     EXPECT_NE(wrong.find("use_cases/e/b.sql:1:15: e.b reads d.a of another use case"), std::string::npos) << wrong;
+    EXPECT_NE(wrong.find("imports: [d.a]"), std::string::npos) << wrong;
     EXPECT_EQ(Apply({{"d/a.sql", "WITH b AS (SELECT 1 AS x) SELECT x FROM b"}}), "");
+}
+
+TEST_F(BatchTest, WhatAUseCaseImportsItMayRead) {
+    const std::pair<std::string, std::string> a = {"d/a.sql", "SELECT 1 AS x"};
+    const std::pair<std::string, std::string> b = {"e/b.sql", "SELECT x FROM d.a"};
+    EXPECT_EQ(Apply({a, b, {"e/use_case.yaml", "imports: [d.a]\n"}}), "");
+    std::string wrong = Apply({a, b, {"d/use_case.yaml", "imports: [e.b]\n"}});
+    EXPECT_NE(wrong.find("use_cases/e/b.sql:1:15: "), std::string::npos) << wrong;
+    wrong = Apply({a, b, {"e/use_case.yaml", "description: x\nimports: [d.aa, raw_x.y, e.b, z]\n"}});
+    EXPECT_NE(wrong.find("use_cases/e/use_case.yaml:2:1: imports: nothing defines d.aa; did you mean d.a?"),
+              std::string::npos)
+        << wrong;
+    EXPECT_NE(wrong.find("raw_x.y needs no import"), std::string::npos) << wrong;
+    EXPECT_NE(wrong.find("e.b needs no import"), std::string::npos) << wrong;
+    EXPECT_NE(wrong.find("\"z\" is not a table"), std::string::npos) << wrong;
+    // Circles go across use cases.
+    wrong = Apply({{"d/a.sql", "SELECT x FROM e.b"},
+                   b,
+                   {"d/use_case.yaml", "imports: [e.b]\n"},
+                   {"e/use_case.yaml", "imports: [d.a]\n"}});
+    EXPECT_NE(wrong.find("d.a <- e.b <- d.a"), std::string::npos) << wrong;
 }
 
 TEST_F(BatchTest, FullReplacesOverPinnedInputs) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "processing/batch/use_case_file.h"
 #include "workspace/sql_text.h"
 
 namespace tarn::batch {
@@ -205,17 +206,21 @@ std::string UnknownName(const TableDefinition& table, const std::string& read, c
     return nearest.empty() ? message : message + fmt::format("; did you mean {}?", nearest);
 }
 
+using Imports = std::map<std::string, std::set<std::string>>;  // use case -> tables of others
+
 void CheckRead(const TableDefinition& table, size_t index, const std::vector<std::string>& known,
-               workspace::Issues& issues) {
+               const Imports& imports, workspace::Issues& issues) {
     const engine::TableRead& read = table.reads[index];
     std::string name = read.schema + "." + read.name;
     int64_t position = index < table.read_positions.size() ? table.read_positions[index] : 1;
     if (std::find(known.begin(), known.end(), name) == known.end()) {
         issues.push_back(IssueAt(table, position, UnknownName(table, name, known)));
     } else if (read.schema != table.schema && !read.schema.starts_with("raw_")) {
+        auto of_use_case = imports.find(table.schema);
+        if (of_use_case != imports.end() && of_use_case->second.contains(name)) return;
         issues.push_back(IssueAt(table, position,
-                                 fmt::format("{}.{} reads {} of another use case: a use case reads raw data and its "
-                                             "own tables; imports come with a later version of Tarn",
+                                 fmt::format("{0}.{1} reads {2} of another use case: write `imports: [{2}]` into "
+                                             "use_cases/{0}/use_case.yaml",
                                              table.schema, table.name, name)));
     }
 }
@@ -256,8 +261,11 @@ void ParseTableFile(engine::Engine& engine, workspace::Definition& definition, w
 void ValidateTables(const std::vector<workspace::Definition>& all, workspace::Issues& issues) {
     std::map<std::string, const TableDefinition*> tables;
     std::vector<std::string> known;
+    Imports imports;
     for (const workspace::Definition& definition : all) {
-        if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
+        if (const auto* use_case = std::any_cast<UseCaseDefinition>(&definition.value)) {
+            imports[use_case->name].insert(use_case->imports.begin(), use_case->imports.end());
+        } else if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
             tables[table->schema + "." + table->name] = table;
             known.push_back(table->schema + "." + table->name);
         } else if (const auto* source = std::any_cast<connectors::SourceDefinition>(&definition.value)) {
@@ -267,7 +275,7 @@ void ValidateTables(const std::vector<workspace::Definition>& all, workspace::Is
         }
     }
     for (const auto& [name, table] : tables) {
-        for (size_t index = 0; index < table->reads.size(); ++index) CheckRead(*table, index, known, issues);
+        for (size_t index = 0; index < table->reads.size(); ++index) CheckRead(*table, index, known, imports, issues);
     }
     Circle circle{tables, issues, {}, {}};
     for (const auto& [name, table] : tables) circle.Visit(name);
