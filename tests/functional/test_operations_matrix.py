@@ -50,8 +50,27 @@ S3_REQUESTS = {
     "CompleteMultipartUpload": ("POST", "/matrix/key5?uploadId=none"),
     "AbortMultipartUpload": ("DELETE", "/matrix/key5?uploadId=none"),
     "ListParts": ("GET", "/matrix/key5?uploadId=none"),
+    "ListObjectVersions": ("GET", "/matrix?versions="),
+    "PutBucketTagging": ("PUT", "/matrix?tagging="),
+    "GetBucketTagging": ("GET", "/matrix?tagging="),
+    "DeleteBucketTagging": ("DELETE", "/matrix?tagging="),
+    "GetObjectAcl": ("GET", "/matrix/key?acl="),
+    "GetObjectAttributes": ("GET", "/matrix/key?attributes="),
+    "PutObjectTagging": ("PUT", "/matrix/key?tagging="),
+    "GetObjectTagging": ("GET", "/matrix/key?tagging="),
+    "DeleteObjectTagging": ("DELETE", "/matrix/key?tagging="),
+    **{name: ("GET", f"/matrix?{query}=") for name, query in {
+        "GetBucketAcl": "acl", "GetBucketCors": "cors", "GetBucketEncryption": "encryption",
+        "GetBucketLifecycleConfiguration": "lifecycle", "GetBucketLogging": "logging",
+        "GetBucketNotificationConfiguration": "notification", "GetObjectLockConfiguration": "object-lock",
+        "GetBucketOwnershipControls": "ownershipControls", "GetBucketPolicy": "policy",
+        "GetBucketPolicyStatus": "policyStatus", "GetPublicAccessBlock": "publicAccessBlock",
+        "GetBucketReplication": "replication", "GetBucketRequestPayment": "requestPayment",
+        "GetBucketWebsite": "website"}.items()},
 }
-S3_BODIES = {"DeleteObjects": b"<Delete><Object><Key>none</Key></Object></Delete>"}
+TAGGING = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+S3_BODIES = {"DeleteObjects": b"<Delete><Object><Key>none</Key></Object></Delete>",
+             "PutBucketTagging": TAGGING, "PutObjectTagging": TAGGING}
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from .shell import BUILD, JOBS, PYTHON, ROOT, Failure, say
 
 PYTEST_SUITES = ("tidy", "functional", "conformance", "crash")
 SUITES = ("unit", *PYTEST_SUITES, "web")
-TOTAL_MINUTES_MAX = 80
+TOTAL_MINUTES_MAX = 55
 UNIT_PROGRAM_SECONDS_MAX = 600
 RESULTS = BUILD / "test_results"
 PYTEST_NO_TESTS = 5
