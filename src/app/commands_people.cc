@@ -1,4 +1,4 @@
-// People and their credentials: user, role, token, s3-key, secret.
+// People and their credentials: user, role, policy, token, s3-key, secret.
 #include <iostream>
 
 #include "app/client.h"
@@ -105,6 +105,58 @@ Status SetSecret(const Invocation& call) {
 
 Status ListSecrets(const Invocation& call) { return List(call, "/api/v1/secrets", "secrets", {"name", "updated_at"}); }
 
+// "rows where ...; tailnum shows NULL", or nothing.
+std::string RestrictionText(const Json& restrictions) {
+    std::vector<std::string> parts;
+    std::string filter = restrictions.value("row_filter", "");
+    if (!filter.empty()) parts.push_back("only rows where " + filter);
+    for (const auto& [column, expression] : restrictions["masks"].items()) {
+        parts.push_back(fmt::format("{} shows {}", column, expression.get<std::string>()));
+    }
+    return Join(parts, "; ");
+}
+
+Status ExplainPolicy(const Invocation& call) {
+    Client client = TRY(Client::Find(call));
+    Json body = {{"principal", call.Get("WHO")}, {"action", call.Get("ACTION")}, {"resource", call.Get("RESOURCE")}};
+    Json answer = TRY(client.Post("/api/v1/policy/explain", body));
+    if (call.json()) return PrintJson(answer), Ok();
+    std::cout << fmt::format("{} {} {} on {}\n{}\n", call.Get("WHO"),
+                             answer.value("allowed", false) ? "may" : "may not", call.Get("ACTION"),
+                             call.Get("RESOURCE"), answer.value("reason", ""));
+    std::string restrictions = RestrictionText(answer["restrictions"]);
+    if (!restrictions.empty()) std::cout << restrictions << "\n";
+    return Ok();
+}
+
+Status WhoCan(const Invocation& call) {
+    Client client = TRY(Client::Find(call));
+    Json answer = TRY(
+        client.Post("/api/v1/policy/who-can", {{"action", call.Get("ACTION")}, {"resource", call.Get("RESOURCE")}}));
+    if (call.json()) return PrintJson(answer), Ok();
+    Json users = answer["users"];
+    for (Json& user : users) user["restrictions"] = RestrictionText(user["restrictions"]);
+    PrintObjects(std::cout, users, {"user", "reason", "restrictions"});
+    return Ok();
+}
+
+std::vector<Command> PolicyCommands() {
+    const CommandArgument action = {"ACTION", "What is done, as table:Read."};
+    const CommandArgument resource = {"RESOURCE", "What it is done to, as delays.flights."};
+    return {
+        {.name = "policy explain",
+         .summary = "Says whether somebody may do something, which statement decides, and what is filtered or masked.",
+         .example = "tarn policy explain alice table:Read delays.flights",
+         .arguments = {{"WHO", "A user's name."}, action, resource},
+         .run = ExplainPolicy},
+        {.name = "policy who-can",
+         .summary = "Lists everybody who may do something, and what is filtered or masked for each.",
+         .example = "tarn policy who-can table:Read delays.flights",
+         .arguments = {action, resource},
+         .run = WhoCan},
+    };
+}
+
 std::vector<Command> UserCommands() {
     return {
         {.name = "user create",
@@ -162,17 +214,19 @@ std::vector<Command> CredentialCommands() {
         {.name = "token list",
          .summary = "Lists your tokens.",
          .example = "tarn token list",
-         .run = [](const Invocation& call) {
-             return List(call, "/api/v1/tokens", "tokens", {"user", "name", "expires_at", "last_used_at"});
-         }},
+         .run =
+             [](const Invocation& call) {
+                 return List(call, "/api/v1/tokens", "tokens", {"user", "name", "expires_at", "last_used_at"});
+             }},
         {.name = "token delete",
          .summary = "Revokes a token of yours at once.",
          .example = "tarn token delete ci",
          .arguments = {{"NAME", "The token's name."}},
-         .run = [](const Invocation& call) {
-             std::string name = call.Get("NAME");
-             return Delete(call, "/api/v1/tokens/" + UrlEncode(name), "token " + name);
-         }},
+         .run =
+             [](const Invocation& call) {
+                 std::string name = call.Get("NAME");
+                 return Delete(call, "/api/v1/tokens/" + UrlEncode(name), "token " + name);
+             }},
         {.name = "s3-key create",
          .summary = "Makes an S3 key and prints it as a shell takes it. The secret is shown once.",
          .example = "eval \"$(tarn s3-key create)\"",
@@ -182,16 +236,19 @@ std::vector<Command> CredentialCommands() {
         {.name = "s3-key list",
          .summary = "Lists your S3 keys.",
          .example = "tarn s3-key list",
-         .run = [](const Invocation& call) {
-             return List(call, "/api/v1/s3-keys", "s3_keys", {"access_key_id", "user", "description", "last_used_at"});
-         }},
+         .run =
+             [](const Invocation& call) {
+                 return List(call, "/api/v1/s3-keys", "s3_keys",
+                             {"access_key_id", "user", "description", "last_used_at"});
+             }},
         {.name = "s3-key delete",
          .summary = "Revokes an S3 key at once.",
          .example = "tarn s3-key delete TARN0123456789ABCDEF",
          .arguments = {{"ID", "The access key id."}},
-         .run = [](const Invocation& call) {
-             return Delete(call, "/api/v1/s3-keys/" + UrlEncode(call.Get("ID")), "S3 key " + call.Get("ID"));
-         }},
+         .run =
+             [](const Invocation& call) {
+                 return Delete(call, "/api/v1/s3-keys/" + UrlEncode(call.Get("ID")), "S3 key " + call.Get("ID"));
+             }},
         {.name = "secret set",
          .summary = "Stores a secret for `secret:NAME` in the workspace; it is asked for, or read from standard input.",
          .example = "tarn secret set registry",
@@ -205,10 +262,11 @@ std::vector<Command> CredentialCommands() {
          .summary = "Removes a secret.",
          .example = "tarn secret delete registry",
          .arguments = {{"NAME", "The secret's name."}},
-         .run = [](const Invocation& call) {
-             std::string name = call.Get("NAME");
-             return Delete(call, "/api/v1/secrets/" + UrlEncode(name), "secret " + name);
-         }},
+         .run =
+             [](const Invocation& call) {
+                 std::string name = call.Get("NAME");
+                 return Delete(call, "/api/v1/secrets/" + UrlEncode(name), "secret " + name);
+             }},
     };
 }
 
@@ -216,6 +274,7 @@ std::vector<Command> CredentialCommands() {
 
 std::vector<Command> PeopleCommands() {
     std::vector<Command> commands = UserCommands();
+    for (Command& command : PolicyCommands()) commands.push_back(std::move(command));
     for (Command& command : CredentialCommands()) commands.push_back(std::move(command));
     return commands;
 }

@@ -146,6 +146,27 @@ def test_no_route_leaks(shop, path):
     assert_nothing_leaks(shop.http("GET", path, token=shop.ann).body.decode(), *asked)
 
 
+def test_the_routes_show_it_to_who_may_see_it(shop):
+    # Else the test above could pass on routes that answer nothing.
+    for path in ("/api/v1/catalog/shop/people/preview", "/api/v1/catalog/raw_people/people/preview",
+                 "/api/v1/catalog/raw_people/people/preview"):
+        assert "hidden-town" in json.dumps(shop.get(path)), path
+        assert shop.get(path, token=shop.ann)["rows"]
+
+
+def test_the_command_line_explains(shop):
+    explained = shop.run("policy", "explain", "ann", "table:Read", "shop.people")
+    assert explained.returncode == 0, explained.stderr
+    for part in ("ann may table:Read on shop.people", "policies/analysts.yaml:8", "city = 'Bern'", "contact shows NULL",
+                 "name shows left("):
+        assert part in explained.stdout, (part, explained.stdout)
+    denied = shop.json("policy", "explain", "ann", "lake:GetObject", "lakehouse/shop/people/part-0.parquet")
+    assert not denied["allowed"] and "read it by SQL" in denied["reason"]
+    users = {user["user"]: user for user in shop.json("policy", "who-can", "table:Read", "shop.people")["users"]}
+    assert set(users) == {"admin", "ann"}
+    assert users["ann"]["restrictions"]["masks"]["contact"] == "NULL" and not users["admin"]["restrictions"]["masks"]
+
+
 def test_counts_of_hidden_rows_are_not_told(shop):
     seen = shop.get("/api/v1/catalog/shop/people", token=shop.ann)
     assert seen.get("rows") in (None, -1)

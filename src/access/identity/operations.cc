@@ -304,6 +304,13 @@ Answer DeleteRole(Identity& identity, HttpCall& call) {
     return JsonResponse({{"role", name}});
 }
 
+// What an allowed read shows; empty for everything.
+Json JsonOf(const security::Obligations& obligations) {
+    Json masks = Json::object();
+    for (const security::ColumnMask& mask : obligations.masks) masks[mask.column] = mask.expression;
+    return {{"row_filter", obligations.row_filter}, {"masks", std::move(masks)}};
+}
+
 Answer PostExplain(Identity& identity, HttpCall& call) {
     Json body = TRY(call.JsonBody());
     std::string who = TRY(JsonStringOr(body, "principal", call.principal.name));
@@ -319,7 +326,24 @@ Answer PostExplain(Identity& identity, HttpCall& call) {
                          {"allowed", decision.allowed},
                          {"decision", decision.allowed ? "allow" : "deny"},
                          {"reason", decision.reason},
+                         {"restrictions", JsonOf(decision.obligations)},
                          {"epoch", decision.epoch}});
+}
+
+Answer PostWhoCan(Identity& identity, HttpCall& call) {
+    Json body = TRY(call.JsonBody());
+    std::string action = TRY(JsonString(body, "action"));
+    security::Resource resource{action.substr(0, action.find(':')), TRY(JsonString(body, "resource"))};
+    call.call.details["asked"] = fmt::format("{} {}", action, resource.name);
+    Json users = Json::array();
+    for (const UserInfo& user : identity.Users()) {
+        auto decision = TRY(identity.Explain(user.name, action, resource));
+        if (!decision.allowed) continue;
+        users.push_back(
+            {{"user", user.name}, {"reason", decision.reason}, {"restrictions", JsonOf(decision.obligations)}});
+    }
+    call.call.rows = static_cast<int64_t>(users.size());
+    return JsonResponse({{"action", action}, {"resource", resource.name}, {"users", std::move(users)}});
 }
 
 // ---- tokens and S3 keys
@@ -451,6 +475,7 @@ std::vector<Route> UserRoutes(Identity& identity) {
         {Administer("PUT /api/v1/roles/{name}", "role:Write", "role"), "{name}", to(PutRole)},
         {Administer("DELETE /api/v1/roles/{name}", "role:Write", "role"), "{name}", to(DeleteRole)},
         {Read("POST /api/v1/policy/explain", kSelfAction, "role"), "*", to(PostExplain)},
+        {Read("POST /api/v1/policy/who-can", "role:Explain", "role"), "*", to(PostWhoCan)},
     };
 }
 
