@@ -227,14 +227,16 @@ Result<int64_t> ParseSize(std::string_view text) {
 }
 
 std::string FormatSize(int64_t bytes) {
+    constexpr int64_t kRoundNumberMax = 10000;
     if (bytes < 0) return fmt::format("{}B", bytes);
     if (bytes < 1000) return fmt::format("{}B", bytes);
     // What was written as a round size reads back as the same one; anything else is rounded for people.
+    auto is_round = [&](const Unit& unit) { return bytes % unit.factor == 0 && bytes / unit.factor < kRoundNumberMax; };
     for (const Unit& unit : kBinaryUnits) {
-        if (unit.factor > 1 && bytes % unit.factor == 0) return fmt::format("{}{}", bytes / unit.factor, unit.name);
+        if (unit.factor > 1 && is_round(unit)) return fmt::format("{}{}", bytes / unit.factor, unit.name);
     }
     for (const Unit& unit : kDecimalUnits) {
-        if (bytes % unit.factor == 0) return fmt::format("{}{}", bytes / unit.factor, unit.name);
+        if (is_round(unit)) return fmt::format("{}{}", bytes / unit.factor, unit.name);
     }
     for (const Unit& unit : kBinaryUnits) {
         if (bytes < unit.factor) continue;

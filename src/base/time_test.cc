@@ -66,6 +66,7 @@ TEST(Size, ParsesAndFormats) {
         EXPECT_EQ(FormatSize(ParseSize(text).value()), text);
     }
     EXPECT_EQ(FormatSize(1'234'567), "1.2MiB");
+    EXPECT_EQ(FormatSize(12'342'042LL << 10), "11.8GiB");
     EXPECT_EQ(FormatSize(-5), "-5B");
 }
 
