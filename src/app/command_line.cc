@@ -48,9 +48,9 @@ void AddOptions(Parsed& parsed) {
     for (const CommandArgument& argument : parsed.command.arguments) {
         std::string name = argument.name;
         auto store = [&parsed, name](const std::string& value) { parsed.values[name] = {value}; };
-        CLI::Option* option =
-            argument.many ? parsed.app->add_option(name, parsed.values[name], argument.description)
-                          : parsed.app->add_option_function<std::string>(name, store, argument.description);
+        CLI::Option* option = argument.many
+                                  ? parsed.app->add_option(name, parsed.values[name], argument.description)
+                                  : parsed.app->add_option_function<std::string>(name, store, argument.description);
         option->type_name("")->required(argument.required);
     }
     for (const CommandOption& option : parsed.command.options) {

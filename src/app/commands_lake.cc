@@ -27,8 +27,10 @@ Status ListPath(const Invocation& call) {
     std::string path = call.Get("PATH");
     if (path.empty()) {
         Json answer = TRY(client.Get("/api/v1/lake"));
-        if (call.json()) std::cout << DumpJson(answer, 2) << "\n";
-        else PrintObjects(std::cout, answer["buckets"], {"name", "created_at"});
+        if (call.json())
+            std::cout << DumpJson(answer, 2) << "\n";
+        else
+            PrintObjects(std::cout, answer["buckets"], {"name", "created_at"});
         return Ok();
     }
     size_t slash = path.find('/');
@@ -66,8 +68,10 @@ Status GetObject(const Invocation& call) {
     auto sink = TRY(FileReplacement::Create(call.env().files(), target, 0644));
     TRY(client.Download(ApiPath(path), *sink));
     TRY(sink->Finish());
-    if (call.json()) std::cout << DumpJson({{"file", target}}, 2) << "\n";
-    else std::cout << target << "\n";
+    if (call.json())
+        std::cout << DumpJson({{"file", target}}, 2) << "\n";
+    else
+        std::cout << target << "\n";
     return Ok();
 }
 
@@ -80,8 +84,10 @@ Status PutObject(const Invocation& call) {
     FileEntry entry = TRY(call.env().files().Stat(file));
     FileReader source(TRY(call.env().files().Open(file)));
     Json answer = TRY(client.Upload(ApiPath(path), source, entry.bytes));
-    if (call.json()) std::cout << DumpJson(answer, 2) << "\n";
-    else std::cout << path << "  " << FormatSize(answer.value("bytes", int64_t{0})) << "\n";
+    if (call.json())
+        std::cout << DumpJson(answer, 2) << "\n";
+    else
+        std::cout << path << "  " << FormatSize(answer.value("bytes", int64_t{0})) << "\n";
     return Ok();
 }
 

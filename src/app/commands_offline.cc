@@ -99,8 +99,8 @@ Status ExportRunning(const Invocation& call, Client& client, const std::string& 
         std::string name = bucket.value("name", "");
         std::string after;
         do {
-            Json page = TRY(client.Get(
-                fmt::format("/api/v1/lake/{}?delimiter=&after={}", UrlEncode(name), UrlEncode(after))));
+            Json page =
+                TRY(client.Get(fmt::format("/api/v1/lake/{}?delimiter=&after={}", UrlEncode(name), UrlEncode(after))));
             for (const Json& object : page["objects"]) {
                 std::string key = object.value("key", "");
                 std::string path = directory + "/" + ExportPath(name) + "/" + ExportPath(key);
@@ -220,8 +220,8 @@ Status Doctor(const Invocation& call) {
     } else {
         findings.push_back({true, "no Tarn answers: " + me.error().message()});
         auto platform = OpenState(call);
-        findings.push_back({platform.ok(), platform.ok() ? "its state opens, with its root key"
-                                                         : platform.error().ToString()});
+        findings.push_back(
+            {platform.ok(), platform.ok() ? "its state opens, with its root key" : platform.error().ToString()});
         ExaminePorts(call, directory, findings);
         if (platform.ok()) ShowEngineMemory((*platform)->EngineMemoryBytes(), findings);
     }

@@ -46,8 +46,8 @@ Error Pointing(Error error, const std::string& sql) {
     }
     size_t begin = at == 0 ? 0 : sql.rfind('\n', at - 1) + 1;
     std::string before = sql.substr(begin, at - begin);
-    size_t width = static_cast<size_t>(
-        std::count_if(before.begin(), before.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+    size_t width =
+        static_cast<size_t>(std::count_if(before.begin(), before.end(), [](char c) { return (c & 0xC0) != 0x80; }));
     std::string line = sql.substr(begin, sql.find('\n', begin) - begin);
     return Error(error.code(), error.message() + "\n  " + line + "\n  " + std::string(width, ' ') + "^")
         .WithHint(error.hint());

@@ -16,8 +16,8 @@ Status VerifyAudit(Components& parts, VerifyReport& report) {
     report.checked.push_back(fmt::format("audit: {} records in {} segments", audit.records, audit.segments));
     for (const access::AuditIssue& issue : audit.issues) {
         report.issues.push_back(fmt::format("audit: {} at segment {} offset {} (record {}): {}",
-                                            AuditIssueKindName(issue.kind), issue.segment, issue.offset,
-                                            issue.sequence, issue.message));
+                                            AuditIssueKindName(issue.kind), issue.segment, issue.offset, issue.sequence,
+                                            issue.message));
     }
     return Ok();
 }

@@ -28,13 +28,16 @@ constexpr Duration kEventTick = std::chrono::seconds(2);
 
 Json NodeOf(const orchestrator::TaskStatus& task, const std::string& kind) {
     std::string state = "empty";
-    if (task.current) state = task.current->state == orchestrator::RunState::kRunning ? "running" : "waiting";
-    else if (task.last && task.last->state == orchestrator::RunState::kFailed) state = "failed";
-    else if (task.fresh) state = "ok";
-    else if (task.last) state = "waiting";
-    Json node = {{"id", task.spec.dataset}, {"kind", kind},        {"title", task.spec.dataset},
-                 {"state", state},          {"note", task.why},   {"file", task.spec.file},
-                 {"task", task.spec.id}};
+    if (task.current)
+        state = task.current->state == orchestrator::RunState::kRunning ? "running" : "waiting";
+    else if (task.last && task.last->state == orchestrator::RunState::kFailed)
+        state = "failed";
+    else if (task.fresh)
+        state = "ok";
+    else if (task.last)
+        state = "waiting";
+    Json node = {{"id", task.spec.dataset}, {"kind", kind},           {"title", task.spec.dataset}, {"state", state},
+                 {"note", task.why},        {"file", task.spec.file}, {"task", task.spec.id}};
     if (task.current && !task.current->note.empty()) node["note"] = task.current->note;
     return node;
 }
@@ -62,9 +65,8 @@ void AddTask(const orchestrator::TaskStatus& task, const std::map<std::string, c
     Json node = NodeOf(task, is_source ? "raw" : "table");
     FillFromCatalog(node, datasets);
     if (node["state"] == "failed") {
-        picture.attention.push_back({{"title", task.spec.dataset + " failed"},
-                                     {"text", task.last->error},
-                                     {"link", "/runs/" + task.last->id}});
+        picture.attention.push_back(
+            {{"title", task.spec.dataset + " failed"}, {"text", task.last->error}, {"link", "/runs/" + task.last->id}});
     }
     picture.nodes.push_back(std::move(node));
     for (const std::string& input : task.spec.inputs) {
@@ -83,7 +85,10 @@ void AddDashboards(Components& parts, const security::Principal& principal, Pict
         std::string name = dashboard.use_case + "." + dashboard.name;
         if (!parts.identity->Decide(principal, "dashboard:Read", {"dashboard", name}).allowed) continue;
         std::string id = "dashboard:" + name;
-        picture.nodes.push_back({{"id", id}, {"kind", "dashboard"}, {"title", dashboard.title}, {"state", "ok"},
+        picture.nodes.push_back({{"id", id},
+                                 {"kind", "dashboard"},
+                                 {"title", dashboard.title},
+                                 {"state", "ok"},
                                  {"link", "/dashboards/" + dashboard.use_case + "/" + dashboard.name}});
         std::set<std::string> reads;
         for (const dashboards::Tile& tile : dashboard.tiles) {
@@ -143,8 +148,9 @@ class EventQueue {
 };
 
 Json RunEvent(const orchestrator::Run& run) {
-    return {{"id", run.id}, {"task", run.task}, {"state", RunStateName(run.state)}, {"note", run.note},
-            {"error", run.error}, {"rows", run.rows}, {"version", run.version}};
+    return {{"id", run.id},          {"task", run.task},   {"state", RunStateName(run.state)},
+            {"note", run.note},      {"error", run.error}, {"rows", run.rows},
+            {"version", run.version}};
 }
 
 Result<HttpResponse> Events(Components& parts, HttpCall& call) {
@@ -172,8 +178,8 @@ Result<HttpResponse> Events(Components& parts, HttpCall& call) {
 Json IssuesJson(const workspace::Issues& issues) {
     Json json = Json::array();
     for (const ConfigIssue& issue : issues) {
-        json.push_back({{"file", issue.file}, {"line", issue.line}, {"column", issue.column},
-                        {"message", issue.message}});
+        json.push_back(
+            {{"file", issue.file}, {"line", issue.line}, {"column", issue.column}, {"message", issue.message}});
     }
     return json;
 }
@@ -194,8 +200,11 @@ Json PlanJson(const Components& parts, const workspace::Plan& plan) {
 Result<HttpResponse> GetWorkspace(Components& parts, HttpCall&) {
     Json definitions = Json::array();
     for (const workspace::Definition& definition : parts.workspace->Applied()) {
-        definitions.push_back({{"kind", definition.kind}, {"name", definition.name}, {"file", definition.file},
-                               {"description", definition.description}, {"hash", definition.hash},
+        definitions.push_back({{"kind", definition.kind},
+                               {"name", definition.name},
+                               {"file", definition.file},
+                               {"description", definition.description},
+                               {"hash", definition.hash},
                                {"text", definition.text}});
     }
     workspace::LoadedWorkspace loaded = TRY(parts.workspace->Load());
@@ -240,7 +249,8 @@ Result<HttpResponse> ServeAsset(HttpCall& call) {
     if (page) asset = AssetOf("/index.html");
     if (!asset) {
         if (WebAssets().empty()) {
-            return HttpResponse{200, {{"Content-Type", "text/plain"}},
+            return HttpResponse{200,
+                                {{"Content-Type", "text/plain"}},
                                 "This Tarn was built without its web UI; the API is at /api/v1.\n"};
         }
         return Error(ErrorCode::kNotFound, "there is no {}", path);

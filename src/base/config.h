@@ -40,7 +40,7 @@ struct SecretName {
 
 struct ConfigIssue {
     std::string file;
-    int line = 0;    // 1-based
+    int line = 0;  // 1-based
     int column = 0;  // 1-based
     std::string message;
 };
@@ -74,8 +74,7 @@ class ConfigBinder {
     void Key(std::string_view name, ByteSize& value, std::string_view doc, Need need = Need::kOptional);
     void Key(std::string_view name, SecretName& value, std::string_view doc, Need need = Need::kOptional);
     // One value or a list of values.
-    void Key(std::string_view name, std::vector<std::string>& value, std::string_view doc,
-             Need need = Need::kOptional);
+    void Key(std::string_view name, std::vector<std::string>& value, std::string_view doc, Need need = Need::kOptional);
     template <typename T>
     void Key(std::string_view name, std::optional<T>& value, std::string_view doc) {
         if (!Has(name) && !describing()) return Touch(name);

@@ -122,23 +122,40 @@ std::string_view HttpReason(int status) {
 
 int HttpStatusOf(ErrorCode code) {
     switch (code) {
-        case ErrorCode::kInvalidArgument: return 400;
-        case ErrorCode::kSyntax: return 400;
-        case ErrorCode::kNotFound: return 404;
-        case ErrorCode::kAlreadyExists: return 409;
-        case ErrorCode::kUnauthenticated: return 401;
-        case ErrorCode::kPermissionDenied: return 403;
-        case ErrorCode::kConflict: return 409;
-        case ErrorCode::kFailedPrecondition: return 412;
-        case ErrorCode::kOutOfRange: return 416;
-        case ErrorCode::kNotSupported: return 501;
-        case ErrorCode::kResourceExhausted: return 429;
-        case ErrorCode::kUnavailable: return 503;
-        case ErrorCode::kTimeout: return 504;
-        case ErrorCode::kCancelled: return 499;
-        case ErrorCode::kCorruption: return 500;
-        case ErrorCode::kIo: return 500;
-        case ErrorCode::kInternal: return 500;
+        case ErrorCode::kInvalidArgument:
+            return 400;
+        case ErrorCode::kSyntax:
+            return 400;
+        case ErrorCode::kNotFound:
+            return 404;
+        case ErrorCode::kAlreadyExists:
+            return 409;
+        case ErrorCode::kUnauthenticated:
+            return 401;
+        case ErrorCode::kPermissionDenied:
+            return 403;
+        case ErrorCode::kConflict:
+            return 409;
+        case ErrorCode::kFailedPrecondition:
+            return 412;
+        case ErrorCode::kOutOfRange:
+            return 416;
+        case ErrorCode::kNotSupported:
+            return 501;
+        case ErrorCode::kResourceExhausted:
+            return 429;
+        case ErrorCode::kUnavailable:
+            return 503;
+        case ErrorCode::kTimeout:
+            return 504;
+        case ErrorCode::kCancelled:
+            return 499;
+        case ErrorCode::kCorruption:
+            return 500;
+        case ErrorCode::kIo:
+            return 500;
+        case ErrorCode::kInternal:
+            return 500;
     }
     return 500;
 }

@@ -300,8 +300,8 @@ class PoolingHttpClient final : public HttpClient {
 
     // Makes the request, and those that redirects lead to.
     Result<HttpClientResponse> Follow(const HttpClientRequest& request, ByteWriter* sink, size_t body_bytes_max) {
-        Call call{TRY(ParseUrl(request.url)), request.method, request.headers, request.body,
-                  request.content, request.content_bytes};
+        Call call{TRY(ParseUrl(request.url)), request.method, request.headers, request.body, request.content,
+                  request.content_bytes};
         if (!IsFieldName(call.method)) return Error(ErrorCode::kInvalidArgument, "no HTTP method: {}", call.method);
         TRY(CheckFields(call.headers));
         Deadline deadline = After(request.timeout);
@@ -414,9 +414,9 @@ class PoolingHttpClient final : public HttpClient {
         DialOptions options;
         options.policy = request.policy;
         if (url.scheme == "https") options.tls = request.tls ? request.tls : TRY(SystemRoots());
-        std::string key = fmt::format("{} {} {} {} {}", url.scheme, url.address.ToString(),
-                                      request.policy.allow_loopback, request.policy.allow_private,
-                                      static_cast<const void*>(options.tls.get()));
+        std::string key =
+            fmt::format("{} {} {} {} {}", url.scheme, url.address.ToString(), request.policy.allow_loopback,
+                        request.policy.allow_private, static_cast<const void*>(options.tls.get()));
         if (!fresh) {
             if (std::optional<Connection> kept = pool_.Take(key)) return std::move(*kept);
         }

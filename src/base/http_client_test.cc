@@ -136,12 +136,12 @@ TEST_F(HttpClientTest, KnowsAnswersWithoutBody) {
 }
 
 TEST_F(HttpClientTest, NeverTakesACutBodyForAWhole) {
-    for (const char* text : {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
-                             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-                             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
-                             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
-                             "HTTP/1.1 200 OK\r\nContent-Le", "", "nonsense\r\n\r\n",
-                             "HTTP/1.1 100 Continue\r\n\r\n"}) {
+    for (const char* text :
+         {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n", "HTTP/1.1 200 OK\r\nContent-Le", "",
+          "nonsense\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"}) {
         ServeText(text);
         auto response = client_->Send(To("/"));
         ASSERT_FALSE(response.ok()) << text;

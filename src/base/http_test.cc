@@ -78,9 +78,16 @@ TEST(BodyDecoder, RefusesWhatIsNotChunks) {
     }
     EXPECT_EQ(DecodeAll(BodyDecoder::Chunked(10), "6\r\nabcdef\r\n5\r\n", 100), "error");
     EXPECT_EQ(DecodeAll(BodyDecoder::Chunked(10), "1;" + std::string(5000, 'x') + "\r\n", 1000), "error");
-    EXPECT_EQ(DecodeAll(BodyDecoder::Chunked(10), "0\r\n" + std::string(20, 'x') + "\r\n" +
-              [] { std::string lines; for (int i = 0; i < 2000; i++) lines += "Name: 0123456789\r\n"; return lines; }(),
-              1000), "error");
+    EXPECT_EQ(DecodeAll(
+                  BodyDecoder::Chunked(10),
+                  "0\r\n" + std::string(20, 'x') + "\r\n" +
+                      [] {
+                          std::string lines;
+                          for (int i = 0; i < 2000; i++) lines += "Name: 0123456789\r\n";
+                          return lines;
+                      }(),
+                  1000),
+              "error");
 }
 
 TEST(BodyDecoder, CountsWhatIsReadDirectly) {
@@ -127,8 +134,9 @@ TEST(ResponseHead, FramesTheMessageItself) {
     EXPECT_EQ(HttpDate(now), "Sun, 06 Nov 1994 08:49:37 GMT");
     HttpHeaders headers{{"content-length", "9"}, {"X", "y"}, {"connection", "x"}};
     std::string head = ResponseHead(200, headers, {5, false, true, false}, now);
-    EXPECT_EQ(head, "HTTP/1.1 200 OK\r\nX: y\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 5\r\n"
-                    "Connection: close\r\n\r\n");
+    EXPECT_EQ(head,
+              "HTTP/1.1 200 OK\r\nX: y\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 5\r\n"
+              "Connection: close\r\n\r\n");
 }
 
 TEST(ResponseHead, IsParsedStrictly) {

@@ -33,13 +33,10 @@ constexpr RangeV4 kRangesV4[] = {
     {{224, 0, 0, 0}, 4, AddressScope::kForbidden},          // multicast
     {{240, 0, 0, 0}, 4, AddressScope::kForbidden},          // reserved and broadcast
     {{0, 0, 0, 0}, 8, AddressScope::kLoopback},             // "this host": Linux connects 0.0.0.0 to itself
-    {{127, 0, 0, 0}, 8, AddressScope::kLoopback},
-    {{10, 0, 0, 0}, 8, AddressScope::kPrivate},
-    {{172, 16, 0, 0}, 12, AddressScope::kPrivate},
-    {{192, 168, 0, 0}, 16, AddressScope::kPrivate},
+    {{127, 0, 0, 0}, 8, AddressScope::kLoopback},         {{10, 0, 0, 0}, 8, AddressScope::kPrivate},
+    {{172, 16, 0, 0}, 12, AddressScope::kPrivate},        {{192, 168, 0, 0}, 16, AddressScope::kPrivate},
     {{100, 64, 0, 0}, 10, AddressScope::kPrivate},          // CGNAT
-    {{192, 0, 0, 0}, 24, AddressScope::kPrivate},
-    {{198, 18, 0, 0}, 15, AddressScope::kPrivate},          // benchmarks
+    {{192, 0, 0, 0}, 24, AddressScope::kPrivate},         {{198, 18, 0, 0}, 15, AddressScope::kPrivate},  // benchmarks
 };
 
 struct RangeV6 {
@@ -51,13 +48,13 @@ struct RangeV6 {
 constexpr RangeV6 kRangesV6[] = {
     {{0xfd, 0, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0x54}, 128, AddressScope::kForbidden},  // AWS metadata
     {{0xfd, 0, 0x0e, 0xc2}, 32, AddressScope::kForbidden},  // the rest of AWS's service range
-    {{0xfe, 0x80}, 10, AddressScope::kForbidden},           // link-local
-    {{0xff}, 8, AddressScope::kForbidden},                  // multicast
+    {{0xfe, 0x80}, 10, AddressScope::kForbidden},  // link-local
+    {{0xff}, 8, AddressScope::kForbidden},  // multicast
     {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 128, AddressScope::kLoopback},
-    {{}, 128, AddressScope::kLoopback},                     // ::
-    {{0xfc}, 7, AddressScope::kPrivate},                    // ULA
-    {{0xfe, 0xc0}, 10, AddressScope::kPrivate},             // site-local
-    {{0x20, 0x01, 0, 0}, 32, AddressScope::kPrivate},       // Teredo hides an IPv4 address
+    {{}, 128, AddressScope::kLoopback},  // ::
+    {{0xfc}, 7, AddressScope::kPrivate},  // ULA
+    {{0xfe, 0xc0}, 10, AddressScope::kPrivate},  // site-local
+    {{0x20, 0x01, 0, 0}, 32, AddressScope::kPrivate},  // Teredo hides an IPv4 address
 };
 
 static_assert(sizeof(sockaddr_storage) == sizeof(Endpoint::storage));

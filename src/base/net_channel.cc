@@ -222,8 +222,10 @@ Status HandshakeBlocking(Channel& channel, Deadline deadline) {
 
 Status CheckListenPolicy(const Address& address, bool tls) {
     if (tls || address.IsLoopback()) return Ok();
-    return Error(ErrorCode::kInvalidArgument, "refusing to listen on {} without TLS: others could read and change "
-                 "everything, passwords too", address.ToString())
+    return Error(ErrorCode::kInvalidArgument,
+                 "refusing to listen on {} without TLS: others could read and change "
+                 "everything, passwords too",
+                 address.ToString())
         .WithHint(fmt::format("listen on 127.0.0.1:{} instead, or configure a certificate and key", address.port));
 }
 

@@ -34,20 +34,28 @@ struct Lookup {
 
 const char* WhyRefused(AddressScope scope) {
     switch (scope) {
-        case AddressScope::kLoopback: return "it is this machine";
-        case AddressScope::kPrivate: return "it is in a private network";
-        case AddressScope::kForbidden: return "link-local, metadata and multicast addresses are never dialled";
-        case AddressScope::kPublic: break;
+        case AddressScope::kLoopback:
+            return "it is this machine";
+        case AddressScope::kPrivate:
+            return "it is in a private network";
+        case AddressScope::kForbidden:
+            return "link-local, metadata and multicast addresses are never dialled";
+        case AddressScope::kPublic:
+            break;
     }
     return "";
 }
 
 bool Allows(const DialPolicy& policy, AddressScope scope) {
     switch (scope) {
-        case AddressScope::kPublic: return true;
-        case AddressScope::kLoopback: return policy.allow_loopback;
-        case AddressScope::kPrivate: return policy.allow_private;
-        case AddressScope::kForbidden: return false;
+        case AddressScope::kPublic:
+            return true;
+        case AddressScope::kLoopback:
+            return policy.allow_loopback;
+        case AddressScope::kPrivate:
+            return policy.allow_private;
+        case AddressScope::kForbidden:
+            return false;
     }
     return false;
 }

@@ -57,10 +57,10 @@ Result<SslContextPtr> NewContext(const SSL_METHOD* method) {
     SslContextPtr context(SSL_CTX_new(method));
     if (!context) return Error(ErrorCode::kInternal, "cannot make a TLS context: {}", TakeOpenSslError());
     SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
-    SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                           SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                        SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_options(context.get(),
+                        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_mode(context.get(),
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     // Whole records, several at a time, with one system call; without it every record costs two.
     SSL_CTX_set_read_ahead(context.get(), 1);
     SSL_CTX_set_default_read_buffer_len(context.get(), kReadAheadBytes);
@@ -71,9 +71,7 @@ Result<SslContextPtr> NewContext(const SSL_METHOD* method) {
     return context;
 }
 
-BioPtr MemoryBio(std::string_view text) {
-    return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
+BioPtr MemoryBio(std::string_view text) { return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
 
 // Our keys have no passphrase; without this OpenSSL would ask on the terminal.
 int NoPassphrase(char*, int, int, void*) { return 0; }
@@ -238,19 +236,23 @@ class TlsChannel final : public Channel {
     IoOutcome Explain(int result, std::string_view doing) {
         int saved_errno = errno;
         switch (SSL_get_error(ssl_.get(), result)) {
-            case SSL_ERROR_WANT_READ: return {IoState::kWantRead};
-            case SSL_ERROR_WANT_WRITE: return {IoState::kWantWrite};
-            case SSL_ERROR_ZERO_RETURN: return {IoState::kEnd};
+            case SSL_ERROR_WANT_READ:
+                return {IoState::kWantRead};
+            case SSL_ERROR_WANT_WRITE:
+                return {IoState::kWantWrite};
+            case SSL_ERROR_ZERO_RETURN:
+                return {IoState::kEnd};
             case SSL_ERROR_SYSCALL:
                 if (ERR_peek_error() == 0) return Fail(saved_errno != 0 ? saved_errno : ECONNRESET, doing);
                 break;
-            default: break;
+            default:
+                break;
         }
         long verified = SSL_get_verify_result(ssl_.get());
         if (verified != X509_V_OK) {
             ERR_clear_error();
-            return Fail(fmt::format("the server's certificate is not trusted: {}",
-                                    X509_verify_cert_error_string(verified)));
+            return Fail(
+                fmt::format("the server's certificate is not trusted: {}", X509_verify_cert_error_string(verified)));
         }
         return Fail(fmt::format("{}: {}", doing, TakeOpenSslError()));
     }

@@ -133,24 +133,23 @@ inline Status Ok() { return {}; }
 }  // namespace tarn
 
 // Evaluates to the value of a Result, or returns its error from the enclosing function. Not in coroutines.
-#define TRY(expression)                                                   \
-    ({                                                                    \
-        auto tarn_try_result = (expression);                              \
+#define TRY(expression)                                                       \
+    ({                                                                        \
+        auto tarn_try_result = (expression);                                  \
         if (!tarn_try_result.ok()) return std::move(tarn_try_result).error(); \
-        std::move(tarn_try_result).value();                               \
+        std::move(tarn_try_result).value();                                   \
     })
 
 // As TRY, and puts "context: " before the error's message.
-#define TRY_CONTEXT(expression, context)                                                           \
-    ({                                                                                             \
-        auto tarn_try_result = (expression);                                                       \
-        if (!tarn_try_result.ok()) return std::move(tarn_try_result).error().Context(context);     \
-        std::move(tarn_try_result).value();                                                        \
+#define TRY_CONTEXT(expression, context)                                                       \
+    ({                                                                                         \
+        auto tarn_try_result = (expression);                                                   \
+        if (!tarn_try_result.ok()) return std::move(tarn_try_result).error().Context(context); \
+        std::move(tarn_try_result).value();                                                    \
     })
 
 // An invariant of ours, kept on in release. Never fires on input: input gets an Error.
-#define TARN_CHECK(condition) \
-    ((condition) ? void() : ::tarn::CheckFailed(#condition, __FILE__, __LINE__))
+#define TARN_CHECK(condition) ((condition) ? void() : ::tarn::CheckFailed(#condition, __FILE__, __LINE__))
 
 namespace tarn {
 [[noreturn]] void CheckFailed(const char* condition, const char* file, int line);

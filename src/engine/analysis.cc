@@ -1,13 +1,13 @@
 // What a SELECT reads, from its text alone, and where its columns come from, from its bound plan.
 #include <set>
 
-#include "base/text.h"
 #include <duckdb/catalog/catalog_entry/schema_catalog_entry.hpp>
 #include <duckdb/catalog/catalog_entry/table_catalog_entry.hpp>
 #include <duckdb/planner/expression/list.hpp>
 #include <duckdb/planner/expression_iterator.hpp>
 #include <duckdb/planner/operator/list.hpp>
 #include <duckdb/planner/planner.hpp>
+#include "base/text.h"
 #include "engine/adapter.h"
 #include "engine/ast_walk.h"
 

@@ -4,7 +4,6 @@
 // session, or a new file below the prefix of a write under way. There is no listing: Glob answers the path itself.
 #include "engine/adapter.h"
 
-
 namespace tarn::engine {
 namespace {
 

@@ -29,8 +29,7 @@ class NewFile {  // append only; destroyed unfinished it leaves nothing
 class FileStore {
   public:
     virtual ~FileStore() = default;
-    virtual Result<std::unique_ptr<StoredFile>> Open(const security::Principal& principal,
-                                                     const std::string& path) = 0;
+    virtual Result<std::unique_ptr<StoredFile>> Open(const security::Principal& principal, const std::string& path) = 0;
     virtual Result<std::unique_ptr<NewFile>> Create(const security::Principal& principal, const std::string& path) = 0;
 };
 

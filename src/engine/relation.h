@@ -40,8 +40,8 @@ struct ScanFile {
 struct ScanColumn {
     Column column;
     std::string physical_name;  // differs under column mapping by name
-    int32_t field_id = -1;      // >= 0: found by Parquet field id
-    bool partition = false;     // its value comes from ScanFile::partition_values
+    int32_t field_id = -1;  // >= 0: found by Parquet field id
+    bool partition = false;  // its value comes from ScanFile::partition_values
 };
 
 struct FileScan {

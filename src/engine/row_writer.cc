@@ -5,12 +5,12 @@
 #include <deque>
 #include <thread>
 
-#include "base/text.h"
 #include <duckdb/catalog/catalog_entry/copy_function_catalog_entry.hpp>
 #include <duckdb/common/vector_operations/vector_operations.hpp>
 #include <duckdb/execution/execution_context.hpp>
 #include <duckdb/parallel/thread_context.hpp>
 #include <duckdb/parser/parsed_data/copy_info.hpp>
+#include "base/text.h"
 #include "engine/adapter.h"
 #include "engine/postgres_binary.h"
 #include "engine/stored_types.h"

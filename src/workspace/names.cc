@@ -9,8 +9,8 @@ namespace tarn::workspace {
 namespace {
 
 constexpr size_t kNameBytesMax = 63;  // as PostgreSQL, so that every driver can carry it
-constexpr std::array<std::string_view, 6> kReserved = {"system", "topic",      "information_schema",
-                                                       "pg_catalog", "main", "temp_input"};
+constexpr std::array<std::string_view, 6> kReserved = {"system",     "topic", "information_schema",
+                                                       "pg_catalog", "main",  "temp_input"};
 
 bool IsNameCharacter(char character) {
     return (character >= 'a' && character <= 'z') || (character >= '0' && character <= '9') || character == '_';

@@ -123,26 +123,14 @@ TEST_F(DashboardsTest, FindsTheNameHoweverItIsWritten) {
 }
 
 TEST_F(DashboardsTest, WordsAfterTheNameAreNoAlias) {
-    for (const char* rest : {"WHERE true",
-                             "GROUP BY ALL",
-                             "ORDER BY 1",
-                             "LIMIT 5",
-                             "HAVING true",
-                             "OFFSET 0",
-                             "UNION ALL SELECT 0 WHERE false",
-                             
-                             "EXCEPT SELECT 0",
-                             "WINDOW w AS ()",
-                             "USING SAMPLE 100%",
-                             "TABLESAMPLE 100%",
-                             "CROSS JOIN (SELECT 1)",
-                             "INNER JOIN d.planes USING (carrier)",
-                             "LEFT JOIN d.planes USING (carrier)",
-                             "NATURAL JOIN d.planes",
-                             "SEMI JOIN d.planes USING (carrier)",
-                             "POSITIONAL JOIN (SELECT 1)",
-                             "JOIN d.planes p ON flights.carrier = p.carrier",
-                             ""}) {
+    for (const char* rest :
+         {"WHERE true", "GROUP BY ALL", "ORDER BY 1", "LIMIT 5", "HAVING true", "OFFSET 0",
+          "UNION ALL SELECT 0 WHERE false",
+
+          "EXCEPT SELECT 0", "WINDOW w AS ()", "USING SAMPLE 100%", "TABLESAMPLE 100%", "CROSS JOIN (SELECT 1)",
+          "INNER JOIN d.planes USING (carrier)", "LEFT JOIN d.planes USING (carrier)", "NATURAL JOIN d.planes",
+          "SEMI JOIN d.planes USING (carrier)", "POSITIONAL JOIN (SELECT 1)",
+          "JOIN d.planes p ON flights.carrier = p.carrier", ""}) {
         std::string sql = "SELECT sum(n) FROM d.flights " + std::string(rest);
         EXPECT_EQ(Ask(sql), "3") << sql;
     }

@@ -21,8 +21,8 @@ namespace tarn::query {
 
 class PgSession {
   public:
-    PgSession(Stream& stream, wire::PgFrameReader& reader, const QueryDependencies& dependencies,
-              Deadlines& deadlines, Login login, CancelKey key);
+    PgSession(Stream& stream, wire::PgFrameReader& reader, const QueryDependencies& dependencies, Deadlines& deadlines,
+              Login login, CancelKey key);
     // Until the client leaves or the connection breaks.
     Status Run();
     // Any thread: ends the statement that runs now.

@@ -54,7 +54,7 @@ class SessionSettings {
     std::string EngineSqlOf(const std::string& name) const;
     std::map<std::string, std::string> defaults_;
     std::map<std::string, std::string> before_;  // the transaction; empty outside of one
-    std::map<std::string, std::string> local_;   // what holds after its commit
+    std::map<std::string, std::string> local_;  // what holds after its commit
 };
 
 // True when a SQL text is this kind of command, by its first words: the dispatcher's row is chosen by it.

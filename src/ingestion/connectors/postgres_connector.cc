@@ -314,16 +314,15 @@ Result<std::vector<DiscoveredStream>> PostgresConnector::Discover(const SourceDe
 // What is newer than the position, up to the largest value of this snapshot; empty: nothing is. The rows of the largest
 // value itself are kept apart: when others of that value come later, they are read anew and replace these.
 Result<std::vector<PostgresConnector::CopyPart>> PostgresConnector::NewerParts(ReadContext& context, PGconn* connection,
-                                                                              const std::string& table) {
+                                                                               const std::string& table) {
     Manifest& manifest = context.writer.manifest();
     std::string cursor = QuoteIdentifier(context.stream.cursor);
     if (manifest.position.is_object()) manifest.after = manifest.position.value("cursor", Json());
     bool first = manifest.after.is_null();
     std::string after = first ? "NULL" : QuoteLiteral(manifest.after.get<std::string>());
-    QueryResult newest =
-        TRY(Run(connection, fmt::format("SELECT max({0})::text, max({0}) > {1}, max({0}) = {1}, "
-                                        "count(*) FILTER (WHERE {0} = {1}) FROM {2}",
-                                        cursor, after, table)));
+    QueryResult newest = TRY(Run(connection, fmt::format("SELECT max({0})::text, max({0}) > {1}, max({0}) = {1}, "
+                                                         "count(*) FILTER (WHERE {0} = {1}) FROM {2}",
+                                                         cursor, after, table)));
     bool none = PQgetisnull(newest.get(), 0, 0);
     // A first load shows the columns, also of a table without rows; and it reads what has no cursor.
     if (none) return first && !context.state.last() ? std::vector<CopyPart>{{""}} : std::vector<CopyPart>{};

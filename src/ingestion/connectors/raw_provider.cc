@@ -50,9 +50,8 @@ std::vector<LiveObject> LiveObjects(const StreamState& state, int64_t load) {
         mode = manifest.mode;
         // Rows of the position's own moment were read anew: those of the load before are in this one.
         if (manifest.again) {
-            std::erase_if(live, [&](const LiveObject& old) {
-                return old.object->edge && old.load->load + 1 == manifest.load;
-            });
+            std::erase_if(
+                live, [&](const LiveObject& old) { return old.object->edge && old.load->load + 1 == manifest.load; });
         }
         for (const LoadObject& object : manifest.objects) {
             std::string file = manifest.mode == "files" ? object.origin.value("file", "") : "";

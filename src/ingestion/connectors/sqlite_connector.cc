@@ -228,8 +228,8 @@ Status SqliteConnector::Copy(ReadContext& context, sqlite3* database, const std:
         manifest.source_types[column.name] = column.declared;
         items.push_back(SelectOf(column));
     }
-    Prepared statement = TRY(Prepare(
-        database, fmt::format("SELECT {} FROM {}{}", Join(items, ", "), QuoteIdentifier(table), part.where)));
+    Prepared statement = TRY(
+        Prepare(database, fmt::format("SELECT {} FROM {}{}", Join(items, ", "), QuoteIdentifier(table), part.where)));
     for (size_t place = 0; place < part.values.size(); ++place) {
         BindValue(statement.get(), static_cast<int>(place) + 1, part.values[place]);
     }

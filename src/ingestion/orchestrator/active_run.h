@@ -18,7 +18,11 @@ inline constexpr size_t kLogLinesMax = 10000;  // of one run; what comes later i
 class ActiveRun : public TaskRun {
   public:
     ActiveRun(TaskSpec spec, const Run& run, Clock& clock)
-        : spec_(std::move(spec)), run_id_(run.id), number_(IntegerOrZero(run.id)), attempt_(run.attempt), clock_(clock),
+        : spec_(std::move(spec)),
+          run_id_(run.id),
+          number_(IntegerOrZero(run.id)),
+          attempt_(run.attempt),
+          clock_(clock),
           deadline_(clock.Monotonic() + spec_.timeout) {}
     const TaskSpec& spec() const override { return spec_; }
     const std::string& run_id() const override { return run_id_; }

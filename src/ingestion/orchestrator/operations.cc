@@ -15,10 +15,10 @@ Json TimeJson(const std::optional<Timestamp>& time) { return time ? Json(FormatT
 
 Json TaskToJson(const TaskStatus& status) {
     const TaskSpec& spec = status.spec;
-    Json json = {{"id", spec.id},         {"kind", spec.kind},
+    Json json = {{"id", spec.id},           {"kind", spec.kind},
                  {"dataset", spec.dataset}, {"file", spec.file},
-                 {"inputs", spec.inputs}, {"why", status.why},
-                 {"fresh", status.fresh}, {"next_due", TimeJson(status.next_due)}};
+                 {"inputs", spec.inputs},   {"why", status.why},
+                 {"fresh", status.fresh},   {"next_due", TimeJson(status.next_due)}};
     json["every_seconds"] = spec.every ? Json(spec.every->count() / 1000000) : Json();
     json["last"] = status.last ? RunToJson(*status.last) : Json();
     json["current"] = status.current ? RunToJson(*status.current) : Json();

@@ -34,14 +34,14 @@
 namespace tarn::orchestrator {
 
 struct TaskSpec {
-    std::string id;      // "source:registry.planes", "table:delays.flights"
-    std::string kind;    // before the ':'
-    std::string dataset; // what it makes: "raw_registry.planes", "delays.flights"
-    std::string file;    // where it is defined
-    std::vector<std::string> inputs;     // datasets it reads
-    std::optional<Duration> every;       // schedule; empty: only on new data or by hand
-    bool watched = false;                // HasNew really looks: what is new outside starts it
-    std::string fingerprint;             // of its definition: a changed one makes the task due
+    std::string id;  // "source:registry.planes", "table:delays.flights"
+    std::string kind;  // before the ':'
+    std::string dataset;  // what it makes: "raw_registry.planes", "delays.flights"
+    std::string file;  // where it is defined
+    std::vector<std::string> inputs;  // datasets it reads
+    std::optional<Duration> every;  // schedule; empty: only on new data or by hand
+    bool watched = false;  // HasNew really looks: what is new outside starts it
+    std::string fingerprint;  // of its definition: a changed one makes the task due
     int retries = 3;
     Duration retry_delay = std::chrono::seconds(10);  // doubles, with jitter, up to ten minutes
     Duration timeout = std::chrono::hours(1);
@@ -49,7 +49,7 @@ struct TaskSpec {
 
 struct TaskOutcome {
     bool changed = false;
-    std::string version;   // of the dataset after it
+    std::string version;  // of the dataset after it
     int64_t rows = -1;
     std::map<std::string, std::string> input_versions;  // what it read: dataset -> version
     std::vector<std::string> warnings;

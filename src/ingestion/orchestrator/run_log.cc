@@ -52,9 +52,8 @@ Status PutRun(metadata::Transaction& transaction, const Run& run) {
         "ON CONFLICT (run) DO UPDATE SET state = excluded.state, attempt = excluded.attempt, "
         "started_at = excluded.started_at, ended_at = excluded.ended_at, error = excluded.error, "
         "rows = excluded.rows, version = excluded.version, warnings = excluded.warnings",
-        {IntegerOrZero(run.id), run.task, run.trigger, RunStateName(run.state), run.attempt,
-         ToMicros(run.queued_at), TimeValue(run.started_at), TimeValue(run.ended_at), run.error, run.rows, run.version,
-         warnings}));
+        {IntegerOrZero(run.id), run.task, run.trigger, RunStateName(run.state), run.attempt, ToMicros(run.queued_at),
+         TimeValue(run.started_at), TimeValue(run.ended_at), run.error, run.rows, run.version, warnings}));
     return Ok();
 }
 
@@ -105,9 +104,9 @@ Status RunLog::Append(const std::vector<Event>& events, const std::vector<Run>& 
         auto last = TRY(transaction.Query("SELECT COALESCE(MAX(seq), 0) FROM run_events"));
         int64_t sequence = last[0][0].integer();
         for (const Event& event : events) {
-            TRY(transaction.Execute("INSERT INTO run_events (seq, run, task, kind, event) VALUES ($1, $2, $3, $4, $5)",
-                                    {++sequence, event.run, event.task, EventKindName(event.kind),
-                                     DumpJson(ToJson(event))}));
+            TRY(transaction.Execute(
+                "INSERT INTO run_events (seq, run, task, kind, event) VALUES ($1, $2, $3, $4, $5)",
+                {++sequence, event.run, event.task, EventKindName(event.kind), DumpJson(ToJson(event))}));
         }
         for (const Run& run : runs) TRY(PutRun(transaction, run));
         for (const LogLine& line : lines) {
@@ -137,16 +136,16 @@ Result<std::vector<Run>> RunLog::Runs(const RunFilter& filter) {
 }
 
 Result<Run> RunLog::Get(const std::string& run_id) {
-    auto rows = TRY(metadata_->Query(fmt::format("SELECT {} FROM runs WHERE run = $1", kRunColumns),
-                                     {TRY(RunNumber(run_id))}));
+    auto rows =
+        TRY(metadata_->Query(fmt::format("SELECT {} FROM runs WHERE run = $1", kRunColumns), {TRY(RunNumber(run_id))}));
     if (rows.empty()) return Error(ErrorCode::kNotFound, "there is no run {}", run_id);
     return RunOf(rows[0]);
 }
 
 Result<std::vector<std::string>> RunLog::Lines(const std::string& run_id) {
     std::vector<std::string> lines;
-    auto rows = TRY(metadata_->Query("SELECT at, line FROM run_lines WHERE run = $1 ORDER BY seq",
-                                     {TRY(RunNumber(run_id))}));
+    auto rows =
+        TRY(metadata_->Query("SELECT at, line FROM run_lines WHERE run = $1 ORDER BY seq", {TRY(RunNumber(run_id))}));
     for (const metadata::Row& row : rows) {
         lines.push_back(FormatTime(FromMicros(row[0].integer())) + " " + row[1].text());
     }

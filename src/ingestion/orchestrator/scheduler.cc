@@ -20,8 +20,10 @@ bool WorthRetrying(ErrorCode code) {
         case ErrorCode::kUnauthenticated:
         case ErrorCode::kNotSupported:
         case ErrorCode::kFailedPrecondition:
-        case ErrorCode::kCancelled: return false;
-        default: return true;
+        case ErrorCode::kCancelled:
+            return false;
+        default:
+            return true;
     }
 }
 
@@ -32,7 +34,11 @@ struct Scheduler::Listener {
 };
 
 Scheduler::Scheduler(OrchestratorConfig config, OrchestratorDependencies dependencies, RunLog log)
-    : config_(config), env_(dependencies.env), gate_(dependencies.gate), log_(dependencies.log), run_log_(log),
+    : config_(config),
+      env_(dependencies.env),
+      gate_(dependencies.gate),
+      log_(dependencies.log),
+      run_log_(log),
       started_(dependencies.metrics.GetCounter("tarn_orchestrator_runs_started_total", "Runs that were started.")),
       failed_(dependencies.metrics.GetCounter("tarn_orchestrator_runs_failed_total", "Attempts of runs that failed.")),
       running_(dependencies.metrics.GetGauge("tarn_orchestrator_runs_running", "Runs under way.")) {}
@@ -110,7 +116,8 @@ Status Scheduler::Start() {
     TRY(RecoverInterrupted());
     TRY(run_log_.Prune(config_.runs_kept));
     // The queue holds at most one entry a free place, so it never is full.
-    executor_ = Executor::Create({.name = "run", .threads = config_.parallel_max,
+    executor_ = Executor::Create({.name = "run",
+                                  .threads = config_.parallel_max,
                                   .queue_max = static_cast<size_t>(config_.parallel_max) * 2 + 1});
     loop_ = std::thread([this] { Loop(); });
     watcher_ = std::thread([this] { Watch(); });
@@ -296,8 +303,9 @@ void Scheduler::Finish(const ActiveRun& active, Result<TaskOutcome> outcome) {
         for (const std::string& warning : outcome->warnings) event.warnings.push_back(RunText(warning));
     } else {
         event = FailureEvent(active, outcome.error());
-        log_.Warning("run failed", {{"run", active.run_id()}, {"task", event.task}, {"error", event.error},
-                                    {"attempt", event.attempt}});
+        log_.Warning(
+            "run failed",
+            {{"run", active.run_id()}, {"task", event.task}, {"error", event.error}, {"attempt", event.attempt}});
     }
     std::vector<LogLine> lines = active.lines();
     if (!event.error.empty()) lines.push_back({event.run, event.at, "error: " + event.error});
@@ -334,8 +342,10 @@ Status Scheduler::EmitLocked(std::vector<Event> events, const std::vector<LogLin
     for (const Event& event : events) Fold(preview, event);
     std::vector<Run> runs;
     for (const auto& [task, memory] : preview.memory) {
-        if (memory.current) runs.push_back(*memory.current);
-        else if (memory.last) runs.push_back(*memory.last);
+        if (memory.current)
+            runs.push_back(*memory.current);
+        else if (memory.last)
+            runs.push_back(*memory.last);
     }
     TRY(run_log_.Append(events, runs, lines));
     {

@@ -146,9 +146,8 @@ class CatalogOperations {
             }
             objects = record->objects;
         }
-        return JsonResponse({{"inputs", std::move(inputs)},
-                             {"objects", std::move(objects)},
-                             {"run_id", record ? record->run_id : ""}});
+        return JsonResponse(
+            {{"inputs", std::move(inputs)}, {"objects", std::move(objects)}, {"run_id", record ? record->run_id : ""}});
     }
 
     Result<HttpResponse> Lineage(HttpCall& call) const {

@@ -94,11 +94,9 @@ TEST_F(DeltaLogTest, RefusesAMissingFirstVersion) {
 }
 
 TEST_F(DeltaLogTest, NamesTheFeatureItLacks) {
-    Commit(
-        0,
-        {R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["variantType"],)"
-                  R"("writerFeatures":["variantType"]}})",
-         kMetadata});
+    Commit(0, {R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["variantType"],)"
+               R"("writerFeatures":["variantType"]}})",
+               kMetadata});
     auto refused = Open();
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.error().code(), ErrorCode::kNotSupported);

@@ -20,7 +20,7 @@ struct SchemaPlan {
     // A column got a wider type: files that hold the narrow one are written anew, since readers without the
     // typeWidening feature could not read them.
     bool rewrites = false;
-    std::vector<std::string> changes;       // for people: "added gate VARCHAR", "widened seats from INTEGER to BIGINT"
+    std::vector<std::string> changes;  // for people: "added gate VARCHAR", "widened seats from INTEGER to BIGINT"
 
     std::string SelectResult(const std::string& from) const;  // "SELECT ... FROM from"
     std::string SelectTable(const std::string& from) const;
@@ -28,7 +28,6 @@ struct SchemaPlan {
 
 // `existing` is null where there is no table. kInvalidArgument names columns that can't be stored or do not fit.
 Result<SchemaPlan> PlanSchema(WriteMode mode, const std::vector<DeltaField>* existing,
-                              const std::vector<engine::ResultColumn>& result,
-                              const std::vector<engine::Column>& docs);
+                              const std::vector<engine::ResultColumn>& result, const std::vector<engine::Column>& docs);
 
 }  // namespace tarn::lakehouse

@@ -146,23 +146,39 @@ void WritePgError(PgFrameWriter& writer, const PgError& error, bool notice) {
 std::string PgSqlState(const Error& error) {
     if (error.detail_code().size() == 5) return error.detail_code();
     switch (error.code()) {
-        case ErrorCode::kInvalidArgument: return "22023";
-        case ErrorCode::kSyntax: return "42601";
-        case ErrorCode::kNotFound: return "42P01";
-        case ErrorCode::kAlreadyExists: return "42710";
-        case ErrorCode::kUnauthenticated: return "28000";
-        case ErrorCode::kPermissionDenied: return "42501";
-        case ErrorCode::kConflict: return "40001";
-        case ErrorCode::kFailedPrecondition: return "55000";
-        case ErrorCode::kOutOfRange: return "22003";
-        case ErrorCode::kNotSupported: return "0A000";
-        case ErrorCode::kResourceExhausted: return "53000";
-        case ErrorCode::kUnavailable: return "57P03";
+        case ErrorCode::kInvalidArgument:
+            return "22023";
+        case ErrorCode::kSyntax:
+            return "42601";
+        case ErrorCode::kNotFound:
+            return "42P01";
+        case ErrorCode::kAlreadyExists:
+            return "42710";
+        case ErrorCode::kUnauthenticated:
+            return "28000";
+        case ErrorCode::kPermissionDenied:
+            return "42501";
+        case ErrorCode::kConflict:
+            return "40001";
+        case ErrorCode::kFailedPrecondition:
+            return "55000";
+        case ErrorCode::kOutOfRange:
+            return "22003";
+        case ErrorCode::kNotSupported:
+            return "0A000";
+        case ErrorCode::kResourceExhausted:
+            return "53000";
+        case ErrorCode::kUnavailable:
+            return "57P03";
         case ErrorCode::kTimeout:
-        case ErrorCode::kCancelled: return "57014";
-        case ErrorCode::kCorruption: return "XX001";
-        case ErrorCode::kIo: return "58030";
-        case ErrorCode::kInternal: return "XX000";
+        case ErrorCode::kCancelled:
+            return "57014";
+        case ErrorCode::kCorruption:
+            return "XX001";
+        case ErrorCode::kIo:
+            return "58030";
+        case ErrorCode::kInternal:
+            return "XX000";
     }
     return "XX000";
 }
