@@ -117,8 +117,41 @@ Status Why(const Invocation& call) {
 
 }  // namespace
 
+// A cell of a table in Markdown.
+std::string MarkdownCell(std::string text) {
+    for (size_t at = text.find('|'); at != std::string::npos; at = text.find('|', at + 2)) text.insert(at, "\\");
+    return text;
+}
+
+Status Reference(const Invocation& call) {
+    Client client = TRY(Client::Find(call));
+    Json answer = TRY(client.Get("/api/v1/workspace/reference"));
+    if (call.json()) return PrintJson(answer), Ok();
+    std::cout
+        << "# The workspace: every key\n\nMade by `tarn reference` from the code that reads the files. With examples: "
+           "[workspace.md](workspace.md).\n";
+    for (const Json& kind : answer["kinds"]) {
+        std::cout << fmt::format("\n## `{}`\n\n{}\n\n| Key | Type | Default | Meaning |\n|---|---|---|---|\n",
+                                 kind.value("file", ""), kind.value("description", ""));
+        for (const Json& key : kind["keys"]) {
+            std::string standard = key.value("default", "");
+            std::string shown = key.value("required", false) ? "required"
+                                : standard.empty()           ? ""
+                                                             : "`" + standard + "`";
+            std::cout << fmt::format("| `{}` | {} | {} | {} |\n", key.value("key", ""),
+                                     MarkdownCell(key.value("type", "")), MarkdownCell(shown),
+                                     MarkdownCell(key.value("description", "")));
+        }
+    }
+    return Ok();
+}
+
 std::vector<Command> WorkspaceCommands() {
     return {
+        {.name = "reference",
+         .summary = "Prints every key of every kind of file, as Markdown: docs/reference.md.",
+         .example = "tarn reference --json",
+         .run = Reference},
         {.name = "plan",
          .summary = "Shows what applying the workspace's files would change, and every issue in them.",
          .example = "tarn plan",

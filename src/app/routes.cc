@@ -197,6 +197,35 @@ Json PlanJson(const Components& parts, const workspace::Plan& plan) {
     return {{"steps", std::move(steps)}, {"issues", IssuesJson(plan.issues)}};
 }
 
+Json KeysJson(const std::vector<ConfigKeyDoc>& keys) {
+    Json list = Json::array();
+    for (const ConfigKeyDoc& key : keys) {
+        list.push_back({{"key", key.path},
+                        {"type", key.type},
+                        {"default", key.default_value},
+                        {"required", key.required},
+                        {"description", key.description}});
+    }
+    return list;
+}
+
+// Every kind of file with its keys, as the code reads them.
+Result<HttpResponse> GetReference(Components& parts, HttpCall&) {
+    Json kinds = Json::array();
+    kinds.push_back({{"kind", "platform"},
+                     {"file", "tarn.yaml"},
+                     {"description", "The program itself. The file may be absent: every key has a default."},
+                     {"keys", KeysJson(DescribeConfig<TarnConfig>())}});
+    for (const workspace::Kind& kind : parts.workspace->kinds()) {
+        std::string name = kind.suffix.starts_with(".") ? "<name>" + kind.suffix : kind.suffix;
+        kinds.push_back({{"kind", kind.name},
+                         {"file", kind.folder + "/" + name},
+                         {"description", kind.description},
+                         {"keys", KeysJson(kind.keys)}});
+    }
+    return JsonResponse({{"kinds", std::move(kinds)}});
+}
+
 Result<HttpResponse> GetWorkspace(Components& parts, HttpCall&) {
     Json definitions = Json::array();
     for (const workspace::Definition& definition : parts.workspace->Applied()) {
@@ -299,6 +328,9 @@ void AddRoutes(Components& parts, Env& env) {
         {{"http", "GET /api/v1/events", "self", "platform", kRead, {1 << 16, 8}}, "*", With(parts, Events)},
         {{"http", "POST /api/v1/verify", "platform:Verify", "platform", kRead, {1 << 16, 1}}, "*", With(parts, Verify)},
         {{"http", "GET /api/v1/workspace", "workspace:Read", "workspace", kRead, {}}, "*", With(parts, GetWorkspace)},
+        {{"http", "GET /api/v1/workspace/reference", "workspace:Read", "workspace", kRead, {}},
+         "*",
+         With(parts, GetReference)},
         {{"http", "POST /api/v1/workspace/plan", "workspace:Read", "workspace", kRead, {}},
          "*",
          With(parts, PlanWorkspace)},

@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 
 from conftest import SMALL
-from tarn_program import PROGRAM, Tarn, until, write_files
+from tarn_program import PROGRAM, ROOT, Tarn, until, write_files
 
 OK, FAILURE, USAGE, UNREACHABLE, DENIED, NOT_FOUND = range(6)
 COMMANDS = ["up", "demo", "plan", "apply", "run", "runs", "why", "sql", "ls", "get", "put", "export", "verify",
@@ -282,3 +282,12 @@ def test_a_silent_source_does_not_hold_up_the_end(make):
         began = time.monotonic()
         assert tarn.stop() == OK
         assert time.monotonic() - began < 10, "a silent server does not hold up the end"
+
+
+def test_the_reference_in_the_docs_is_what_the_code_says(small):
+    told = small.run("reference")
+    assert told.returncode == 0, told.stderr
+    page = (ROOT / "docs/reference.md").read_text()
+    assert told.stdout == page, "make it anew: `tarn reference > docs/reference.md`"
+    for file in ("tarn.yaml", "policies/", "sources/<name>.yaml", "use_cases/*/<name>.sql", "use_cases/*/use_case"):
+        assert f"## `{file}" in page
