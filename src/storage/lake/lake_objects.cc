@@ -135,9 +135,16 @@ Result<ListPage> LakeStore::List(const Principal& principal, const std::string& 
     metrics_.lists.Add();
     ListPage page = TRY(index_->List(bucket, options));
     // Names and sizes of a table's files tell of rows that somebody may not see.
+    // Keys come in order and a table has a folder, so the gate is asked once a folder and not once a key.
+    std::optional<std::string> folder;
+    bool folder_is_hidden = false;
     auto is_hidden = [&](const std::string& key) {
-        security::Resource resource{"lake", fmt::format("{}/{}", bucket, key)};
-        return dependencies_.gate.Decide(principal, "lake:ListBucket", resource).restricted;
+        std::string_view of_key = std::string_view(key).substr(0, key.rfind('/') + 1);
+        if (folder == of_key) return folder_is_hidden;
+        folder = of_key;
+        security::Resource resource{"lake", fmt::format("{}/{}", bucket, of_key)};
+        folder_is_hidden = dependencies_.gate.Decide(principal, "lake:ListBucket", resource).restricted;
+        return folder_is_hidden;
     };
     std::erase_if(page.objects, [&](const ObjectInfo& object) { return is_hidden(object.name.key); });
     std::erase_if(page.common_prefixes, is_hidden);
