@@ -189,25 +189,27 @@ Status Identity::Health() const { return Ok(); }
 
 security::Decision Identity::Decide(const security::Principal& principal, std::string_view action,
                                     const security::Resource& resource) const {
+    // Before what it stands for: the decision may then be newer than it says, never older.
+    uint64_t of_facts = state_->FactsEpoch();
     auto now = state_->Now();
+    uint64_t at = now->epoch() + of_facts;
     switch (principal.kind) {
         case security::PrincipalKind::kSystem:
-            return {.allowed = true, .reason = "allowed: the program itself", .epoch = now->epoch()};
+            return {.allowed = true, .reason = "allowed: the program itself", .epoch = at};
         case security::PrincipalKind::kAnonymous:
-            return {.allowed = false, .reason = "nobody is logged in", .epoch = now->epoch()};
+            return {.allowed = false, .reason = "nobody is logged in", .epoch = at};
         case security::PrincipalKind::kUser:
             break;
     }
     // By the name, not by the roles that the principal carries: those may be older than a revocation.
     const Account* account = now->Find(principal.name);
-    if (account) return now->Decide(*account, action, resource);
-    return {.allowed = false, .reason = "there is no such user any more", .epoch = now->epoch()};
+    if (!account) return {.allowed = false, .reason = "there is no such user any more", .epoch = at};
+    security::Decision decision = now->Decide(*account, action, resource);
+    decision.epoch = at;
+    return decision;
 }
 
-uint64_t Identity::epoch() const {
-    const security::TableFacts* facts = state_->facts.load();
-    return state_->Now()->epoch() + (facts ? facts->facts_epoch() : 0);
-}
+uint64_t Identity::epoch() const { return state_->Now()->epoch() + state_->FactsEpoch(); }
 
 void Identity::SetTableFacts(const security::TableFacts& facts, SelectCheck select_check) {
     std::lock_guard change(state_->change_mutex);

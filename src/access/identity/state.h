@@ -51,6 +51,10 @@ struct Identity::State {
         std::shared_lock lock(directory_mutex);
         return directory;
     }
+    uint64_t FactsEpoch() const {
+        const security::TableFacts* of = facts.load();
+        return of ? of->facts_epoch() : 0;
+    }
     // Makes these users and policies the ones that hold.
     void Publish(std::vector<UserRecord> users, std::shared_ptr<const Policies> policies);
     Status Write(const std::function<Status(metadata::Transaction&)>& work);
