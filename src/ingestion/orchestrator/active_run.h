@@ -21,12 +21,16 @@ class ActiveRun : public TaskRun {
         : spec_(std::move(spec)),
           run_id_(run.id),
           number_(IntegerOrZero(run.id)),
+          trigger_(run.trigger),
+          queued_at_(run.queued_at),
           attempt_(run.attempt),
           clock_(clock),
           deadline_(clock.Monotonic() + spec_.timeout) {}
     const TaskSpec& spec() const override { return spec_; }
     const std::string& run_id() const override { return run_id_; }
     int64_t number() const override { return number_; }
+    const std::string& trigger() const override { return trigger_; }
+    Timestamp queued_at() const override { return queued_at_; }
     const CancelToken& cancel() const override { return cancel_; }
     void Progress(const std::string& note, int64_t rows) override {
         std::lock_guard lock(mutex_);
@@ -58,6 +62,8 @@ class ActiveRun : public TaskRun {
     TaskSpec spec_;
     std::string run_id_;
     int64_t number_;
+    std::string trigger_;
+    Timestamp queued_at_;
     int attempt_;
     Clock& clock_;
     Duration deadline_;

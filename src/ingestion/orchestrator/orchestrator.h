@@ -41,6 +41,7 @@ struct TaskSpec {
     std::vector<std::string> inputs;  // datasets it reads
     std::optional<Duration> every;  // schedule; empty: only on new data or by hand
     bool watched = false;  // HasNew really looks: what is new outside starts it
+    bool only_by_hand = false;  // never due by itself, not even for the first time
     std::string fingerprint;  // of its definition: a changed one makes the task due
     int retries = 3;
     Duration retry_delay = std::chrono::seconds(10);  // doubles, with jitter, up to ten minutes
@@ -54,6 +55,10 @@ struct TaskOutcome {
     std::map<std::string, std::string> input_versions;  // what it read: dataset -> version
     std::vector<std::string> warnings;
     Json details = Json::object();
+    // Set: it has not ended but waits for something outside (`waits_for` says for what) and is run again after so
+    // long, under the same number; meanwhile it takes no place. Such a look is no attempt.
+    std::optional<Duration> again_after;
+    std::string waits_for;
 };
 
 // A task under way. Log lines are kept with the run; progress is for people.
@@ -65,6 +70,8 @@ class TaskRun {
     // Grows with every run of the platform; a run that is started again after a crash keeps its number, so that an
     // effect that committed under this number is found and skipped.
     virtual int64_t number() const = 0;
+    virtual const std::string& trigger() const = 0;  // as Run::trigger
+    virtual Timestamp queued_at() const = 0;  // when the run was asked for: also before a wait or a crash
     virtual const CancelToken& cancel() const = 0;
     virtual void Progress(const std::string& note, int64_t rows) = 0;
     virtual void Write(const std::string& line) = 0;

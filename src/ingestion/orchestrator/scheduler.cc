@@ -10,6 +10,7 @@ namespace tarn::orchestrator {
 namespace {
 
 constexpr Duration kRetryDelayMax = std::chrono::minutes(10);
+constexpr Duration kWaitMin = std::chrono::milliseconds(100);  // each look is an event in the log
 
 // Errors that the same call meets again: the user has to change something, so no retry.
 bool WorthRetrying(ErrorCode code) {
@@ -288,9 +289,24 @@ Event Scheduler::FailureEvent(const ActiveRun& active, const Error& error) {
     return event;
 }
 
+Event Scheduler::WaitEvent(const ActiveRun& active, const TaskOutcome& outcome) const {
+    Event event;
+    event.kind = EventKind::kRetry;
+    event.run = active.number();
+    event.task = active.spec().id;
+    event.at = env_.clock().Now();
+    event.attempt = active.attempt();
+    event.waits = true;
+    event.error = RunText(outcome.waits_for);
+    event.retry_at = event.at + std::max(*outcome.again_after, kWaitMin);
+    return event;
+}
+
 void Scheduler::Finish(const ActiveRun& active, Result<TaskOutcome> outcome) {
     Event event;
-    if (outcome.ok()) {
+    if (outcome.ok() && outcome->again_after) {
+        event = WaitEvent(active, *outcome);
+    } else if (outcome.ok()) {
         event.kind = EventKind::kSucceeded;
         event.run = active.number();
         event.task = active.spec().id;
@@ -308,7 +324,7 @@ void Scheduler::Finish(const ActiveRun& active, Result<TaskOutcome> outcome) {
             {{"run", active.run_id()}, {"task", event.task}, {"error", event.error}, {"attempt", event.attempt}});
     }
     std::vector<LogLine> lines = active.lines();
-    if (!event.error.empty()) lines.push_back({event.run, event.at, "error: " + event.error});
+    if (!event.error.empty() && !event.waits) lines.push_back({event.run, event.at, "error: " + event.error});
     Status emitted = Emit({event}, lines);
     if (!emitted.ok()) Fail(emitted.error());
     {

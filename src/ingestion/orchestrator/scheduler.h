@@ -51,6 +51,7 @@ class Scheduler : public Orchestrator {
     void StartReady(const std::vector<std::string>& tasks, Timestamp now);
     void Execute(std::shared_ptr<ActiveRun> active);
     void Finish(const ActiveRun& active, Result<TaskOutcome> outcome);
+    Event WaitEvent(const ActiveRun& active, const TaskOutcome& outcome) const;
     Event FailureEvent(const ActiveRun& active, const Error& error);
     void CancelOverdue();
     // Writes events first, then folds them: what is not in the log has not happened.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <set>
 #include <thread>
@@ -454,6 +455,53 @@ TEST_F(SchedulerTest, SurvivesEndsAtRandomMoments) {
         EXPECT_TRUE(status->fresh) << dataset << ": " << status->why;
         EXPECT_EQ(status->last->version, std::to_string(kind_.versions[dataset])) << dataset;
     }
+}
+
+// A run that waits takes no place, is no attempt, keeps its number, and is started again at once when asked.
+TEST_F(SchedulerTest, WaitsForWhatIsNotThere) {
+    std::atomic<int> looks{0};
+    kind_.works["t:wait"] = [&](TaskRun& run) -> Result<TaskOutcome> {
+        if (++looks >= 4) return kind_.NewVersion(run.spec());
+        TaskOutcome outcome;
+        outcome.again_after = looks == 3 ? Duration(1h) : Duration(1ms);
+        outcome.waits_for = "a file";
+        return outcome;
+    };
+    TaskSpec spec = Table("wait");
+    spec.retries = 0;
+    Start({spec, Table("behind", {"wait"})});
+    ASSERT_TRUE(Eventually([&] { return looks == 3; }));
+    ASSERT_TRUE(Eventually([&] { return Why("wait").starts_with("run 1 waits for a file; it looks again at "); }))
+        << Why("wait");
+    EXPECT_EQ(kind_.Count("t:behind"), 0u);
+    EXPECT_EQ(orchestrator_->Trigger(admin_, "wait").value(), Texts{"1"});
+    ASSERT_TRUE(BecomesIdle());
+    orchestrator::Run run = orchestrator_->GetRun(admin_, "1").value();
+    EXPECT_EQ(run.state, RunState::kSucceeded);
+    EXPECT_EQ(run.attempt, 1);
+    EXPECT_EQ(kind_.Count("t:behind"), 1u);
+}
+
+TEST_F(SchedulerTest, RunsOnlyByHandWhatSaysSo) {
+    TaskSpec spec = Table("manual");
+    spec.only_by_hand = true;
+    Start({spec});
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_EQ(kind_.Count("t:manual"), 0u);
+    EXPECT_EQ(Why("manual"), "it runs only by hand: `tarn run t:manual`; its last success was never");
+    std::string trigger;
+    kind_.works["t:manual"] = [&](TaskRun& task) {
+        trigger = task.trigger();
+        return kind_.NewVersion(task.spec());
+    };
+    ASSERT_TRUE(orchestrator_->Trigger(admin_, "manual").ok());
+    ASSERT_TRUE(Eventually([&] { return kind_.Count("t:manual") == 1; }));
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_EQ(trigger, "hand: " + admin_.Id());
+    spec.fingerprint = "changed";
+    ASSERT_TRUE(orchestrator_->SetTasks({spec}).ok());
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_EQ(kind_.Count("t:manual"), 1u);
 }
 
 }  // namespace

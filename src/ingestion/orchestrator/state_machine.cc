@@ -158,6 +158,7 @@ Json ToJson(const Event& event) {
     if (!event.warnings.empty()) json["warnings"] = event.warnings;
     if (!event.error.empty()) json["error"] = event.error;
     if (event.kind == EventKind::kRetry) json["retry_at"] = ToMicros(event.retry_at);
+    if (event.waits) json["waits"] = true;
     return json;
 }
 
@@ -174,6 +175,7 @@ Result<Event> EventFromJson(const Json& json) {
     if (json.contains("warnings")) event.warnings = json["warnings"].get<std::vector<std::string>>();
     event.error = TRY(JsonStringOr(json, "error", ""));
     event.retry_at = FromMicros(TRY(JsonIntegerOr(json, "retry_at", 0)));
+    event.waits = TRY(JsonBoolOr(json, "waits", false));
     return event;
 }
 
@@ -220,6 +222,8 @@ void Fold(State& state, const Event& event) {
             memory.current->state = RunState::kWaitingRetry;
             memory.current->error = event.error;
             memory.retry_at = event.retry_at;
+            memory.waits = event.waits;
+            if (event.waits) --memory.current->attempt;  // the next start counts it up again
             break;
         case EventKind::kCancelled:
             Finish(memory, RunState::kCancelled, event);
@@ -239,6 +243,7 @@ std::map<std::string, std::string> InputVersions(const State& state, const TaskS
 std::string DueReason(const State& state, const std::string& task, Timestamp now) {
     const TaskSpec& spec = state.specs.at(task);
     const TaskMemory& memory = MemoryOf(state, task);
+    if (spec.only_by_hand) return "";
     if (!memory.queued_at) return "first run";
     if (memory.tried_fingerprint != spec.fingerprint) return "definition";
     if (memory.outside_new) return "new data outside";
@@ -292,6 +297,10 @@ std::string Why(const State& state, const std::string& task, Timestamp now) {
     if (memory.current) {
         const Run& run = *memory.current;
         if (run.state == RunState::kRunning) return fmt::format("it is running (run {}, {})", run.id, run.trigger);
+        if (run.state == RunState::kWaitingRetry && memory.waits) {
+            return fmt::format("run {} waits for {}; it looks again at {}", run.id, run.error,
+                               FormatTime(memory.retry_at));
+        }
         if (run.state == RunState::kWaitingRetry) {
             return fmt::format("run {} failed and is tried again at {}: {}", run.id, FormatTime(memory.retry_at),
                                run.error);
@@ -313,6 +322,10 @@ std::string Why(const State& state, const std::string& task, Timestamp now) {
                            task);
     }
     std::string since = memory.success_at ? FormatTime(*memory.success_at) : "never";
+    if (spec.only_by_hand) {
+        return fmt::format("it runs only by hand: `tarn run {}`; its last success was {}", task,
+                           memory.success_at ? "at " + since : since);
+    }
     if (spec.every && memory.queued_at) {
         return fmt::format("it is fresh since {}; it runs every {}{}, next at {}", since, FormatDuration(*spec.every),
                            spec.watched ? " and when a file is new or changed" : "",

@@ -36,6 +36,7 @@ struct Event {
     std::vector<std::string> warnings;                  // succeeded
     std::string error;                                  // failed, retry
     Timestamp retry_at;                                 // retry
+    bool waits = false;                                 // retry: nothing failed, what it waits for is not there yet
 };
 Json ToJson(const Event& event);
 Result<Event> EventFromJson(const Json& json);
@@ -45,6 +46,7 @@ struct TaskMemory {
     std::optional<Run> current;
     std::optional<Run> last;
     Timestamp retry_at;
+    bool waits = false;  // the current run looks again at retry_at; it has not failed
     std::string tried_fingerprint;                             // of the last run, however it ended
     std::map<std::string, std::string> tried_inputs;           // likewise
     std::string version;                                       // of the last success

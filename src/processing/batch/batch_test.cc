@@ -18,6 +18,8 @@ class TestRun : public orchestrator::TaskRun {
     const orchestrator::TaskSpec& spec() const override { return spec_; }
     const std::string& run_id() const override { return id_; }
     int64_t number() const override { return number_; }
+    const std::string& trigger() const override { return trigger_; }
+    Timestamp queued_at() const override { return {}; }
     const CancelToken& cancel() const override { return token; }
     void Progress(const std::string&, int64_t) override {}
     void Write(const std::string& line) override { lines.push_back(line); }
@@ -27,6 +29,7 @@ class TestRun : public orchestrator::TaskRun {
   private:
     orchestrator::TaskSpec spec_;
     std::string id_;
+    std::string trigger_ = "hand";
     int64_t number_;
 };
 
