@@ -40,6 +40,7 @@ struct CommandOption {
     const char* name;         // "--dir", "-f,--file"
     const char* value;        // "DIR"; nullptr: a switch
     const char* description;
+    bool many = false;  // may stand several times
 };
 
 // One call of a command, with what was typed.

@@ -58,6 +58,10 @@ void AddOptions(Parsed& parsed) {
         if (!option.value) {
             auto store = [&parsed, name](std::int64_t) { parsed.values[name] = {"true"}; };
             parsed.app->add_flag_function(option.name, store, option.description);
+        } else if (option.many) {
+            parsed.app->add_option(option.name, parsed.values[name], option.description)
+                ->type_name(option.value)
+                ->allow_extra_args(false);
         } else {
             auto store = [&parsed, name](const std::string& value) { parsed.values[name] = {value}; };
             parsed.app->add_option_function<std::string>(option.name, store, option.description)

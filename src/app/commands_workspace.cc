@@ -87,7 +87,15 @@ Status WaitForRuns(const Invocation& call, Client& client, const Json& ids) {
 
 Status Run(const Invocation& call) {
     Client client = TRY(Client::Find(call));
-    Json started = TRY(client.Post("/api/v1/runs", {{"target", call.Get("TARGET")}}));
+    Json parameters = Json::object();
+    for (const std::string& text : call.All("--param")) {
+        size_t equals = text.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            return Error(ErrorCode::kInvalidArgument, "--param is NAME=VALUE, not \"{}\"", text);
+        }
+        parameters[text.substr(0, equals)] = text.substr(equals + 1);
+    }
+    Json started = TRY(client.Post("/api/v1/runs", {{"target", call.Get("TARGET")}, {"parameters", parameters}}));
     if (call.Has("--wait")) return WaitForRuns(call, client, started["runs"]);
     if (call.json()) return PrintJson(started), Ok();
     for (const Json& id : started["runs"]) std::cout << "run " << id.get<std::string>() << " is queued\n";
@@ -164,7 +172,9 @@ std::vector<Command> WorkspaceCommands() {
          .summary = "Runs a task, dataset or glob now.",
          .example = "tarn run delays.flights --wait",
          .arguments = {{"TARGET", "A task, a dataset, a source, a use case, or a glob of them."}},
-         .options = {{"--wait", nullptr, "Waits for the end and fails if a run does."}},
+         .options = {{"--param", "NAME=VALUE", "Tells the run the value of a parameter; may stand several times.",
+                      true},
+                     {"--wait", nullptr, "Waits for the end and fails if a run does."}},
          .run = Run},
         {.name = "runs",
          .summary = "Lists the newest runs, or what can run.",

@@ -11,6 +11,7 @@ LINES_MAX = 400
 REFERENCE = {
     "tarn.yaml": ["src/app/config.cc"] + [f"src/access/{name}/config.h"
                                           for name in ("identity", "audit", "monitoring", "encryption")],
+    "When it runs": ["src/workspace/timing.cc"],
     "Sources": ["src/ingestion/connectors/source_file.cc"],
     "Tables": ["src/processing/batch/table_file.cc"],
     "Use cases": ["src/processing/batch/use_case_file.cc"],

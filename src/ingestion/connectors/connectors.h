@@ -32,6 +32,7 @@
 #include "security/router.h"
 #include "storage/catalog/catalog.h"
 #include "storage/lake/lake.h"
+#include "workspace/timing.h"
 #include "workspace/workspace.h"
 
 namespace tarn::connectors {
@@ -41,7 +42,7 @@ inline constexpr const char* kRawBucket = "raw";
 // One stream as the YAML says; `settings` holds the keys of its kind.
 struct StreamDefinition {
     std::string name;
-    std::optional<Duration> every;
+    workspace::TimingKeys timing;
     std::string cursor;  // column or field; empty: everything each time
     std::vector<std::string> key;
     Json settings = Json::object();
@@ -53,9 +54,7 @@ struct SourceDefinition {
     std::string description;
     std::map<std::string, StreamDefinition> streams;
     Json settings = Json::object();  // of the source; secrets only as {"secret": "name"}
-    std::optional<Duration> every;  // for streams that say nothing
-    int retries = 3;
-    Duration timeout = std::chrono::hours(1);
+    workspace::TimingKeys timing;  // for streams that say nothing
 };
 
 struct LoadProgress {

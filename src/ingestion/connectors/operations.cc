@@ -10,7 +10,7 @@ using security::JsonResponse;
 using security::Route;
 
 Json StreamJson(const SourceDefinition& source, const StreamDefinition& stream) {
-    std::optional<Duration> every = stream.every ? stream.every : source.every;
+    std::optional<Duration> every = workspace::ResolveTiming(stream.timing, source.timing).every;
     return {{"name", stream.name},
             {"cursor", stream.cursor},
             {"key", stream.key},

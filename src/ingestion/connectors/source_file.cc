@@ -153,17 +153,12 @@ void BindColumnTags(ConfigBinder& binder, StreamDefinition& stream) {
         binder.Report("column_tags", "column_tags maps a column to a list of tags: {tailnum: [identifying]}");
 }
 
-void CheckEvery(ConfigBinder& binder, const std::optional<Duration>& every) {
-    if (every && *every < std::chrono::seconds(1)) binder.Report("every", "every is at least 1s");
-}
-
 void Bind(ConfigBinder& binder, StreamFile& file) {
     StreamDefinition& stream = file.stream;
     BindColumnTags(binder, stream);
     binder.Key("cursor", stream.cursor, "Column or field that grows: only what is newer is read.");
     binder.Key("key", stream.key, "Columns that identify a row: of several with one key the newest is shown.");
-    binder.Key("every", stream.every, "How often it is read; files are also watched.");
-    CheckEvery(binder, stream.every);
+    workspace::BindTiming(binder, stream.timing);
     std::string none;
     const std::string& kind = CurrentKind() ? *CurrentKind() : none;
     KindKeys keys(binder, kind, stream.settings);
@@ -214,9 +209,7 @@ struct SourceFile {
     std::string path;
     Connection connection;
     Auth auth;
-    std::optional<Duration> every;
-    int retries = 3;
-    Duration timeout = std::chrono::hours(1);
+    workspace::TimingKeys timing;
     std::map<std::string, StreamFile> streams;
 };
 
@@ -247,23 +240,13 @@ void BindConnections(ConfigBinder& binder, SourceFile& file) {
     }
 }
 
-void CheckTimes(ConfigBinder& binder, const SourceFile& file) {
-    constexpr int kRetriesMax = 100;
-    CheckEvery(binder, file.every);
-    if (file.timeout <= Duration(0)) binder.Report("timeout", "timeout is more than nothing, as 10m");
-    if (file.retries < 0 || file.retries > kRetriesMax) binder.Report("retries", "retries is 0 to 100");
-}
-
 void Bind(ConfigBinder& binder, SourceFile& file) {
     binder.Choice("kind", file.kind, {std::begin(kKinds), std::end(kKinds)}, "What the source is.",
                   ConfigBinder::Need::kRequired);
     binder.Key("description", file.description, "What comes from it.");
     binder.Key("owner", file.owner, "Who answers for it.");
     binder.Key("tags", file.tags, "Tags of its datasets.");
-    binder.Key("every", file.every, "How often streams are read that say nothing themselves.");
-    binder.Key("retries", file.retries, "How often a failed load is tried again.");
-    binder.Key("timeout", file.timeout, "How long a load may take.");
-    CheckTimes(binder, file);
+    workspace::BindTiming(binder, file.timing);  // for streams that say nothing themselves
     BindConnections(binder, file);
     CurrentKind(&file.kind);
     binder.Map("streams", file.streams, "The streams, by name: each becomes the dataset raw_<source>.<stream>.");
@@ -311,9 +294,7 @@ void ParseSourceFile(workspace::Definition& definition, workspace::Issues& issue
     source.name = definition.name;
     source.kind = file.kind;
     source.description = file.description;
-    source.every = file.every;
-    source.retries = file.retries;
-    source.timeout = file.timeout;
+    source.timing = file.timing;
     source.settings = SettingsOf(file);
     for (auto& [name, stream] : file.streams) {
         Status named = workspace::CheckName("stream", name);

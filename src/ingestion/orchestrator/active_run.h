@@ -24,13 +24,15 @@ class ActiveRun : public TaskRun {
           trigger_(run.trigger),
           queued_at_(run.queued_at),
           attempt_(run.attempt),
+          parameters_(run.parameters),
           clock_(clock),
-          deadline_(clock.Monotonic() + spec_.timeout) {}
+          deadline_(clock.Monotonic() + spec_.timing.timeout) {}
     const TaskSpec& spec() const override { return spec_; }
     const std::string& run_id() const override { return run_id_; }
     int64_t number() const override { return number_; }
     const std::string& trigger() const override { return trigger_; }
     Timestamp queued_at() const override { return queued_at_; }
+    const workspace::ParameterValues& parameters() const override { return parameters_; }
     const CancelToken& cancel() const override { return cancel_; }
     void Progress(const std::string& note, int64_t rows) override {
         std::lock_guard lock(mutex_);
@@ -65,6 +67,7 @@ class ActiveRun : public TaskRun {
     std::string trigger_;
     Timestamp queued_at_;
     int attempt_;
+    workspace::ParameterValues parameters_;
     Clock& clock_;
     Duration deadline_;
     CancelToken cancel_;

@@ -54,7 +54,35 @@ Event Scheduler::RetryNow(const std::string& task, const TaskMemory& memory) con
     return event;
 }
 
-Result<std::vector<std::string>> Scheduler::Trigger(const Principal& principal, const std::string& target) {
+// Adds the event that makes a run of the task, or finds the one that is under way.
+Status Scheduler::TriggerLocked(const Principal& principal, const std::string& task,
+                                const workspace::ParameterValues& values, std::vector<Event>& events,
+                                std::vector<std::string>& runs) {
+    const TaskMemory& memory = state_.memory[task];
+    workspace::ParameterValues checked = TRY(workspace::CheckParameters(state_.specs.at(task).parameters, values));
+    if (!memory.current) {
+        auto queued = std::count_if(events.begin(), events.end(),
+                                    [](const Event& event) { return event.kind == EventKind::kQueued; });
+        int64_t number = state_.last_run + 1 + queued;
+        Event event = QueuedEvent(task, "hand: " + principal.Id(), number, env_.clock().Now());
+        event.parameters = std::move(checked);
+        events.push_back(std::move(event));
+        runs.push_back(std::to_string(number));
+        return Ok();
+    }
+    if (!values.empty() && checked != memory.current->parameters) {
+        return Error(ErrorCode::kFailedPrecondition, "run {} of {} is {} with other parameters", memory.current->id,
+                     task, RunStateName(memory.current->state))
+            .WithHint("wait for its end, or cancel it");
+    }
+    // Somebody who asks has perhaps mended what was wrong: no need to sit out the pause.
+    if (memory.current->state == RunState::kWaitingRetry) events.push_back(RetryNow(task, memory));
+    runs.push_back(memory.current->id);
+    return Ok();
+}
+
+Result<std::vector<std::string>> Scheduler::Trigger(const Principal& principal, const std::string& target,
+                                                    const workspace::ParameterValues& parameters) {
     std::vector<std::string> tasks;
     {
         std::lock_guard lock(mutex_);
@@ -66,23 +94,13 @@ Result<std::vector<std::string>> Scheduler::Trigger(const Principal& principal, 
     {
         std::lock_guard emit_lock(emit_mutex_);
         std::vector<Event> events;
-        std::vector<Event> retries;
         {
             std::lock_guard lock(mutex_);
             for (const std::string& task : tasks) {
                 if (!state_.specs.contains(task)) continue;
-                const TaskMemory& memory = state_.memory[task];
-                int64_t number = state_.last_run + 1 + static_cast<int64_t>(events.size());
-                runs.push_back(memory.current ? memory.current->id : std::to_string(number));
-                // Somebody who asks has perhaps mended what was wrong: no need to sit out the pause.
-                if (memory.current && memory.current->state == RunState::kWaitingRetry) {
-                    retries.push_back(RetryNow(task, memory));
-                }
-                if (memory.current) continue;
-                events.push_back(QueuedEvent(task, "hand: " + principal.Id(), number, env_.clock().Now()));
+                TRY(TriggerLocked(principal, task, parameters, events, runs));
             }
         }
-        events.insert(events.end(), retries.begin(), retries.end());
         if (!events.empty()) TRY(EmitLocked(std::move(events), {}));
     }
     Wake();

@@ -13,13 +13,41 @@ using security::Route;
 
 Json TimeJson(const std::optional<Timestamp>& time) { return time ? Json(FormatTime(*time)) : Json(); }
 
+Json ParametersJson(const workspace::Parameters& parameters) {
+    Json json = Json::object();
+    for (const auto& [name, parameter] : parameters) {
+        json[name] = {{"type", parameter.type},
+                      {"default", parameter.fallback ? Json(*parameter.fallback) : Json()},
+                      {"description", parameter.description}};
+    }
+    return json;
+}
+
+// {"day": "2024-01-01", "dry": true}: numbers and booleans are taken as they are written.
+Result<workspace::ParameterValues> ParametersOf(const Json& body) {
+    workspace::ParameterValues values;
+    if (!body.contains("parameters")) return values;
+    const Json& given = body["parameters"];
+    if (!given.is_object())
+        return Error(ErrorCode::kInvalidArgument, "\"parameters\" is an object of names and values");
+    for (const auto& [name, value] : given.items()) {
+        if (value.is_structured() || value.is_null()) {
+            return Error(ErrorCode::kInvalidArgument, "parameter {} is a text, a number, true or false", name);
+        }
+        values[name] = value.is_string() ? value.get<std::string>() : DumpJson(value);
+    }
+    return values;
+}
+
 Json TaskToJson(const TaskStatus& status) {
     const TaskSpec& spec = status.spec;
     Json json = {{"id", spec.id},           {"kind", spec.kind},
                  {"dataset", spec.dataset}, {"file", spec.file},
                  {"inputs", spec.inputs},   {"why", status.why},
                  {"fresh", status.fresh},   {"next_due", TimeJson(status.next_due)}};
-    json["every_seconds"] = spec.every ? Json(spec.every->count() / 1000000) : Json();
+    json["every_seconds"] = spec.timing.every ? Json(spec.timing.every->count() / 1000000) : Json();
+    json["after"] = spec.after;
+    json["parameters"] = ParametersJson(spec.parameters);
     json["last"] = status.last ? RunToJson(*status.last) : Json();
     json["current"] = status.current ? RunToJson(*status.current) : Json();
     return json;
@@ -50,9 +78,12 @@ Result<HttpResponse> GetRun(Orchestrator& orchestrator, HttpCall& call) {
 }
 
 Result<HttpResponse> StartRuns(Orchestrator& orchestrator, HttpCall& call) {
-    std::string target = TRY(JsonString(TRY(call.JsonBody()), "target"));
+    Json body = TRY(call.JsonBody());
+    std::string target = TRY(JsonString(body, "target"));
+    workspace::ParameterValues parameters = TRY(ParametersOf(body));
     call.call.details["target"] = target;
-    return JsonResponse({{"runs", TRY(orchestrator.Trigger(call.principal, target))}});
+    if (!parameters.empty()) call.call.details["parameters"] = parameters;
+    return JsonResponse({{"runs", TRY(orchestrator.Trigger(call.principal, target, parameters))}});
 }
 
 Result<HttpResponse> CancelRun(Orchestrator& orchestrator, HttpCall& call) {
@@ -62,7 +93,7 @@ Result<HttpResponse> CancelRun(Orchestrator& orchestrator, HttpCall& call) {
 
 Result<HttpResponse> RetryRun(Orchestrator& orchestrator, HttpCall& call) {
     Run run = TRY(orchestrator.GetRun(call.principal, call.parameters["id"]));
-    return JsonResponse({{"runs", TRY(orchestrator.Trigger(call.principal, run.task))}});
+    return JsonResponse({{"runs", TRY(orchestrator.Trigger(call.principal, run.task, run.parameters))}});
 }
 
 Result<HttpResponse> ListTasks(Orchestrator& orchestrator, HttpCall& call) {
@@ -91,7 +122,8 @@ Json RunToJson(const Run& run) {
             {"note", run.note},
             {"rows", run.rows},
             {"version", run.version},
-            {"warnings", run.warnings}};
+            {"warnings", run.warnings},
+            {"parameters", run.parameters}};
 }
 
 // What a run may be asked is decided for each run below (run:* on its task); the rows let any logged-in person ask.

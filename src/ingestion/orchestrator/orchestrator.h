@@ -30,22 +30,24 @@
 #include "metadata/metadata.h"
 #include "security/gate.h"
 #include "security/router.h"
+#include "workspace/parameters.h"
+#include "workspace/timing.h"
 
 namespace tarn::orchestrator {
 
 struct TaskSpec {
     std::string id;  // "source:registry.planes", "table:delays.flights"
     std::string kind;  // before the ':'
-    std::string dataset;  // what it makes: "raw_registry.planes", "delays.flights"
+    std::string dataset;  // what it makes: "raw_registry.planes", "delays.flights"; empty: nothing that others read
     std::string file;  // where it is defined
     std::vector<std::string> inputs;  // datasets it reads
-    std::optional<Duration> every;  // schedule; empty: only on new data or by hand
+    std::vector<std::string> after;  // tasks (ids or datasets) that it follows: due when one of them has ended well
+    bool eager = true;  // due when it never ran or its definition changed; false: only by schedule, data, after, hand
     bool watched = false;  // HasNew really looks: what is new outside starts it
     bool only_by_hand = false;  // never due by itself, not even for the first time
     std::string fingerprint;  // of its definition: a changed one makes the task due
-    int retries = 3;
-    Duration retry_delay = std::chrono::seconds(10);  // doubles, with jitter, up to ten minutes
-    Duration timeout = std::chrono::hours(1);
+    workspace::Timing timing;
+    workspace::Parameters parameters;  // what a run may be told
 };
 
 struct TaskOutcome {
@@ -72,6 +74,8 @@ class TaskRun {
     virtual int64_t number() const = 0;
     virtual const std::string& trigger() const = 0;  // as Run::trigger
     virtual Timestamp queued_at() const = 0;  // when the run was asked for: also before a wait or a crash
+    // Checked values for all that the spec declares; the same for every attempt.
+    virtual const workspace::ParameterValues& parameters() const = 0;
     virtual const CancelToken& cancel() const = 0;
     virtual void Progress(const std::string& note, int64_t rows) = 0;
     virtual void Write(const std::string& line) = 0;
@@ -105,6 +109,7 @@ struct Run {
     int64_t rows = -1;
     std::string version;
     std::vector<std::string> warnings;
+    workspace::ParameterValues parameters;
 };
 
 struct RunFilter {
@@ -149,8 +154,10 @@ class Orchestrator {
     virtual void Stop() = 0;  // lets running tasks be cancelled; they go on at the next start
 
     using Principal = security::Principal;
-    // By task id, dataset name or a glob of either. Returns the runs' ids; a task that is under way gives its run's.
-    virtual Result<std::vector<std::string>> Trigger(const Principal& principal, const std::string& target) = 0;
+    // By task id, dataset name or a glob of either. Returns the runs' ids; a task that is under way gives its run's,
+    // unless other parameters are asked for.
+    virtual Result<std::vector<std::string>> Trigger(const Principal& principal, const std::string& target,
+                                                     const workspace::ParameterValues& parameters = {}) = 0;
     virtual Status Cancel(const Principal& principal, const std::string& run_id) = 0;
     virtual Result<std::vector<Run>> Runs(const Principal& principal, const RunFilter& filter) = 0;
     virtual Result<Run> GetRun(const Principal& principal, const std::string& run_id) = 0;

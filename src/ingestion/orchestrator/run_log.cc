@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kRunsPerPageMax = 1000;
 constexpr const char* kRunColumns =
-    "run, task, trigger, state, attempt, queued_at, started_at, ended_at, error, rows, version, warnings";
+    "run, task, trigger, state, attempt, queued_at, started_at, ended_at, error, rows, version, warnings, details";
 
 metadata::Value TimeValue(const std::optional<Timestamp>& time) {
     return time ? metadata::Value(ToMicros(*time)) : metadata::Value();
@@ -27,6 +27,14 @@ RunState StateOf(const std::string& name) {
     return RunState::kFailed;
 }
 
+// What is shown of a run and never searched for.
+std::string DetailsOf(const Run& run) { return DumpJson({{"parameters", run.parameters}}); }
+void ReadDetails(const std::string& text, Run& run) {
+    Result<Json> details = ParseJson(text);
+    if (!details.ok() || !details->is_object()) return;
+    if (details->contains("parameters")) run.parameters = (*details)["parameters"].get<workspace::ParameterValues>();
+}
+
 Run RunOf(const metadata::Row& row) {
     Run run;
     run.id = std::to_string(row[0].integer());
@@ -41,6 +49,7 @@ Run RunOf(const metadata::Row& row) {
     run.rows = row[9].integer();
     run.version = row[10].text();
     run.warnings = row[11].is_null() ? std::vector<std::string>() : Split(row[11].text(), '\n');
+    if (!row[12].is_null()) ReadDetails(row[12].text(), run);
     return run;
 }
 
@@ -48,12 +57,14 @@ Status PutRun(metadata::Transaction& transaction, const Run& run) {
     metadata::Value warnings = run.warnings.empty() ? metadata::Value() : metadata::Value(Join(run.warnings, "\n"));
     TRY(transaction.Execute(
         "INSERT INTO runs (run, task, trigger, state, attempt, queued_at, started_at, ended_at, error, rows, version, "
-        "warnings) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+        "warnings, details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) "
         "ON CONFLICT (run) DO UPDATE SET state = excluded.state, attempt = excluded.attempt, "
         "started_at = excluded.started_at, ended_at = excluded.ended_at, error = excluded.error, "
-        "rows = excluded.rows, version = excluded.version, warnings = excluded.warnings",
+        "rows = excluded.rows, version = excluded.version, warnings = excluded.warnings, "
+        "details = excluded.details",
         {IntegerOrZero(run.id), run.task, run.trigger, RunStateName(run.state), run.attempt, ToMicros(run.queued_at),
-         TimeValue(run.started_at), TimeValue(run.ended_at), run.error, run.rows, run.version, warnings}));
+         TimeValue(run.started_at), TimeValue(run.ended_at), run.error, run.rows, run.version, warnings,
+         DetailsOf(run)}));
     return Ok();
 }
 
@@ -76,7 +87,8 @@ Result<RunLog> RunLog::Create(metadata::Database& metadata) {
           "ended_at INTEGER, error TEXT, rows INTEGER, version TEXT, warnings TEXT);"
           "CREATE INDEX runs_task ON runs (task, run);"
           "CREATE TABLE run_lines (run INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, "
-          "line TEXT NOT NULL, PRIMARY KEY (run, seq))"}}));
+          "line TEXT NOT NULL, PRIMARY KEY (run, seq))"},
+         {2, "ALTER TABLE runs ADD COLUMN details TEXT"}}));
     return RunLog(metadata);
 }
 

@@ -187,6 +187,7 @@ Event Scheduler::QueuedEvent(const std::string& task, std::string trigger, int64
     event.trigger = std::move(trigger);
     event.fingerprint = spec.fingerprint;
     event.input_versions = InputVersions(state_, spec);
+    event.after = AfterRuns(state_, spec);
     return event;
 }
 
@@ -199,7 +200,9 @@ Status Scheduler::QueueDue(const std::vector<Decisions::ToQueue>& due, Timestamp
             // Between the decision and now the graph may have changed or somebody may have asked by hand.
             if (!state_.specs.contains(entry.task) || IsActive(state_.memory[entry.task])) continue;
             int64_t number = state_.last_run + 1 + static_cast<int64_t>(events.size());
-            events.push_back(QueuedEvent(entry.task, entry.trigger, number, now));
+            Event event = QueuedEvent(entry.task, entry.trigger, number, now);
+            event.parameters = TRY(workspace::CheckParameters(state_.specs.at(entry.task).parameters, {}));
+            events.push_back(std::move(event));
         }
     }
     return events.empty() ? Ok() : EmitLocked(std::move(events), {});
@@ -263,7 +266,8 @@ Event Scheduler::FailureEvent(const ActiveRun& active, const Error& error) {
     event.error = RunText(error.message() + (error.hint().empty() ? "" : " (" + error.hint() + ")"));
     bool timed_out = active.timed_out();
     if (timed_out) {
-        event.error = fmt::format("it took longer than its timeout of {}", FormatDuration(active.spec().timeout));
+        event.error =
+            fmt::format("it took longer than its timeout of {}", FormatDuration(active.spec().timing.timeout));
     }
     bool stopping;
     {
@@ -277,10 +281,10 @@ Event Scheduler::FailureEvent(const ActiveRun& active, const Error& error) {
         return event;
     }
     failed_.Add();
-    bool again = (WorthRetrying(error.code()) || timed_out) && active.attempt() <= active.spec().retries;
+    bool again = (WorthRetrying(error.code()) || timed_out) && active.attempt() <= active.spec().timing.retries;
     event.kind = again ? EventKind::kRetry : EventKind::kFailed;
     if (again) {
-        Duration delay = active.spec().retry_delay * (int64_t{1} << std::min(active.attempt() - 1, 16));
+        Duration delay = active.spec().timing.retry_delay * (int64_t{1} << std::min(active.attempt() - 1, 16));
         delay = std::min(delay, kRetryDelayMax);
         // Between half and all of the delay, so that tasks that failed together do not come back together.
         uint64_t jitter = env_.random().Next() % (static_cast<uint64_t>(delay.count()) / 2 + 1);

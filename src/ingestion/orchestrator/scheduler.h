@@ -27,7 +27,8 @@ class Scheduler : public Orchestrator {
     Status SetTasks(std::vector<TaskSpec> tasks) override;
     Status Start() override;
     void Stop() override;
-    Result<std::vector<std::string>> Trigger(const Principal& principal, const std::string& target) override;
+    Result<std::vector<std::string>> Trigger(const Principal& principal, const std::string& target,
+                                             const workspace::ParameterValues& parameters) override;
     Status Cancel(const Principal& principal, const std::string& run_id) override;
     Result<std::vector<Run>> Runs(const Principal& principal, const RunFilter& filter) override;
     Result<Run> GetRun(const Principal& principal, const std::string& run_id) override;
@@ -58,6 +59,8 @@ class Scheduler : public Orchestrator {
     Status Emit(std::vector<Event> events, const std::vector<LogLine>& lines = {});
     Status EmitLocked(std::vector<Event> events, const std::vector<LogLine>& lines);
     Event QueuedEvent(const std::string& task, std::string trigger, int64_t number, Timestamp now) const;
+    Status TriggerLocked(const Principal& principal, const std::string& task, const workspace::ParameterValues& values,
+                         std::vector<Event>& events, std::vector<std::string>& runs);
     Event RetryNow(const std::string& task, const TaskMemory& memory) const;
     Event CancelledEvent(const std::string& task, const TaskMemory& memory, std::string why) const;
     std::vector<std::string> Matching(const std::string& target) const;

@@ -73,7 +73,7 @@ TaskSpec Table(const std::string& dataset, Texts inputs = {}) {
     spec.kind = "t";
     spec.dataset = dataset;
     spec.inputs = std::move(inputs);
-    spec.retry_delay = 20ms;
+    spec.timing.retry_delay = 20ms;
     return spec;
 }
 
@@ -141,6 +141,45 @@ TEST_F(SchedulerTest, ADiamondRunsOnceInOrder) {
     EXPECT_EQ(Runs("t:b")[0].trigger, "new data in a");
 }
 
+TEST_F(SchedulerTest, ParametersAreCheckedGivenAndKept) {
+    std::vector<workspace::ParameterValues> seen;
+    bool fails = true;
+    kind_.works["t:a"] = [&](TaskRun& run) -> Result<TaskOutcome> {
+        seen.push_back(run.parameters());
+        if (std::exchange(fails, false)) return Error(ErrorCode::kUnavailable, "not yet");
+        return TaskOutcome();
+    };
+    TaskSpec spec = Table("a");
+    spec.parameters["day"].type = "date";
+    spec.parameters["region"].fallback = "eu";
+    Start({spec});
+    auto wrong = orchestrator_->Trigger(admin_, "a", {{"day", "monday"}});
+    EXPECT_EQ(wrong.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_FALSE(orchestrator_->Trigger(admin_, "a").ok()) << "day has no default";
+    auto runs = orchestrator_->Trigger(admin_, "a", {{"day", "2024-02-29"}});
+    ASSERT_TRUE(runs.ok()) << runs.error().ToString();
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "unchanged"; }));
+    workspace::ParameterValues expected{{"day", "2024-02-29"}, {"region", "eu"}};
+    ASSERT_EQ(seen.size(), 2U) << "the second attempt is told the same";
+    EXPECT_EQ(seen[0], expected);
+    EXPECT_EQ(seen[1], expected);
+    Close();
+    Open();
+    EXPECT_EQ(orchestrator_->GetRun(admin_, runs->front())->parameters, expected);
+}
+
+TEST_F(SchedulerTest, OtherParametersDoNotJoinTheRunUnderWay) {
+    kind_.works["t:a"] = TestKind::Hang;
+    TaskSpec spec = Table("a");
+    spec.parameters["n"].type = "integer";
+    Start({spec});
+    auto runs = orchestrator_->Trigger(admin_, "a", {{"n", "1"}});
+    ASSERT_TRUE(runs.ok());
+    EXPECT_EQ(orchestrator_->Trigger(admin_, "a", {{"n", "1"}}).value(), *runs);
+    auto other = orchestrator_->Trigger(admin_, "a", {{"n", "2"}});
+    EXPECT_EQ(other.error().code(), ErrorCode::kFailedPrecondition) << other.error().ToString();
+}
+
 TEST_F(SchedulerTest, WhatDidNotChangeStartsNothing) {
     kind_.works["t:a"] = [](TaskRun&) {
         TaskOutcome outcome;
@@ -165,8 +204,8 @@ TEST_F(SchedulerTest, RetriesWithGrowingDelaysThenFails) {
         return Error(ErrorCode::kUnavailable, "the database sleeps").WithHint("wake it");
     };
     TaskSpec spec = Table("a");
-    spec.retries = 2;
-    spec.retry_delay = 100ms;
+    spec.timing.retries = 2;
+    spec.timing.retry_delay = 100ms;
     Start({spec, Table("b", {"a"})});
     ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "failed"; }));
     ASSERT_EQ(times.size(), 3U);
@@ -217,7 +256,7 @@ TEST_F(SchedulerTest, BytesInAnErrorFailTheirRunAndNothingElse) {
 TEST_F(SchedulerTest, WhoAsksByHandDoesNotSitOutThePause) {
     kind_.works["t:a"] = [](TaskRun&) -> Result<TaskOutcome> { return Error(ErrorCode::kNotFound, "no secret"); };
     TaskSpec patient = Table("a");
-    patient.retry_delay = 1h;
+    patient.timing.retry_delay = 1h;
     Start({patient});
     ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "waiting_retry"; }));
     kind_.works.clear();
@@ -229,7 +268,7 @@ TEST_F(SchedulerTest, WhoAsksByHandDoesNotSitOutThePause) {
 TEST_F(SchedulerTest, AMendedDefinitionDoesNotSitOutThePause) {
     kind_.works["t:a"] = [](TaskRun&) -> Result<TaskOutcome> { return Error(ErrorCode::kUnavailable, "wrong host"); };
     TaskSpec patient = Table("a");
-    patient.retry_delay = 1h;
+    patient.timing.retry_delay = 1h;
     Start({patient});
     ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "waiting_retry"; }));
     kind_.works.clear();
@@ -275,8 +314,8 @@ TEST_F(SchedulerTest, CancelsWhatRunsAndWhatWaits) {
 TEST_F(SchedulerTest, TakesNoLongerThanItsTimeout) {
     kind_.works["t:a"] = TestKind::Hang;
     TaskSpec spec = Table("a");
-    spec.timeout = 100ms;
-    spec.retries = 1;
+    spec.timing.timeout = 100ms;
+    spec.timing.retries = 1;
     Start({spec});
     ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "failed"; }));
     EXPECT_EQ(kind_.Count("t:a"), 2U);
@@ -344,7 +383,7 @@ TEST_F(SchedulerTest, GraphsThatCannotBeAreRefused) {
 
 TEST_F(SchedulerTest, LooksOutsideAndKeepsSchedules) {
     TaskSpec often = Table("b");
-    often.every = 300ms;
+    often.timing.every = 300ms;
     Start({Table("a"), often});
     ASSERT_TRUE(BecomesIdle());
     {
@@ -359,11 +398,11 @@ TEST_F(SchedulerTest, LooksOutsideAndKeepsSchedules) {
 
 TEST_F(SchedulerTest, WhyIsASentence) {
     TaskSpec hourly = Table("a");
-    hourly.kind = "t", hourly.every = 1h;
+    hourly.kind = "t", hourly.timing.every = 1h;
     TaskSpec source = Table("s");
     source.id = "source:s";
     TaskSpec scheduled = Table("r");
-    scheduled.id = "source:r", scheduled.every = 1h;
+    scheduled.id = "source:r", scheduled.timing.every = 1h;
     Start({hourly, Table("b", {"a"}), source, scheduled});
     ASSERT_TRUE(BecomesIdle());
     EXPECT_NE(Why("a").find("it is fresh since"), std::string::npos) << Why("a");
@@ -468,7 +507,7 @@ TEST_F(SchedulerTest, WaitsForWhatIsNotThere) {
         return outcome;
     };
     TaskSpec spec = Table("wait");
-    spec.retries = 0;
+    spec.timing.retries = 0;
     Start({spec, Table("behind", {"wait"})});
     ASSERT_TRUE(Eventually([&] { return looks == 3; }));
     ASSERT_TRUE(Eventually([&] { return Why("wait").starts_with("run 1 waits for a file; it looks again at "); }))

@@ -26,6 +26,12 @@ const TaskSpec* ProducerOf(const State& state, const std::string& dataset) {
     return found == state.producer.end() ? nullptr : &state.specs.at(found->second);
 }
 
+// A task by its id or by the dataset that it makes, or null.
+const TaskSpec* TaskOf(const State& state, const std::string& name) {
+    auto found = state.specs.find(name);
+    return found == state.specs.end() ? ProducerOf(state, name) : &found->second;
+}
+
 // Depth-first over the inputs; a task met again while it is open closes a circle.
 class Ordering {
   public:
@@ -49,6 +55,9 @@ class Ordering {
         for (const std::string& input : state_.specs.at(id).inputs) {
             if (const TaskSpec* producer = ProducerOf(state_, input)) TRY(Visit(producer->id));
         }
+        for (const std::string& name : state_.specs.at(id).after) {
+            if (const TaskSpec* before = TaskOf(state_, name)) TRY(Visit(before->id));
+        }
         path_.pop_back();
         done_.insert(id);
         order_.push_back(id);
@@ -68,10 +77,12 @@ void FoldQueued(State& state, TaskMemory& memory, const Event& event) {
     run.trigger = event.trigger;
     run.state = RunState::kQueued;
     run.queued_at = event.at;
+    run.parameters = event.parameters;
     memory.current = std::move(run);
     memory.queued_at = event.at;
     memory.tried_fingerprint = event.fingerprint;
     memory.tried_inputs = event.input_versions;
+    memory.tried_after = event.after;
     memory.outside_new = false;
     state.last_run = std::max(state.last_run, event.run);
 }
@@ -96,12 +107,35 @@ void FoldSucceeded(TaskMemory& memory, const Event& event) {
     for (const auto& [dataset, version] : event.input_versions) memory.tried_inputs[dataset] = version;
 }
 
-// What stands in the way of a task that is due or queued: an input that runs, is due, or has nothing yet.
+bool EndedWell(const TaskMemory& memory) {
+    return memory.last && (memory.last->state == RunState::kSucceeded || memory.last->state == RunState::kUnchanged);
+}
+
+// What stands in the way of a task that is due or queued: an input that runs, is due, or has nothing yet, or a task
+// that it follows and that has not ended well.
 struct Obstacle {
     bool never_delivered = false;  // the input has no version and nothing will bring one soon
     std::string text;              // empty: nothing stands in the way
     bool Holds() const { return !text.empty(); }
 };
+
+Obstacle ObstacleBefore(const State& state, const std::string& task, const std::set<std::string>& moving) {
+    for (const std::string& name : state.specs.at(task).after) {
+        const TaskSpec* before = TaskOf(state, name);
+        if (!before) return {true, fmt::format("follows {}, which nothing defines", name)};
+        const TaskMemory& memory = MemoryOf(state, before->id);
+        if (IsActive(memory)) {
+            return {false, fmt::format("follows {}, which is {}", name, RunStateName(memory.current->state))};
+        }
+        if (moving.contains(before->id)) return {false, fmt::format("follows {}, which is due first", name)};
+        if (!memory.last) return {true, fmt::format("follows {}, which has not run yet", name)};
+        if (!EndedWell(memory)) {
+            return {true, fmt::format("follows {}, whose run {} ended {}: {}", name, memory.last->id,
+                                      RunStateName(memory.last->state), memory.last->error)};
+        }
+    }
+    return {};
+}
 
 Obstacle ObstacleOf(const State& state, const std::string& task, const std::set<std::string>& moving) {
     for (const std::string& input : state.specs.at(task).inputs) {
@@ -118,7 +152,7 @@ Obstacle ObstacleOf(const State& state, const std::string& task, const std::set<
                                       failed ? ": its last run failed: " + memory.last->error : "")};
         }
     }
-    return {};
+    return ObstacleBefore(state, task, moving);
 }
 
 // Tasks that are active or due, and everything that must wait for them.
@@ -151,6 +185,8 @@ Json ToJson(const Event& event) {
     if (!event.trigger.empty()) json["trigger"] = event.trigger;
     if (!event.fingerprint.empty()) json["fingerprint"] = event.fingerprint;
     if (!event.input_versions.empty()) json["inputs"] = event.input_versions;
+    if (!event.after.empty()) json["after"] = event.after;
+    if (!event.parameters.empty()) json["parameters"] = event.parameters;
     if (event.attempt != 1) json["attempt"] = event.attempt;
     if (event.changed) json["changed"] = true;
     if (!event.version.empty()) json["version"] = event.version;
@@ -168,6 +204,8 @@ Result<Event> EventFromJson(const Json& json) {
     event.trigger = TRY(JsonStringOr(json, "trigger", ""));
     event.fingerprint = TRY(JsonStringOr(json, "fingerprint", ""));
     if (json.contains("inputs")) event.input_versions = json["inputs"].get<std::map<std::string, std::string>>();
+    if (json.contains("after")) event.after = json["after"].get<std::map<std::string, std::string>>();
+    if (json.contains("parameters")) event.parameters = json["parameters"].get<std::map<std::string, std::string>>();
     event.attempt = static_cast<int>(TRY(JsonIntegerOr(json, "attempt", 1)));
     event.changed = TRY(JsonBoolOr(json, "changed", false));
     event.version = TRY(JsonStringOr(json, "version", ""));
@@ -185,7 +223,9 @@ Status SetGraph(State& state, std::vector<TaskSpec> specs) {
     State next;
     for (TaskSpec& spec : specs) {
         auto [producer, fresh] = next.producer.emplace(spec.dataset, spec.id);
-        if (!fresh) {
+        if (spec.dataset.empty()) {
+            next.producer.erase(producer);
+        } else if (!fresh) {
             return Error(ErrorCode::kInvalidArgument, "{} and {} both make {}", producer->second, spec.id,
                          spec.dataset);
         }
@@ -240,18 +280,33 @@ std::map<std::string, std::string> InputVersions(const State& state, const TaskS
     return versions;
 }
 
+std::map<std::string, std::string> AfterRuns(const State& state, const TaskSpec& spec) {
+    std::map<std::string, std::string> runs;
+    for (const std::string& name : spec.after) {
+        const TaskSpec* before = TaskOf(state, name);
+        const TaskMemory* memory = before ? &MemoryOf(state, before->id) : nullptr;
+        if (memory && memory->last) runs[name] = memory->last->id;
+    }
+    return runs;
+}
+
 std::string DueReason(const State& state, const std::string& task, Timestamp now) {
     const TaskSpec& spec = state.specs.at(task);
     const TaskMemory& memory = MemoryOf(state, task);
     if (spec.only_by_hand) return "";
-    if (!memory.queued_at) return "first run";
-    if (memory.tried_fingerprint != spec.fingerprint) return "definition";
+    if (!workspace::RunsWithoutValues(spec.parameters)) return "";
+    if (!memory.queued_at && (spec.eager || spec.timing.every)) return "first run";
+    if (spec.eager && memory.tried_fingerprint != spec.fingerprint) return "definition";
     if (memory.outside_new) return "new data outside";
-    if (spec.every && now >= *memory.queued_at + *spec.every) return "schedule";
+    if (spec.timing.every && memory.queued_at && now >= *memory.queued_at + *spec.timing.every) return "schedule";
     for (const auto& [dataset, version] : InputVersions(state, spec)) {
         auto seen = memory.tried_inputs.find(dataset);
         bool is_new = seen == memory.tried_inputs.end() || seen->second != version;
         if (is_new && !version.empty()) return "new data in " + dataset;
+    }
+    for (const auto& [name, run] : AfterRuns(state, spec)) {
+        auto seen = memory.tried_after.find(name);
+        if (seen == memory.tried_after.end() || seen->second != run) return "after " + name;
     }
     return "";
 }
@@ -260,7 +315,7 @@ std::optional<Timestamp> NextDue(const State& state, const std::string& task) {
     const TaskSpec& spec = state.specs.at(task);
     const TaskMemory& memory = MemoryOf(state, task);
     if (memory.current && memory.current->state == RunState::kWaitingRetry) return memory.retry_at;
-    if (spec.every && memory.queued_at) return *memory.queued_at + *spec.every;
+    if (spec.timing.every && memory.queued_at) return *memory.queued_at + *spec.timing.every;
     return std::nullopt;
 }
 
@@ -292,7 +347,7 @@ std::string Why(const State& state, const std::string& task, Timestamp now) {
     const TaskMemory& memory = MemoryOf(state, task);
     // Looks at the whole graph, so only for what waits: the tasks of a large workspace are mostly fresh.
     auto find_obstacle = [&]() -> std::string {
-        return spec.inputs.empty() ? "" : ObstacleOf(state, task, MovingTasks(state, now)).text;
+        return spec.inputs.empty() && spec.after.empty() ? "" : ObstacleOf(state, task, MovingTasks(state, now)).text;
     };
     if (memory.current) {
         const Run& run = *memory.current;
@@ -326,13 +381,20 @@ std::string Why(const State& state, const std::string& task, Timestamp now) {
         return fmt::format("it runs only by hand: `tarn run {}`; its last success was {}", task,
                            memory.success_at ? "at " + since : since);
     }
-    if (spec.every && memory.queued_at) {
-        return fmt::format("it is fresh since {}; it runs every {}{}, next at {}", since, FormatDuration(*spec.every),
-                           spec.watched ? " and when a file is new or changed" : "",
-                           FormatTime(*memory.queued_at + *spec.every));
+    if (spec.timing.every && memory.queued_at) {
+        return fmt::format("it is fresh since {}; it runs every {}{}, next at {}", since,
+                           FormatDuration(*spec.timing.every), spec.watched ? " and when a file is new or changed" : "",
+                           FormatTime(*memory.queued_at + *spec.timing.every));
     }
+    if (!workspace::RunsWithoutValues(spec.parameters)) {
+        return fmt::format("it runs by hand only: a parameter has no default; `tarn run {} --param NAME=VALUE`", task);
+    }
+    if (!memory.queued_at) return fmt::format("it has not run yet; `tarn run {}` runs it", task);
     if (spec.watched) {
         return fmt::format("it is fresh since {}; it runs when a file is new or changed, or by hand", since);
+    }
+    if (!spec.after.empty()) {
+        return fmt::format("it is fresh since {}; it runs after {} or by hand", since, Join(spec.after, ", "));
     }
     if (spec.inputs.empty()) {
         return fmt::format(

@@ -29,6 +29,8 @@ struct Event {
     std::string trigger;                                // queued
     std::string fingerprint;                            // queued: of the definition then
     std::map<std::string, std::string> input_versions;  // queued: seen then; succeeded: really read
+    std::map<std::string, std::string> after;           // queued: the last run of each task that it follows
+    std::map<std::string, std::string> parameters;      // queued
     int attempt = 1;                                    // started
     bool changed = false;                               // succeeded
     std::string version;                                // succeeded
@@ -49,6 +51,7 @@ struct TaskMemory {
     bool waits = false;  // the current run looks again at retry_at; it has not failed
     std::string tried_fingerprint;                             // of the last run, however it ended
     std::map<std::string, std::string> tried_inputs;           // likewise
+    std::map<std::string, std::string> tried_after;            // likewise: the runs that it followed
     std::string version;                                       // of the last success
     std::optional<Timestamp> success_at;
     std::optional<Timestamp> queued_at;                        // of the last run
@@ -80,6 +83,8 @@ Decisions Decide(const State& state, Timestamp now);
 
 // The versions of a task's inputs as the state knows them now.
 std::map<std::string, std::string> InputVersions(const State& state, const TaskSpec& spec);
+// The last ended run of each task that it follows.
+std::map<std::string, std::string> AfterRuns(const State& state, const TaskSpec& spec);
 // One sentence for people: why the task is not running now (or that it is).
 std::string Why(const State& state, const std::string& task, Timestamp now);
 // Due now: by definition, schedule, new input or outside. Empty: not due.

@@ -46,6 +46,7 @@ class Machine {
             event.trigger = entry.trigger;
             event.fingerprint = state.specs.at(entry.task).fingerprint;
             event.input_versions = InputVersions(state, state.specs.at(entry.task));
+            event.after = AfterRuns(state, state.specs.at(entry.task));
             Emit(event);
         }
         std::vector<std::string> started = Decide(state, now).start;
@@ -130,7 +131,7 @@ TEST(StateMachine, ADelayedRetryStartsWhenItIsTime) {
 
 TEST(StateMachine, ASchedulePassesOnlyChangesOn) {
     TaskSpec source = Spec("a");
-    source.every = std::chrono::seconds(60);
+    source.timing.every = std::chrono::seconds(60);
     Machine machine({source, Spec("b", {"a"})});
     machine.QueueAndStart(At(0));
     machine.Succeed("table:a", At(1), "1");
@@ -139,6 +140,46 @@ TEST(StateMachine, ASchedulePassesOnlyChangesOn) {
     EXPECT_EQ(machine.QueueAndStart(At(61)), (std::vector<std::string>{"table:a"}));
     machine.Succeed("table:a", At(62), "1");
     EXPECT_TRUE(machine.QueueAndStart(At(62)).empty()) << "the version is the same, so b has nothing to do";
+}
+
+TEST(StateMachine, WhatFollowsATaskRunsAfterItEndedWell) {
+    TaskSpec job = Spec("");
+    job.id = "job:tidy";
+    job.after = {"table:a", "b"};
+    job.eager = false;
+    Machine machine({Spec("a"), Spec("b"), job});
+    machine.QueueAndStart(At(0));
+    machine.Succeed("table:a", At(1), "1");
+    EXPECT_TRUE(machine.QueueAndStart(At(1)).empty()) << "b is still running";
+    machine.Emit(machine.Make(EventKind::kFailed, "table:b", At(2)));
+    EXPECT_TRUE(machine.QueueAndStart(At(2)).empty());
+    EXPECT_NE(Why(machine.state, "job:tidy", At(2)).find("follows b, whose run 2 ended failed"), std::string::npos)
+        << Why(machine.state, "job:tidy", At(2));
+    Event again;
+    again.run = 3;
+    again.task = "table:b";
+    again.fingerprint = "1";
+    machine.Emit(again);
+    machine.QueueAndStart(At(3));
+    Event unchanged = machine.Make(EventKind::kSucceeded, "table:b", At(4));
+    unchanged.version = "1";
+    machine.Emit(unchanged);
+    EXPECT_EQ(machine.QueueAndStart(At(4)), (std::vector<std::string>{"job:tidy"}));
+    machine.Succeed("job:tidy", At(5), "");
+    EXPECT_TRUE(machine.QueueAndStart(At(6)).empty());
+    TaskSpec circle = Spec("a");
+    circle.after = {"job:tidy"};
+    EXPECT_FALSE(SetGraph(machine.state, {circle, Spec("b"), job}).ok());
+}
+
+TEST(StateMachine, ATaskThatMustBeToldSomethingNeverRunsByItself) {
+    TaskSpec job = Spec("");
+    job.id = "job:one_day";
+    job.parameters["day"].type = "date";
+    job.timing.every = std::chrono::seconds(10);
+    Machine machine({job});
+    EXPECT_TRUE(machine.QueueAndStart(At(100)).empty());
+    EXPECT_NE(Why(machine.state, "job:one_day", At(100)).find("runs by hand only"), std::string::npos);
 }
 
 // Whatever fails and whenever: replaying the log gives the same state, and in the end everything is fresh.

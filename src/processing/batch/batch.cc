@@ -131,13 +131,11 @@ void AddStreams(const workspace::Definition& definition, const connectors::Sourc
         spec.kind = "source";
         spec.dataset = fmt::format("raw_{}.{}", source.name, name);
         spec.file = definition.file;
-        spec.every = stream.every ? stream.every : source.every;
+        spec.timing = workspace::ResolveTiming(stream.timing, source.timing);
         spec.watched = source.kind == "files";
         // Of the source and this stream, not of the file: a new stream does not load the others again.
         Json text = {source.kind, source.settings, stream.settings, stream.cursor, stream.key};
         spec.fingerprint = Sha256Hex(AsBytes(DumpJson(text)));
-        spec.retries = source.retries;
-        spec.timeout = source.timeout;
         tasks.push_back(std::move(spec));
     }
 }
@@ -148,9 +146,7 @@ TaskSpec TableSpec(const workspace::Definition& definition, const TableDefinitio
     spec.id = "table:" + spec.dataset;
     spec.kind = "table";
     spec.file = definition.file;
-    spec.every = table.every;
-    spec.retries = table.retries;
-    spec.timeout = table.timeout;
+    spec.timing = workspace::ResolveTiming(table.timing);
     spec.fingerprint = definition.hash;
     for (const engine::TableRead& read : table.reads) {
         std::string input = read.schema + "." + read.name;

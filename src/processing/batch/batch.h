@@ -19,6 +19,7 @@
 #include "ingestion/orchestrator/orchestrator.h"
 #include "storage/catalog/catalog.h"
 #include "storage/lakehouse/lakehouse.h"
+#include "workspace/timing.h"
 #include "workspace/workspace.h"
 
 namespace tarn::batch {
@@ -42,9 +43,7 @@ struct TableDefinition {
     std::map<std::string, std::vector<std::string>> column_tags;
     std::vector<std::string> declassify;  // columns that do not inherit tags
     std::vector<Check> checks;
-    std::optional<Duration> every;
-    int retries = 3;
-    Duration timeout = std::chrono::hours(1);
+    workspace::TimingKeys timing;
     std::string sql;
     std::string file;
     int sql_line = 1;

@@ -20,6 +20,7 @@ class TestRun : public orchestrator::TaskRun {
     int64_t number() const override { return number_; }
     const std::string& trigger() const override { return trigger_; }
     Timestamp queued_at() const override { return {}; }
+    const workspace::ParameterValues& parameters() const override { return parameters_; }
     const CancelToken& cancel() const override { return token; }
     void Progress(const std::string&, int64_t) override {}
     void Write(const std::string& line) override { lines.push_back(line); }
@@ -27,6 +28,7 @@ class TestRun : public orchestrator::TaskRun {
     Texts lines;
 
   private:
+    workspace::ParameterValues parameters_;
     orchestrator::TaskSpec spec_;
     std::string id_;
     std::string trigger_ = "hand";
@@ -132,9 +134,9 @@ TEST_F(BatchTest, HeadersAreCheckedWithTheirLines) {
     auto tasks = batch_->Tasks();
     auto spec = std::find_if(tasks.begin(), tasks.end(), [](const auto& task) { return task.id == "table:d.t"; });
     ASSERT_NE(spec, tasks.end());
-    EXPECT_EQ(spec->retries, 7);
-    EXPECT_EQ(spec->timeout, std::chrono::seconds(90));
-    EXPECT_EQ(spec->every, std::chrono::minutes(5));
+    EXPECT_EQ(spec->timing.retries, 7);
+    EXPECT_EQ(spec->timing.timeout, std::chrono::seconds(90));
+    EXPECT_EQ(spec->timing.every, std::chrono::minutes(5));
     EXPECT_NE(ApplyOne("/* tarn\ndescription: x\n*/\n-- nothing\n").find("SELECT"), std::string::npos);
 }
 
@@ -295,7 +297,7 @@ TEST_F(BatchTest, TasksCarryTheirGraph) {
     EXPECT_EQ(tasks[0].id, "source:inbox.rows");
     EXPECT_EQ(tasks[1].id, "table:d.t");
     EXPECT_EQ(tasks[1].inputs, Texts{"raw_inbox.rows"});
-    EXPECT_EQ(tasks[1].every, std::chrono::hours(1));
+    EXPECT_EQ(tasks[1].timing.every, std::chrono::hours(1));
     EXPECT_EQ(batch_->AsTableTask().CurrentVersion(tasks[1]).value(), "");
     sources_.Write("in/a.csv", "id\n1\n");
     EXPECT_EQ(batch_->AsSourceTask().CurrentVersion(tasks[0]).value(), "");

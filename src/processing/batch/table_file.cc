@@ -50,17 +50,8 @@ struct Header {
     std::map<std::string, ColumnDoc> columns;
     std::vector<std::string> declassify;
     std::vector<CheckDoc> checks;
-    std::optional<Duration> every;
-    int retries = 3;
-    Duration timeout = std::chrono::hours(1);
+    workspace::TimingKeys timing;
 };
-
-void CheckTimes(ConfigBinder& binder, const Header& header) {
-    constexpr int kRetriesMax = 100;
-    if (header.every && *header.every < std::chrono::seconds(1)) binder.Report("every", "every is at least 1s");
-    if (header.timeout <= Duration(0)) binder.Report("timeout", "timeout is more than nothing, as 10m");
-    if (header.retries < 0 || header.retries > kRetriesMax) binder.Report("retries", "retries is 0 to 100");
-}
 
 void CheckKeep(ConfigBinder& binder, const Header& header) {
     if (header.keep == "merge" && header.key.empty()) {
@@ -86,15 +77,12 @@ void Bind(ConfigBinder& binder, Header& header) {
     binder.Key("delete_missing", header.delete_missing, "Merge deletes rows whose key is not in the result.");
     binder.Map("columns", header.columns, "Descriptions and tags by column.");
     binder.List("checks", header.checks, "What must hold before a version is published.");
-    binder.Key("every", header.every, "Runs at least this often, besides on new data.");
-    binder.Key("retries", header.retries, "How often a failed run is tried again, if that can help.");
-    binder.Key("timeout", header.timeout, "How long a run may take.");
+    workspace::BindTiming(binder, header.timing);
     binder.NotYet("cache", "the serving cache comes with a later version of Tarn; take it out");
     binder.Key("declassify", header.declassify,
                "Columns that do not inherit the tags of what they are computed from. Only what `columns` says holds.");
     if (binder.describing()) return;
     CheckKeep(binder, header);
-    CheckTimes(binder, header);
 }
 
 Check ToCheck(const CheckDoc& doc) {
@@ -143,9 +131,7 @@ void FillFromHeader(const Header& header, TableDefinition& table, workspace::Def
     table.key = header.key;
     table.since = header.since;
     table.delete_missing = header.delete_missing;
-    table.every = header.every;
-    table.retries = header.retries;
-    table.timeout = header.timeout;
+    table.timing = header.timing;
     for (const auto& [name, doc] : header.columns) {
         table.columns.push_back({name, "", true, doc.description});
         if (!doc.tags.empty()) table.column_tags[name] = doc.tags;
