@@ -4,6 +4,7 @@
 #include "app/client.h"
 #include "app/command.h"
 #include "app/output.h"
+#include "base/number.h"
 #include "base/text.h"
 
 namespace tarn::app {
@@ -49,6 +50,42 @@ Status Apply(const Invocation& call) {
     Json plan = TRY(client.Post("/api/v1/workspace/apply", Json::object()));
     if (call.json()) return PrintJson(plan), Ok();
     PrintSteps(plan);
+    return Ok();
+}
+
+Result<int64_t> SampleRows(const Invocation& call) {
+    std::string text = call.Get("--sample");
+    if (text.empty()) return 10000;
+    if (text == "all") return 0;
+    if (text == "none") return -1;
+    std::optional<int64_t> rows = ParseInteger(text);
+    if (rows && *rows > 0) return *rows;
+    return Error(ErrorCode::kInvalidArgument, "--sample is a number of rows, all or none, not \"{}\"", text);
+}
+
+Status Test(const Invocation& call) {
+    Json request = {{"pattern", call.Get("PATTERN")}, {"sample_rows", TRY(SampleRows(call))}};
+    Client client = TRY(Client::Find(call));
+    Json answer = TRY(client.Post("/api/v1/workspace/test", request));
+    int64_t failed = answer.value("failed", int64_t{0});
+    if (call.json()) {
+        PrintJson(answer);
+        return failed == 0 ? Ok() : AlreadyTold(ErrorCode::kFailedPrecondition);
+    }
+    for (const Json& result : answer["results"]) {
+        std::cout << fmt::format("{:7} {}", result.value("state", ""), result.value("name", ""));
+        std::string message = result.value("message", "");
+        if (result.value("state", "") == "failed") {
+            std::cout << fmt::format("\n        {}:{}: {}", result.value("file", ""), result.value("line", 0), message);
+        } else if (!message.empty()) {
+            std::cout << "  (" << message << ")";
+        }
+        std::cout << "\n";
+    }
+    std::string counts = fmt::format("{} passed, {} failed, {} skipped", answer.value("passed", 0), failed,
+                                     answer.value("skipped", 0));
+    if (failed > 0) return Error(ErrorCode::kFailedPrecondition, "{}", counts);
+    std::cout << counts << "\n";
     return Ok();
 }
 
@@ -168,6 +205,12 @@ std::vector<Command> WorkspaceCommands() {
          .summary = "Makes the workspace's files what runs, all of them or none.",
          .example = "tarn apply",
          .run = Apply},
+        {.name = "test",
+         .summary = "Proves the folder before it is applied: tests of tables and policies, and checks on a sample.",
+         .example = "tarn test 'delays.*'",
+         .arguments = {{"PATTERN", "Only tests of these names; `*` stands for any text.", false}},
+         .options = {{"--sample", "ROWS", "Rows of each table's result that checks are asked about, 10000; or all, none."}},
+         .run = Test},
         {.name = "run",
          .summary = "Runs a task, dataset or glob now.",
          .example = "tarn run delays.flights --wait",

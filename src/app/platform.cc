@@ -8,6 +8,7 @@
 #include "app/routes.h"
 #include "app/system_tables.h"
 #include "app/terminal.h"
+#include "app/workspace_tests.h"
 #include "base/text.h"
 
 namespace tarn::app {
@@ -214,9 +215,11 @@ Status RunningPlatform::BuildWorkspace() {
     parts.workspace = TRY(workspace::Workspace::Create(options_.directory, {env_, *parts.database, *parts.log}));
     // Policies first: what the others activate may start at once, under the new policies.
     parts.workspace->Register(parts.identity->PolicyKind());
+    parts.workspace->Register(parts.identity->PolicyTestKind(MakePolicyTestSupport(parts)));
     parts.workspace->Register(parts.connectors->WorkspaceKind());
     parts.workspace->Register(parts.batch->WorkspaceKind());
     parts.workspace->Register(parts.batch->UseCaseKind());
+    parts.workspace->Register(parts.batch->TestKind());
     parts.workspace->Register(parts.dashboards->WorkspaceKind());
     parts.system_tables = std::make_unique<SystemTables>(parts);
     parts.catalog->AddProvider(*parts.system_tables);

@@ -10,6 +10,7 @@
 #include "app/offline.h"
 #include "app/platform_state.h"
 #include "app/web_assets.h"
+#include "app/workspace_tests.h"
 #include "base/text.h"
 #include "security/operation_docs.h"
 
@@ -334,6 +335,9 @@ void AddRoutes(Components& parts, Env& env) {
         {{"http", "POST /api/v1/workspace/plan", "workspace:Read", "workspace", kRead, {}},
          "*",
          With(parts, PlanWorkspace)},
+        {{"http", "POST /api/v1/workspace/test", "workspace:Test", "workspace", AuditClass::kAdministration, {1 << 16, 4}},
+         "*",
+         With(parts, TestWorkspace)},
         {{"http", "POST /api/v1/workspace/apply", "workspace:Apply", "workspace", AuditClass::kAdministration, {}},
          "*",
          With(parts, ApplyWorkspace)},

@@ -196,6 +196,8 @@ class Session {
     virtual Result<std::unique_ptr<RowWriter>> StartRows(const RowWriterOptions& options) = 0;
     // Gives a relation to this session under schema "temp_input" and the name: for merges and tests.
     virtual Status Provide(const std::string& name, Relation relation) = 0;
+    // Makes a name of the catalog mean this relation, in this session only: for tests of SQL with rows of their own.
+    virtual Status Substitute(const std::string& schema, const std::string& name, Relation relation) = 0;
     virtual void Cancel() = 0;  // any thread: the running statement answers kCancelled soon
     virtual double progress() const = 0;  // percent, -1 unknown
 };

@@ -188,6 +188,9 @@ TEST_F(ScanTest, ProvidedRelations) {
     EXPECT_EQ(Ask("SELECT a FROM temp_input.src"), "5\n");
     auto other = engine->OpenSession({.principal = User("bob")}).value();
     EXPECT_FALSE(Rows(*other, "SELECT a FROM temp_input.src").ok());
+    ASSERT_TRUE(session->Substitute("e", "u", given).ok());
+    EXPECT_EQ(Ask("SELECT a FROM e.u"), "5\n");
+    EXPECT_FALSE(Rows(*other, "SELECT a FROM e.u").ok());
 }
 
 }  // namespace

@@ -374,9 +374,13 @@ class SessionImpl : public Session {
     }
 
     Status Provide(const std::string& name, Relation relation) override {
-        relation.schema = kInputSchema;
+        return Substitute(kInputSchema, name, std::move(relation));
+    }
+
+    Status Substitute(const std::string& schema, const std::string& name, Relation relation) override {
+        relation.schema = schema;
         relation.name = name;
-        core_->provided[ToLower(name)] = std::make_shared<const Relation>(std::move(relation));
+        core_->provided[ToLower(schema + "." + name)] = std::make_shared<const Relation>(std::move(relation));
         return Ok();
     }
 

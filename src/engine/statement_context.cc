@@ -26,8 +26,8 @@ std::shared_ptr<const Relation> StatementContext::Resolve(const std::string& sch
         if (found != resolved.end()) return found->second;
     }
     std::shared_ptr<const Relation> relation;
-    if (EqualsIgnoreCase(schema, kInputSchema) && provided) {
-        auto given = provided->find(ToLower(name));
+    if (provided && !provided->empty()) {
+        auto given = provided->find(ToLower(schema + "." + name));
         if (given != provided->end()) relation = given->second;
     }
     if (!relation && IsSystemSchema(schema)) {

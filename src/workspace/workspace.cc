@@ -283,6 +283,11 @@ Status FolderWorkspace::ActivateApplied() {
 
 }  // namespace
 
+bool TestOptions::Wants(const std::string& name) const {
+    if (pattern.empty() || MatchesWildcard(pattern, name)) return true;
+    return MatchesWildcard(pattern, std::string_view(name).substr(0, name.find(": ")));
+}
+
 Result<std::unique_ptr<Workspace>> Workspace::Create(std::string directory, WorkspaceDependencies dependencies) {
     TRY(dependencies.metadata.Migrate(
         "workspace", {{1,

@@ -20,6 +20,7 @@
 
 #include "base/config.h"
 #include "base/env.h"
+#include "base/executor.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "metadata/metadata.h"
@@ -42,6 +43,21 @@ struct Definition {
 
 using Issues = std::vector<ConfigIssue>;
 
+struct TestOptions {
+    std::string pattern;         // a glob of names ("delays.flights", "analysts: *"); empty: all
+    int64_t sample_rows = 10000; // of each table's result that its checks are asked about; 0: all
+    CancelToken cancel;
+    bool Wants(const std::string& name) const;  // the pattern is that of the name or of what stands before ": "
+};
+struct TestResult {
+    std::string kind;     // "table", "sample", "policy"
+    std::string name;     // "delays.flights: an unknown plane stays"
+    std::string file;
+    int line = 0;
+    std::string state;    // "passed", "failed", "skipped"
+    std::string message;  // why it failed or was skipped; warnings
+};
+
 // A kind of file. `folder` is "sources", or "use_cases/*" for one level of use cases; a definition's name is the file's
 // without the suffix, below a use case "<use_case>.<name>". A suffix without '.' in front is a whole file name.
 struct Kind {
@@ -55,6 +71,10 @@ struct Kind {
     std::function<void(const std::vector<Definition>& all, Issues& issues)> validate;
     // Makes a new applied set the running one. Called at start too. Order of registration.
     std::function<Status(const std::vector<Definition>& all)> activate;
+    // Proves definitions that are not applied yet, under the principal's rights; nothing is written. May be empty.
+    std::function<Result<std::vector<TestResult>>(const security::Principal& principal,
+                                                  const std::vector<Definition>& all, const TestOptions& options)>
+        test;
     std::vector<ConfigKeyDoc> keys;  // for the reference
 };
 

@@ -14,6 +14,7 @@ REFERENCE = {
     "When it runs": ["src/workspace/timing.cc"],
     "Sources": ["src/ingestion/connectors/source_file.cc"],
     "Tables": ["src/processing/batch/table_file.cc"],
+    "Tests": ["src/processing/batch/test_file.cc", "src/access/identity/policy_case.cc"],
     "Use cases": ["src/processing/batch/use_case_file.cc"],
     "Dashboards": ["src/analysis/dashboards/dashboard_file.cc"],
     "Policies": ["src/access/identity/policy.cc", "src/access/identity/restriction.cc"],

@@ -266,6 +266,19 @@ Status Identity::SetPolicies(std::vector<PolicyFile> files) {
     return Ok();
 }
 
+namespace {
+
+std::vector<PolicyFile> PolicyFilesOf(const std::vector<workspace::Definition>& all) {
+    std::vector<PolicyFile> files;
+    for (const workspace::Definition& definition : all) {
+        const auto* file = definition.kind == "policy" ? std::any_cast<PolicyFile>(&definition.value) : nullptr;
+        if (file) files.push_back(*file);
+    }
+    return files;
+}
+
+}  // namespace
+
 workspace::Kind Identity::PolicyKind() {
     auto parse = [](workspace::Definition& definition, workspace::Issues& issues) {
         PolicyFile file = ParsePolicyFile(definition.text, definition.file, issues);
@@ -273,28 +286,51 @@ workspace::Kind Identity::PolicyKind() {
         definition.owner = file.owner;
         definition.value = std::move(file);
     };
-    auto files_of = [](const std::vector<workspace::Definition>& all) {
-        std::vector<PolicyFile> files;
-        for (const workspace::Definition& definition : all) {
-            const auto* file = definition.kind == "policy" ? std::any_cast<PolicyFile>(&definition.value) : nullptr;
-            if (file) files.push_back(*file);
-        }
-        return files;
-    };
     workspace::Kind kind;
     kind.name = "policy";
     kind.folder = "policies";
     kind.suffix = ".yaml";
     kind.description = "Roles, groups, and what they may do.";
     kind.parse = parse;
-    kind.validate = [this, files_of](const std::vector<workspace::Definition>& all, workspace::Issues& issues) {
-        auto found = CheckPolicies(files_of(all));
+    kind.validate = [this](const std::vector<workspace::Definition>& all, workspace::Issues& issues) {
+        auto found = CheckPolicies(PolicyFilesOf(all));
         issues.insert(issues.end(), found.begin(), found.end());
     };
-    kind.activate = [this, files_of](const std::vector<workspace::Definition>& all) {
-        return SetPolicies(files_of(all));
-    };
+    kind.activate = [this](const std::vector<workspace::Definition>& all) { return SetPolicies(PolicyFilesOf(all)); };
     kind.keys = DescribePolicyFile();
+    return kind;
+}
+
+workspace::Kind Identity::PolicyTestKind(PolicyTestSupport support) {
+    workspace::Kind kind;
+    kind.name = "policy_test";
+    kind.folder = "policies";
+    kind.suffix = ".test.yaml";
+    kind.description = "Tests of policies: what a person may do, and what it sees. Run by `tarn test`.";
+    kind.parse = ParsePolicyTests;
+    kind.activate = [](const std::vector<workspace::Definition>&) { return Ok(); };
+    kind.keys = PolicyTestKeys();
+    kind.test = [this, support = std::move(support)](
+                    const security::Principal&, const std::vector<workspace::Definition>& all,
+                    const workspace::TestOptions& options) -> Result<std::vector<workspace::TestResult>> {
+        auto now = state_->Now();
+        auto facts = support.facts(all);
+        PolicyTestWorld world{now->Users(), PolicyFilesOf(all), now->policies().api_roles, facts.get(), &support};
+        std::vector<workspace::TestResult> results;
+        for (const workspace::Definition& definition : all) {
+            const auto* file = std::any_cast<PolicyTestFile>(&definition.value);
+            if (!file) continue;
+            for (const PolicyTest& test : file->tests) {
+                std::string name = fmt::format("{}: {}", definition.name, test.name);
+                if (!options.Wants(name)) continue;
+                auto wrong = RunPolicyTest(test, world);
+                std::string message = wrong.ok() ? *wrong : wrong.error().message();
+                std::string state = message.empty() ? "passed" : "failed";
+                results.push_back({"policy", name, test.file, test.line, state, message});
+            }
+        }
+        return results;
+    };
     return kind;
 }
 

@@ -24,6 +24,7 @@
 
 #include "access/identity/config.h"
 #include "access/identity/policy.h"
+#include "access/identity/policy_case.h"
 #include "base/env.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -155,6 +156,8 @@ class Identity : public security::Gate, public security::Authenticator {
     Status SetPolicies(std::vector<PolicyFile> files);
     std::vector<ConfigIssue> CheckPolicies(const std::vector<PolicyFile>& files) const;
     workspace::Kind PolicyKind();
+    // Tests of policies, `policies/*.test.yaml`. `support` is asked until the last call of this object.
+    workspace::Kind PolicyTestKind(PolicyTestSupport support);
     // Why the gate would say what; kNotFound for an unknown user. `who` is "alice", "user:alice" or "system:x".
     Result<security::Decision> Explain(std::string_view who, std::string_view action,
                                        const security::Resource& resource) const;

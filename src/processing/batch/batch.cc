@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "processing/batch/table_file.h"
 #include "processing/batch/table_task.h"
+#include "processing/batch/test_file.h"
+#include "processing/batch/test_run.h"
 #include "processing/batch/use_case_file.h"
 
 namespace tarn::batch {
@@ -78,6 +80,10 @@ class FlowBatch : public Batch {
             ParseTableFile(dependencies_.engine, definition, issues);
         };
         kind.validate = ValidateTables;
+        kind.test = [this](const security::Principal& principal, const std::vector<workspace::Definition>& all,
+                           const workspace::TestOptions& options) {
+            return RunSamples(dependencies_, principal, all, options);
+        };
         kind.activate = [this](const std::vector<workspace::Definition>& all) { return Activate(all); };
         return kind;
     }
@@ -92,6 +98,22 @@ class FlowBatch : public Batch {
         kind.validate = ValidateUseCases;
         // It is read together with the tables: nothing runs by itself.
         kind.activate = [](const std::vector<workspace::Definition>&) { return Ok(); };
+        return kind;
+    }
+    workspace::Kind TestKind() override {
+        workspace::Kind kind;
+        kind.name = "test";
+        kind.folder = "use_cases/*";
+        kind.suffix = ".test.yaml";
+        kind.description = "Tests of a table's SELECT with rows of their own, run by `tarn test`.";
+        kind.keys = TestKeys();
+        kind.parse = ParseTestFile;
+        kind.validate = ValidateTests;
+        kind.activate = [](const std::vector<workspace::Definition>&) { return Ok(); };
+        kind.test = [this](const security::Principal& principal, const std::vector<workspace::Definition>& all,
+                           const workspace::TestOptions& options) {
+            return RunTableTests(dependencies_, principal, all, options);
+        };
         return kind;
     }
     TaskKind& AsTableTask() override { return *table_task_; }
@@ -160,22 +182,13 @@ Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
     std::vector<TableDefinition> tables;
     std::vector<lakehouse::TableName> names;
     std::vector<TaskSpec> tasks;
-    std::map<std::string, catalog::Annotation> annotations;
     for (const workspace::Definition& definition : all) {
         if (const auto* source = std::any_cast<connectors::SourceDefinition>(&definition.value)) {
             AddStreams(definition, *source, tasks);
-            for (const auto& [name, stream] : source->streams) {
-                catalog::Annotation& annotation = annotations[fmt::format("raw_{}.{}", source->name, name)];
-                annotation.tags = definition.tags;
-                annotation.column_tags = stream.column_tags;
-            }
         } else if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
             tables.push_back(*table);
             names.push_back({table->schema, table->name});
             tasks.push_back(TableSpec(definition, *table));
-            annotations[table->schema + "." + table->name] = {
-                definition.description, definition.owner, definition.tags, definition.file, table->sql,
-                table->column_tags,     table->declassify};
         }
     }
     {
@@ -186,11 +199,29 @@ Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
     }
     // Before tasks start: a table that is back must be there for its first run.
     TRY(dependencies_.lakehouse.KeepOnly(security::Principal::System("batch"), names));
-    dependencies_.catalog.SetAnnotations(std::move(annotations));
+    dependencies_.catalog.SetAnnotations(AnnotationsOf(all));
     return dependencies_.orchestrator.SetTasks(std::move(tasks));
 }
 
 }  // namespace
+
+std::map<std::string, catalog::Annotation> Batch::AnnotationsOf(const std::vector<workspace::Definition>& all) {
+    std::map<std::string, catalog::Annotation> annotations;
+    for (const workspace::Definition& definition : all) {
+        if (const auto* source = std::any_cast<connectors::SourceDefinition>(&definition.value)) {
+            for (const auto& [name, stream] : source->streams) {
+                catalog::Annotation& annotation = annotations[fmt::format("raw_{}.{}", source->name, name)];
+                annotation.tags = definition.tags;
+                annotation.column_tags = stream.column_tags;
+            }
+        } else if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
+            annotations[table->schema + "." + table->name] = {
+                definition.description, definition.owner, definition.tags, definition.file, table->sql,
+                table->column_tags,     table->declassify};
+        }
+    }
+    return annotations;
+}
 
 Result<std::unique_ptr<Batch>> Batch::Create(BatchDependencies dependencies) {
     auto batch = std::make_unique<FlowBatch>(dependencies);

@@ -67,9 +67,12 @@ class Batch {
     virtual ~Batch() = default;
     virtual workspace::Kind WorkspaceKind() = 0;  // `table`
     virtual workspace::Kind UseCaseKind() = 0;    // `use_case`
+    virtual workspace::Kind TestKind() = 0;       // `test`
     virtual orchestrator::TaskKind& AsTableTask() = 0;
     virtual orchestrator::TaskKind& AsSourceTask() = 0;  // a stream's load
     virtual std::vector<TableDefinition> Tables() const = 0;
+    // What definitions, applied or not, say of datasets: by "schema.name".
+    static std::map<std::string, catalog::Annotation> AnnotationsOf(const std::vector<workspace::Definition>& all);
     // All tasks of the applied workspace: streams and tables; app hands them to the orchestrator after activation.
     virtual std::vector<orchestrator::TaskSpec> Tasks() const = 0;
 };

@@ -5,7 +5,6 @@
 namespace tarn::batch {
 namespace {
 
-constexpr const char* kResult = "temp_input.result";
 constexpr int kExamplesMax = 3;
 
 Result<std::vector<std::vector<std::string>>> Rows(engine::Session& session, const std::string& sql) {
@@ -42,30 +41,31 @@ std::string NameOf(const Check& check) {
 }
 
 // Empty: it holds. Otherwise what is wrong.
-Result<std::string> Violation(engine::Session& session, const Check& check) {
+Result<std::string> Violation(engine::Session& session, const Check& check, const std::string& relation) {
     if (check.kind == "rows") {
-        std::string sql = fmt::format("SELECT count(*), count(*) {} FROM {}", check.condition, kResult);
+        std::string sql = fmt::format("SELECT count(*), count(*) {} FROM {}", check.condition, relation);
         auto rows = TRY(Rows(session, sql));
         return rows[0][1] == "t" ? "" : fmt::format("there are {} rows", rows[0][0]);
     }
     if (check.kind == "unique") {
         std::string columns = QuotedList(check.columns, ", ");
         auto rows = TRY(Rows(session, fmt::format("SELECT {0} FROM {1} GROUP BY {0} HAVING count(*) > 1 LIMIT {2}",
-                                                  columns, kResult, kExamplesMax)));
+                                                  columns, relation, kExamplesMax)));
         return rows.empty() ? "" : "rows repeat" + Examples(rows);
     }
     std::string broken = check.kind == "not_null" ? QuotedList(check.columns, " OR ", " IS NULL")
                                                   : fmt::format("NOT coalesce(({}), false)", check.condition);
-    auto count = TRY(Rows(session, fmt::format("SELECT count(*) FROM {} WHERE {}", kResult, broken)));
+    auto count = TRY(Rows(session, fmt::format("SELECT count(*) FROM {} WHERE {}", relation, broken)));
     return count[0][0] == "0" ? "" : fmt::format("{} rows break it", count[0][0]);
 }
 
 }  // namespace
 
-Status RunChecks(engine::Session& session, const TableDefinition& table, std::vector<std::string>& warnings) {
+Status RunChecks(engine::Session& session, const TableDefinition& table, const std::string& rows,
+                 std::vector<std::string>& warnings) {
     std::vector<std::string> failed;
     for (const Check& check : table.checks) {
-        std::string violation = TRY_CONTEXT(Violation(session, check), "check " + NameOf(check));
+        std::string violation = TRY_CONTEXT(Violation(session, check, rows), "check " + NameOf(check));
         if (violation.empty()) continue;
         std::string text =
             fmt::format("check {} of {}.{} does not hold: {}", NameOf(check), table.schema, table.name, violation);

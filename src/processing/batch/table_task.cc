@@ -56,17 +56,11 @@ Result<TableTask::Versions> TableTask::PinInputs(const Principal& principal, con
 }
 
 Result<std::string> TableTask::SelectOf(const Principal& principal, const TableDefinition& table) {
-    std::string sql = BareSelect(table.sql);
-    if (table.keep != "append") return sql;
+    if (table.keep != "append") return BareSelect(table.sql);
     auto stored = dependencies_.lakehouse.Open(principal, {table.schema, table.name});
-    if (!stored.ok() && stored.error().code() == ErrorCode::kNotFound) return sql;
+    if (!stored.ok() && stored.error().code() == ErrorCode::kNotFound) return BareSelect(table.sql);
     TRY(std::move(stored));
-    std::string column = QuoteIdentifier(table.since);
-    std::string self = QuoteIdentifier(table.schema) + "." + QuoteIdentifier(table.name);
-    // An empty table has no largest value: then everything is new.
-    return fmt::format(
-        "SELECT * FROM (\n{0}\n) WHERE {1} > (SELECT max({1}) FROM {2}) OR (SELECT max({1}) FROM {2}) IS NULL", sql,
-        column, self);
+    return NewRowsSelect(table);
 }
 
 Result<lakehouse::WriteRequest> TableTask::RequestOf(const Principal& principal, const TableDefinition& table,
@@ -145,7 +139,7 @@ Result<TaskOutcome> TableTask::Run(TaskRun& run) {
     if (!table->checks.empty()) {
         request.before_commit = [&](engine::Session& session, const engine::Relation&) {
             run.Progress("checks", -1);
-            return RunChecks(session, *table, outcome.warnings);
+            return RunChecks(session, *table, "temp_input.result", outcome.warnings);
         };
     }
     if (run.cancel().cancelled()) return Error(ErrorCode::kCancelled, "the run was cancelled");
@@ -173,6 +167,16 @@ Result<TaskOutcome> TableTask::Run(TaskRun& run) {
 }
 
 }  // namespace
+
+std::string NewRowsSelect(const TableDefinition& table) {
+    if (table.keep != "append") return BareSelect(table.sql);
+    std::string column = QuoteIdentifier(table.since);
+    std::string self = QuoteIdentifier(table.schema) + "." + QuoteIdentifier(table.name);
+    // An empty table has no largest value: then everything is new.
+    return fmt::format(
+        "SELECT * FROM (\n{0}\n) WHERE {1} > (SELECT max({1}) FROM {2}) OR (SELECT max({1}) FROM {2}) IS NULL",
+        BareSelect(table.sql), column, self);
+}
 
 std::unique_ptr<orchestrator::TaskKind> MakeTableTask(BatchDependencies& dependencies, FindTable find) {
     return std::make_unique<TableTask>(dependencies, std::move(find));

@@ -1,0 +1,13 @@
+// `tarn test`: the folder proven before it is applied. What the kinds' own tests need of components that are made later.
+#pragma once
+
+#include "app/platform_state.h"
+
+namespace tarn::app {
+
+identity::PolicyTestSupport MakePolicyTestSupport(Components& parts);
+
+// POST /api/v1/workspace/test: {pattern?, sample_rows?} -> {passed, failed, skipped, results}.
+Result<HttpResponse> TestWorkspace(Components& parts, security::HttpCall& call);
+
+}  // namespace tarn::app
