@@ -82,8 +82,8 @@ Status Test(const Invocation& call) {
         }
         std::cout << "\n";
     }
-    std::string counts = fmt::format("{} passed, {} failed, {} skipped", answer.value("passed", 0), failed,
-                                     answer.value("skipped", 0));
+    std::string counts =
+        fmt::format("{} passed, {} failed, {} skipped", answer.value("passed", 0), failed, answer.value("skipped", 0));
     if (failed > 0) return Error(ErrorCode::kFailedPrecondition, "{}", counts);
     std::cout << counts << "\n";
     return Ok();
@@ -209,7 +209,8 @@ std::vector<Command> WorkspaceCommands() {
          .summary = "Proves the folder before it is applied: tests of tables and policies, and checks on a sample.",
          .example = "tarn test 'delays.*'",
          .arguments = {{"PATTERN", "Only tests of these names; `*` stands for any text.", false}},
-         .options = {{"--sample", "ROWS", "Rows of each table's result that checks are asked about, 10000; or all, none."}},
+         .options = {{"--sample", "ROWS",
+                      "Rows of each table's result that checks are asked about, 10000; or all, none."}},
          .run = Test},
         {.name = "run",
          .summary = "Runs a task, dataset or glob now.",

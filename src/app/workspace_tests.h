@@ -1,4 +1,5 @@
-// `tarn test`: the folder proven before it is applied. What the kinds' own tests need of components that are made later.
+// `tarn test`: the folder proven before it is applied. What the kinds' own tests need of components that are made
+ // later.
 #pragma once
 
 #include "app/platform_state.h"

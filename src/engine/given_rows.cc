@@ -63,8 +63,8 @@ Result<std::vector<Column>> Inferred(const Json& rows, const std::vector<std::st
     for (const std::string& key : keys) {
         std::string type = TypeOf(rows, key);
         if (type.empty()) {
-            return Error(ErrorCode::kInvalidArgument, "column {} is nested: write its type, as `types: {{{}: INTEGER[]}}`",
-                         key, key);
+            return Error(ErrorCode::kInvalidArgument,
+                         "column {} is nested: write its type, as `types: {{{}: INTEGER[]}}`", key, key);
         }
         columns.push_back({key, type});
     }
@@ -140,7 +140,9 @@ Result<std::string> RowsDiffer(Session& session, const std::string& select, cons
     for (const ResultColumn& column : actual) known.push_back({column.name, column.type});
     TRY(CheckKnown(keys, known));
     if (!keys.empty()) {
-        auto unnamed = [&](const auto& column) { return std::find(keys.begin(), keys.end(), column.name) == keys.end(); };
+        auto unnamed = [&](const auto& column) {
+            return std::find(keys.begin(), keys.end(), column.name) == keys.end();
+        };
         std::erase_if(actual, unnamed);
         std::erase_if(known, unnamed);
     }

@@ -14,8 +14,9 @@ namespace tarn::engine {
 // kInvalidArgument naming the row and column.
 Result<Relation> GivenRelation(const Json& rows, std::vector<Column> known = {});
 
-// Empty when `select` gives the expected rows, whatever their order; else what is missing and what is too much. Compared
-// are the columns that the expected rows name; values in the column's own type, floating point rounded to 9 places.
+// Empty when `select` gives the expected rows, whatever their order; else what is missing and what is too much.
+// Compared are the columns that the expected rows name; values in the column's own type, floating point rounded to 9
+// places.
 Result<std::string> RowsDiffer(Session& session, const std::string& select, const Json& expected);
 
 }  // namespace tarn::engine

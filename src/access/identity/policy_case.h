@@ -46,7 +46,8 @@ std::vector<ConfigKeyDoc> PolicyTestKeys();
 struct PolicyTestSupport {
     // The tags that the definitions would put in force.
     std::function<std::unique_ptr<security::TableFacts>(const std::vector<workspace::Definition>& all)> facts;
-    // Empty when a person with these obligations sees `expected` of a table that has the rows `given`; else the difference.
+    // Empty when a person with these obligations sees `expected` of a table that has the rows `given`; else the
+// difference.
     std::function<Result<std::string>(const std::string& table, const Json& given, const Json& expected,
                                       const security::Obligations& obligations)>
         difference;

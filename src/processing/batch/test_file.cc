@@ -15,7 +15,8 @@ struct ExpectDoc {
     std::string fails;
 };
 void Bind(ConfigBinder& binder, ExpectDoc& expect) {
-    binder.Any("rows", expect.rows, "Rows that the SELECT gives, in any order; columns that none names are not looked at.");
+    binder.Any("rows", expect.rows,
+               "Rows that the SELECT gives, in any order; columns that none names are not looked at.");
     binder.Key("count", expect.count, "How many rows it gives.");
     binder.Key("fails", expect.fails, "A check of the table that must fail: part of its message.");
     if (binder.describing()) return;
@@ -72,7 +73,8 @@ Result<GivenRows> GivenOf(const Json& value) {
             given.rows = part;
         } else if (key == "types" && part.is_object()) {
             for (const auto& [column, type] : part.items()) {
-                if (!type.is_string()) return Error(ErrorCode::kInvalidArgument, "types.{} is the name of a type", column);
+                if (!type.is_string())
+                    return Error(ErrorCode::kInvalidArgument, "types.{} is the name of a type", column);
                 given.types[column] = type.get<std::string>();
             }
         } else {
@@ -130,7 +132,8 @@ void ParseTestFile(workspace::Definition& definition, workspace::Issues& issues)
         for (const auto& [name, rows] : doc.given.items()) {
             auto given = GivenOf(rows);
             if (!given.ok()) {
-                issues.push_back({definition.file, doc.line, 1, fmt::format("given.{} {}", name, given.error().message())});
+                issues.push_back(
+                    {definition.file, doc.line, 1, fmt::format("given.{} {}", name, given.error().message())});
                 continue;
             }
             test.given[name.find('.') == std::string::npos ? schema + "." + name : name] = *std::move(given);

@@ -132,7 +132,8 @@ TestResult RunSample(BatchDependencies& dependencies, const Principal& principal
         auto session = TRY(dependencies.engine.OpenSession({.principal = principal, .default_schema = table.schema}));
         auto on_cancel = options.cancel.OnCancel([&session] { session->Cancel(); });
         std::string sample = workspace::BareSelect(table.sql);
-        if (options.sample_rows > 0) sample = fmt::format("SELECT * FROM (\n{}\n) LIMIT {}", sample, options.sample_rows);
+        if (options.sample_rows > 0)
+            sample = fmt::format("SELECT * FROM (\n{}\n) LIMIT {}", sample, options.sample_rows);
         int64_t rows = TRY(Drain(*session, sample));
         bool whole = options.sample_rows == 0 || rows < options.sample_rows;
         std::vector<std::string> warnings;

@@ -14,8 +14,8 @@ Result<std::vector<workspace::TestResult>> RunTableTests(BatchDependencies& depe
                                                          const std::vector<workspace::Definition>& all,
                                                          const workspace::TestOptions& options);
 
-// Every table's SELECT over the data that is there, as `principal` sees it, and its checks on the first sample_rows rows
-// of the result. Skipped where an input has no data yet.
+// Every table's SELECT over the data that is there, as `principal` sees it, and its checks on the first sample_rows
+// rows of the result. Skipped where an input has no data yet.
 Result<std::vector<workspace::TestResult>> RunSamples(BatchDependencies& dependencies,
                                                       const security::Principal& principal,
                                                       const std::vector<workspace::Definition>& all,
