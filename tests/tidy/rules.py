@@ -43,6 +43,7 @@ LIBRARIES = {
     "duckdb": (r"duckdb", 12),
     "sqlite": (r"sqlite3", 5),
     "pq": (r"libpq", 4),
+    "mariadb": (r"mysql\.h|mysqld_error\.h|errmsg\.h|ma_pvio\.h", 4),
     "openssl": (r"openssl/", 8),
     "yaml": (r"yaml-cpp/", 2),
     "curl": (r"curl/", 2),

@@ -48,6 +48,7 @@ void RecordColumns(ReadContext& context, const std::vector<engine::Column>& colu
 bool EdgeChanged(const StreamState& state, int64_t rows_now);
 
 std::unique_ptr<Connector> MakePostgresConnector(ConnectorsDependencies dependencies);
+std::unique_ptr<Connector> MakeMysqlConnector(ConnectorsDependencies dependencies);
 std::unique_ptr<Connector> MakeSqliteConnector(ConnectorsDependencies dependencies);
 std::unique_ptr<Connector> MakeRestConnector(ConnectorsDependencies dependencies);
 std::unique_ptr<Connector> MakeFilesConnector(ConnectorsDependencies dependencies);

@@ -23,6 +23,7 @@ class SourceConnectors : public Connectors {
           loads_total_(dependencies.metrics.GetCounter("tarn_connectors_loads_total", "Loads that were committed.")),
           bytes_total_(dependencies.metrics.GetCounter("tarn_connectors_bytes_total", "Bytes that loads stored.")) {
         kinds_["postgresql"] = MakePostgresConnector(dependencies);
+        kinds_["mysql"] = MakeMysqlConnector(dependencies);
         kinds_["sqlite"] = MakeSqliteConnector(dependencies);
         kinds_["rest"] = MakeRestConnector(dependencies);
         kinds_["files"] = MakeFilesConnector(dependencies);

@@ -1,9 +1,9 @@
 // Connectors: bring sources into the raw zone, byte for byte, exactly once a position.
 //
-// A source is sources/<name>.yaml (kind: postgresql | sqlite | rest | files) with streams. A load of a stream reads
-// from the stored position, writes what it received under raw/<source>/<stream>/ and commits by putting the load's
-// manifest raw/<source>/<stream>/_loads/<20 digits>.json if absent: the manifest names every object, its origin, schema
-// and the new position. Nothing before that is visible; a load cut short leaves objects that the next load removes.
+// A source is sources/<name>.yaml (kind: postgresql | mysql | sqlite | rest | files) with streams. A load of a stream
+// reads from the stored position, writes what it received under raw/<source>/<stream>/ and commits by putting the
+// load's manifest raw/<source>/<stream>/_loads/<20 digits>.json if absent: the manifest names every object, its origin,
+// schema and the new position. Nothing before that is visible; a load cut short leaves objects that the next removes.
 // The datasets raw_<source>.<stream> are views over what committed loads name ("what things mean" in the workspace
 // reference); a changed schema of the source is recorded in the manifest and reported, never lost, never fatal.
 // Never: transforms, keeps a secret in an object, a log or an error. Who: constructed by app. Threads: any; one load of

@@ -15,6 +15,7 @@ constexpr int64_t kRowsPerLook = 20000;
 constexpr size_t kHeaderBytes = 19;  // "PGCOPY\n\377\r\n\0", flags, length of the extension
 constexpr int kDecimalDigitsMax = 38;
 constexpr uint32_t kTextOid = 25;
+constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt";
 
 struct Closer {
     void operator()(PGconn* connection) const { PQfinish(connection); }
@@ -224,6 +225,10 @@ Result<Connection> PostgresConnector::Connect(const SourceDefinition& source) {
     std::string database = settings.value("database", "");
     std::string user = settings.value("user", "");
     std::string tls = settings.value("tls", "prefer");
+    std::string ca = settings.value("ca", "");
+    if (!ca.empty() && !ca.starts_with("/")) ca = dependencies_.workspace_directory + "/" + ca;
+    // The library's own default is a file in somebody's home.
+    if (ca.empty() && tls == "verify-full") ca = kSystemRoots;
     std::string password_text(password.text());
     const char* names[] = {"host",
                            "hostaddr",
@@ -232,13 +237,23 @@ Result<Connection> PostgresConnector::Connect(const SourceDefinition& source) {
                            "user",
                            "password",
                            "sslmode",
+                           "sslrootcert",
                            "application_name",
                            "connect_timeout",
                            "client_encoding",
                            nullptr};
-    const char* values[] = {
-        address.host.c_str(), numeric.c_str(), port.c_str(), database.c_str(), user.c_str(), password_text.c_str(),
-        tls.c_str(),          "tarn",          "10",         "UTF8",           nullptr};
+    const char* values[] = {address.host.c_str(),
+                            numeric.c_str(),
+                            port.c_str(),
+                            database.c_str(),
+                            user.c_str(),
+                            password_text.c_str(),
+                            tls.c_str(),
+                            ca.c_str(),
+                            "tarn",
+                            "10",
+                            "UTF8",
+                            nullptr};
     Connection connection(PQconnectdbParams(names, values, 0));
     if (PQstatus(connection.get()) != CONNECTION_OK) {
         std::string message = Line(PQerrorMessage(connection.get()));

@@ -7,7 +7,7 @@
 namespace tarn::connectors {
 namespace {
 
-constexpr const char* kKinds[] = {"postgresql", "sqlite", "rest", "files"};
+constexpr const char* kKinds[] = {"postgresql", "mysql", "sqlite", "rest", "files"};
 
 Json SecretJson(const SecretName& secret) { return {{"secret", secret.name}}; }
 
@@ -47,24 +47,27 @@ class KindKeys {
 
 struct Connection {
     std::string host = "127.0.0.1";
-    int64_t port = 5432;
+    std::optional<int64_t> port;
     std::string database;
     std::string user;
     SecretName password;
     std::string schema = "public";
     std::string tls = "prefer";
+    std::string ca;
     std::string path;
     bool given = false;
 };
 void Bind(ConfigBinder& binder, Connection& connection) {
     connection.given = true;
-    binder.Key("host", connection.host, "postgresql: the server's name or address.");
-    binder.Key("port", connection.port, "postgresql: its port.");
-    binder.Key("database", connection.database, "postgresql: the database.");
-    binder.Key("user", connection.user, "postgresql: who reads; needs SELECT on the tables.");
-    binder.Key("password", connection.password, "postgresql: `secret:NAME`, set by `tarn secret set NAME`.");
+    binder.Key("host", connection.host, "postgresql, mysql: the server's name or address.");
+    binder.Key("port", connection.port, "postgresql, mysql: its port; 5432, of mysql 3306.");
+    binder.Key("database", connection.database, "postgresql, mysql: the database.");
+    binder.Key("user", connection.user, "postgresql, mysql: who reads; needs SELECT on the tables.");
+    binder.Key("password", connection.password, "postgresql, mysql: `secret:NAME`, set by `tarn secret set NAME`.");
     binder.Key("schema", connection.schema, "postgresql: schema of tables that are named without one.");
-    binder.Choice("tls", connection.tls, {"disable", "prefer", "require", "verify-full"}, "postgresql: use of TLS.");
+    binder.Choice("tls", connection.tls, {"disable", "prefer", "require", "verify-full"},
+                  "postgresql, mysql: use of TLS; only verify-full knows who answers.");
+    binder.Key("ca", connection.ca, "postgresql, mysql: PEM file of who signs the server's certificate.");
     binder.Key("path", connection.path, "sqlite: the database file, relative to the workspace.");
 }
 
@@ -162,8 +165,8 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     std::string none;
     const std::string& kind = CurrentKind() ? *CurrentKind() : none;
     KindKeys keys(binder, kind, stream.settings);
-    keys.Key({"postgresql", "sqlite"}, "table", std::string(), "The table, if its name is not the stream's.");
-    keys.Key({"postgresql", "sqlite"}, "columns", std::vector<std::string>(), "Only these columns.");
+    keys.Key({"postgresql", "mysql", "sqlite"}, "table", std::string(), "The table, if its name is not the stream's.");
+    keys.Key({"postgresql", "mysql", "sqlite"}, "columns", std::vector<std::string>(), "Only these columns.");
     keys.Key({"rest", "files"}, "path", std::string(),
              "rest: path below base_url. files: glob of this stream's files, if the source has none.", kind == "rest");
     keys.Key({"rest"}, "records", std::string("$"), "Path of the list of records in the answer, as `$.items`.");
@@ -214,7 +217,8 @@ struct SourceFile {
 };
 
 void BindConnections(ConfigBinder& binder, SourceFile& file) {
-    bool relational = file.kind == "postgresql" || file.kind == "sqlite";
+    bool server = file.kind == "postgresql" || file.kind == "mysql";
+    bool relational = server || file.kind == "sqlite";
     bool all = binder.describing();
     auto refuse = [&](const char* key, bool mine) {
         if (!mine && !all && binder.Has(key)) {
@@ -232,8 +236,12 @@ void BindConnections(ConfigBinder& binder, SourceFile& file) {
     if (all) return;
     if (relational && !file.connection.given) binder.Report("", "a relational source needs \"connection\"");
     if (file.kind == "sqlite" && file.connection.path.empty()) binder.Report("connection", "sqlite needs \"path\"");
-    if (file.kind == "postgresql" && file.connection.database.empty()) {
-        binder.Report("connection", "postgresql needs \"database\"");
+    if (server && file.connection.database.empty()) {
+        binder.Report("connection", fmt::format("{} needs \"database\"", file.kind));
+    }
+    bool verifies = file.connection.tls == "require" || file.connection.tls == "verify-full";
+    if (!file.connection.ca.empty() && !verifies) {
+        binder.Report("connection", "\"ca\" goes with tls: verify-full");
     }
     if (file.kind == "rest" && !file.base_url.starts_with("http")) {
         binder.Report("base_url", "kind rest needs a base_url that starts with http:// or https://");
@@ -255,10 +263,16 @@ void Bind(ConfigBinder& binder, SourceFile& file) {
 
 Json SettingsOf(const SourceFile& file) {
     Json settings = Json::object();
-    if (file.kind == "postgresql") {
+    if (file.kind == "postgresql" || file.kind == "mysql") {
         const Connection& connection = file.connection;
-        settings = {{"host", connection.host}, {"port", connection.port},     {"database", connection.database},
-                    {"user", connection.user}, {"schema", connection.schema}, {"tls", connection.tls}};
+        int64_t port = connection.port.value_or(file.kind == "mysql" ? 3306 : 5432);
+        settings = {{"host", connection.host},
+                    {"port", port},
+                    {"database", connection.database},
+                    {"user", connection.user},
+                    {"schema", connection.schema},
+                    {"tls", connection.tls},
+                    {"ca", connection.ca}};
         if (!connection.password.name.empty()) settings["password"] = SecretJson(connection.password);
     } else if (file.kind == "sqlite") {
         settings["path"] = file.connection.path;
