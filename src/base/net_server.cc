@@ -165,6 +165,12 @@ Result<std::unique_ptr<StreamServer>> StreamServer::Create(StreamServerConfig co
                                                            std::function<void(Stream&)> refuse) {
     TRY(CheckListenPolicy(config.listen, config.tls_possible));
     Fd listener = TRY(Listen(config.listen));
+    return ServeListener(std::move(listener), std::move(config), log, std::move(serve), std::move(refuse));
+}
+
+Result<std::unique_ptr<StreamServer>> ServeListener(Fd listener, StreamServerConfig config, Log& log,
+                                                    std::function<void(Stream&)> serve,
+                                                    std::function<void(Stream&)> refuse) {
     WakeUp wake = TRY(WakeUp::Create());
     return std::unique_ptr<StreamServer>(std::make_unique<ThreadedStreamServer>(
         std::move(listener), std::move(wake), std::move(config), log, std::move(serve), std::move(refuse)));

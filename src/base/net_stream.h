@@ -22,6 +22,7 @@ class SocketStream final : public Stream {
     bool Reusable() override;
     bool encrypted() const override { return channel_->encrypted(); }
     const Address& remote() const override { return remote_; }
+    int fd() const { return fd_; }
 
   private:
     Deadline DeadlineFor(Duration timeout) const;
@@ -37,5 +38,10 @@ class SocketStream final : public Stream {
     Deadline stranger_until_;
     std::atomic<bool> shut_down_{false};
 };
+
+// As StreamServer::Create, with a socket that listens already.
+Result<std::unique_ptr<StreamServer>> ServeListener(Fd listener, StreamServerConfig config, Log& log,
+                                                    std::function<void(Stream&)> serve,
+                                                    std::function<void(Stream&)> refuse);
 
 }  // namespace tarn

@@ -94,6 +94,7 @@ struct Launch {
     Descriptor input;
     Descriptor output;
     Descriptor errors;
+    int inherited = -1;
 };
 
 // What went wrong in the child before exec.
@@ -151,6 +152,7 @@ Result<Launch> Prepare(const ProcessOptions& options) {
     auto environment = EnvironmentOf(options);
     launch.program = TRY(FindProgram(options.command[0], environment.at("PATH")));
     launch.directory = options.directory;
+    launch.inherited = options.inherited_fd;
     if (!options.user.empty() && ::geteuid() == 0) launch.identity = TRY(IdentityOf(options.user));
     launch.input = TRY(OpenFile("/dev/null", O_RDONLY));
     launch.texts = options.command;
@@ -167,6 +169,7 @@ Result<Launch> Prepare(const ProcessOptions& options) {
 // From here to Exec: the child, after fork. Only system calls.
 
 constexpr int kReportFd = 3;
+constexpr int kInheritedFd = 4;
 
 [[noreturn]] void Fail(int stage) {
     ChildFailure failure{stage, errno};
@@ -202,7 +205,12 @@ bool BecomeUser(const Identity& identity) {
     bool streams = ::dup2(launch.input.get(), 0) >= 0 && ::dup2(launch.output.get(), 1) >= 0 &&
                    ::dup2(launch.errors.get(), 2) >= 0;
     if (!streams) Fail(0);
-    CloseFrom(kReportFd + 1);
+    // Without close-on-exec; one that has the number already keeps its flag, so it goes by way of another.
+    if (launch.inherited >= 0) {
+        int raised = ::fcntl(launch.inherited, F_DUPFD, kInheritedFd + 1);
+        if (raised < 0 || ::dup2(raised, kInheritedFd) < 0) Fail(0);
+    }
+    CloseFrom(launch.inherited >= 0 ? kInheritedFd + 1 : kReportFd + 1);
     if (launch.identity && !BecomeUser(*launch.identity)) Fail(1);
     if (!launch.directory.empty() && ::chdir(launch.directory.c_str()) != 0) Fail(2);
     // After the change of user, which clears the parent-death signal; no_new_privs keeps a set-uid program from

@@ -23,6 +23,7 @@ struct ProcessOptions {
     std::string directory;
     std::string user;         // run as this user (and its groups) when we are root; otherwise ignored
     std::string output_path;  // stdout and stderr are appended here; empty: /dev/null
+    int inherited_fd = -1;    // becomes descriptor 4 of the child; stays open here
 };
 
 class Process {
