@@ -79,6 +79,7 @@ std::vector<Command> PlatformCommands();  // up, demo
 std::vector<Command> WorkspaceCommands();  // plan, apply, run, runs, why
 std::vector<Command> SqlCommands();
 std::vector<Command> LakeCommands();
+std::vector<Command> AlertCommands();
 std::vector<Command> PeopleCommands();
 std::vector<Command> OfflineCommands();  // export, verify, doctor
 

@@ -27,8 +27,8 @@ struct Parsed {
 
 std::vector<Command> AllCommands() {
     std::vector<Command> all;
-    for (auto& list : {PlatformCommands(), WorkspaceCommands(), SqlCommands(), LakeCommands(), PeopleCommands(),
-                       OfflineCommands()}) {
+    for (auto& list : {PlatformCommands(), WorkspaceCommands(), SqlCommands(), LakeCommands(), AlertCommands(),
+                       PeopleCommands(), OfflineCommands()}) {
         all.insert(all.end(), list.begin(), list.end());
     }
     for (Command& command : all) {

@@ -103,6 +103,7 @@ class RunningPlatform : public Platform {
     Status BuildSecurity();
     Status BuildStorage();
     Status BuildProcessing();
+    Status BuildAlerting();
     Status BuildWorkspace();
     Status BuildOperations();
     Status BuildListeners();
@@ -207,6 +208,29 @@ Status RunningPlatform::BuildProcessing() {
     parts.orchestrator->RegisterKind("source", *parts.source_task);
     parts.orchestrator->RegisterKind("table", *parts.table_task);
     parts.dashboards = TRY(dashboards::Dashboards::Create({*parts.engine, *parts.catalog, *parts.identity}));
+    return BuildAlerting();
+}
+
+Status RunningPlatform::BuildAlerting() {
+    Components& parts = parts_;
+    for (const security::Operation& row : alerting::OwnOperations()) parts.registry.Add(row);
+    auto samples = [&parts] {
+        parts.monitoring->Refresh();
+        return parts.metrics.Samples();
+    };
+    auto person = [&parts](const std::string& name) -> Result<security::Principal> {
+        identity::UserInfo user = TRY(parts.identity->FindUser(name));
+        security::Principal principal;
+        principal.kind = security::PrincipalKind::kUser;
+        principal.name = user.name;
+        principal.roles = user.roles;
+        principal.groups = user.groups;
+        return principal;
+    };
+    parts.alerting =
+        TRY(alerting::Alerting::Create({env_, *parts.database, *parts.dispatcher, *parts.encryption, *parts.engine,
+                                        *parts.catalog, *parts.orchestrator, *parts.dialer, *parts.http, parts.metrics,
+                                        *parts.log, options_.directory, std::move(samples), std::move(person)}));
     return Ok();
 }
 
@@ -221,6 +245,7 @@ Status RunningPlatform::BuildWorkspace() {
     parts.workspace->Register(parts.batch->UseCaseKind());
     parts.workspace->Register(parts.batch->TestKind());
     parts.workspace->Register(parts.dashboards->WorkspaceKind());
+    parts.workspace->Register(parts.alerting->WorkspaceKind());
     parts.system_tables = std::make_unique<SystemTables>(parts);
     parts.catalog->AddProvider(*parts.system_tables);
     return Ok();
@@ -327,6 +352,7 @@ Status RunningPlatform::Start() {
     TRY(BuildListeners());
     TRY(WriteAdminToken());
     TRY(parts_.orchestrator->Start());
+    TRY(parts_.alerting->Start());
     StartMaintenance();
     started_ = true;
     parts_.monitoring->SetReady(true);
@@ -368,6 +394,7 @@ void RunningPlatform::Stop() {
     parts_.s3_listener.reset();
     parts_.web_server.reset();
     if (parts_.maintenance) parts_.maintenance->Stop();
+    if (parts_.alerting) parts_.alerting->Stop();
     if (parts_.orchestrator) parts_.orchestrator->Stop();
     if (parts_.identity) parts_.identity->Stop();
     if (parts_.audit) parts_.audit->Stop();

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 
+#include "access/alerting/alerting.h"
 #include "access/audit/audit.h"
 #include "access/encryption/encryption.h"
 #include "access/identity/identity.h"
@@ -62,6 +63,7 @@ struct Components {
     std::unique_ptr<AuditedTask> table_task;
     int64_t engine_memory_bytes = 0;
     std::unique_ptr<dashboards::Dashboards> dashboards;
+    std::unique_ptr<alerting::Alerting> alerting;
     std::unique_ptr<SystemTables> system_tables;
     std::unique_ptr<Maintenance> maintenance;
     std::shared_ptr<TlsContext> tls;  // shared with every connection

@@ -316,6 +316,7 @@ void AddRoutes(Components& parts, Env& env) {
     router.Add(parts.orchestrator->Routes());
     router.Add(parts.connectors->Routes());
     router.Add(parts.dashboards->Routes());
+    router.Add(parts.alerting->Routes());
     router.Add(catalog::CatalogRoutes(*parts.catalog, *parts.engine));
     router.Add(query::QueryRoutes({env, *parts.engine, *parts.catalog, *parts.identity, *parts.dispatcher,
                                    parts.registry, parts.metrics, *parts.log}));

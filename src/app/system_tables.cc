@@ -128,6 +128,12 @@ Result<RowSet> AssetRows(Components& parts, const Principal& principal) {
     return rows;
 }
 
+Result<RowSet> AlertRows(Components& parts, const Principal& principal) {
+    RowSet rows;
+    rows.rows = TRY(parts.alerting->SystemRows(principal));
+    return rows;
+}
+
 Result<RowSet> MetricRows(Components& parts) {
     RowSet rows;
     rows.rows = parts.monitoring->SystemRows();
@@ -252,6 +258,9 @@ SystemTables::SystemTables(Components& parts) {
                          {"rows", "BIGINT"},
                          {"bytes", "BIGINT"}},
                         [&parts](const Principal& principal) { return LoadRows(parts, principal); }};
+    tables_["alerts"] = {"What alerts did: the newest ten thousand changes of those that you may see.",
+                         ColumnsOf(alerting::Alerting::SystemColumns()),
+                         [&parts](const Principal& principal) { return AlertRows(parts, principal); }};
     tables_["metrics"] = {"Metrics of every component, now.", ColumnsOf(access::Monitoring::SystemColumns()),
                           [&parts](const Principal&) { return MetricRows(parts); }};
 }

@@ -22,7 +22,6 @@ struct LaterKind {
 };
 constexpr LaterKind kLater[] = {
     {"destinations", ".yaml", "destinations"},
-    {"alerts", ".yaml", "alerts"},
     {"use_cases/*", ".stream.sql", "streams"},
     {"use_cases/*", ".model.sql", "models"},
     {"use_cases/*", ".job.yaml", "jobs"},

@@ -24,7 +24,7 @@ COMPONENTS = (
     "ingestion/buffer", "ingestion/connectors", "ingestion/orchestrator",
     "processing/batch", "processing/streaming", "processing/ml", "processing/etl",
     "analysis/query", "analysis/dashboards", "analysis/data_api", "analysis/notebooks",
-    "access/identity", "access/monitoring", "access/audit", "access/encryption", "access/governance",
+    "access/identity", "access/monitoring", "access/audit", "access/encryption", "access/alerting", "access/governance",
     "app",
 )
 # Every header of these is public; elsewhere only the door, and what the component's DOORS file lists.

@@ -17,6 +17,7 @@ REFERENCE = {
     "Tests": ["src/processing/batch/test_file.cc", "src/access/identity/policy_case.cc"],
     "Use cases": ["src/processing/batch/use_case_file.cc"],
     "Dashboards": ["src/analysis/dashboards/dashboard_file.cc"],
+    "Alerts": ["src/access/alerting/rule.cc"],
     "Policies": ["src/access/identity/policy.cc", "src/access/identity/restriction.cc"],
 }
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -71,9 +71,13 @@ int64_t Monitoring::ResidentBytes() {
     return state_->process.resident_bytes();
 }
 
-std::string Monitoring::RenderMetrics() {
+void Monitoring::Refresh() {
     state_->process.Sample();
     Health();
+}
+
+std::string Monitoring::RenderMetrics() {
+    Refresh();
     return state_->metrics.Render();
 }
 
@@ -84,8 +88,7 @@ const std::vector<std::pair<std::string, std::string>>& Monitoring::SystemColumn
 }
 
 std::vector<std::vector<std::optional<std::string>>> Monitoring::SystemRows() {
-    state_->process.Sample();
-    Health();
+    Refresh();
     std::string now = FormatTime(state_->env.clock().Now());
     std::vector<std::vector<std::optional<std::string>>> rows;
     for (const MetricSample& sample : state_->metrics.Samples()) {

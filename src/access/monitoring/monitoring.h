@@ -51,6 +51,9 @@ class Monitoring {
     bool ready() const;
     const MonitoringConfig& config() const;
 
+    // Brings the process' own numbers and the components' health up to date, for who reads the metrics then.
+    void Refresh();
+
     // Memory held in RAM, of this second.
     int64_t ResidentBytes();
 
