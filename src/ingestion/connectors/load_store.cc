@@ -160,24 +160,25 @@ Status LoadWriter::DropAfter(size_t count) {
 
 Result<std::unique_ptr<engine::RowWriter>> LoadWriter::StartRows(const std::vector<engine::Column>& columns,
                                                                  const std::vector<uint32_t>& postgres_oids) {
-    if (!session_) {
-        engine::SessionOptions options;
-        options.principal = principal_;
-        options.trusted = true;
-        session_ = TRY(engine_.OpenSession(std::move(options)));
-    }
+    engine::SessionOptions session;
+    session.principal = principal_;
+    session.trusted = true;
+    std::lock_guard lock(mutex_);
+    sessions_.push_back(TRY(engine_.OpenSession(std::move(session))));
     engine::RowWriterOptions options;
     options.columns = columns;
     options.postgres_oids = postgres_oids;
     options.write.prefix = prefix_;
     options.write.statistics = false;
     row_columns_ = columns;
-    return session_->StartRows(options);
+    return sessions_.back()->StartRows(options);
 }
 
 Status LoadWriter::FinishRows(engine::RowWriter& writer, const Json& origin, bool edge) {
     int64_t rows = 0;
-    for (const engine::WrittenFile& file : TRY(writer.Finish())) {
+    std::vector<engine::WrittenFile> files = TRY(writer.Finish());
+    std::lock_guard lock(mutex_);
+    for (const engine::WrittenFile& file : files) {
         LoadObject object;
         object.key = file.path.substr(file.path.find('/') + 1);
         object.bytes = static_cast<uint64_t>(file.bytes);

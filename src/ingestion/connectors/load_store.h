@@ -71,7 +71,7 @@ class LoadWriter {
     // Takes back the object that was put last; all but the first `count`.
     Status DropLast();
     Status DropAfter(size_t count);
-    // Typed rows as Parquet.
+    // Typed rows as Parquet. These two may be called from several threads, each with a writer of its own.
     Result<std::unique_ptr<engine::RowWriter>> StartRows(const std::vector<engine::Column>& columns,
                                                          const std::vector<uint32_t>& postgres_oids);
     Status FinishRows(engine::RowWriter& writer, const Json& origin, bool edge = false);
@@ -84,7 +84,8 @@ class LoadWriter {
     security::Principal principal_;
     Manifest manifest_;
     std::string prefix_;
-    std::unique_ptr<engine::Session> session_;
+    std::mutex mutex_;  // guards, while rows are written, what follows and the manifest
+    std::vector<std::unique_ptr<engine::Session>> sessions_;  // one a writer
     std::vector<engine::Column> row_columns_;  // of the rows being written
 };
 

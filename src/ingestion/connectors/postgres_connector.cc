@@ -1,8 +1,12 @@
-// Kind postgresql: tables by binary COPY, in one repeatable-read transaction. libpq is included only here.
+// Kind postgresql: tables by binary COPY, in one repeatable-read transaction; large ones by several connections that
+// share its snapshot, each taking ranges of the table's blocks. libpq is included only here.
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <mutex>
+#include <thread>
 
 #include "base/number.h"
 #include "base/text.h"
@@ -14,6 +18,10 @@ namespace {
 constexpr int64_t kRowsPerLook = 20000;
 constexpr size_t kHeaderBytes = 19;  // "PGCOPY\n\377\r\n\0", flags, length of the extension
 constexpr int kDecimalDigitsMax = 38;
+constexpr int64_t kBytesPerReader = 32 << 20;  // of a table: smaller ones are read by one connection
+constexpr int64_t kReadersMax = 16;
+constexpr int64_t kRangesPerReader = 8;  // so that who is done early takes over from who is not
+constexpr int kRangeScanVersion = 140000;  // the server that reads a range of blocks without reading all others
 constexpr uint32_t kTextOid = 25;
 constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -55,6 +63,20 @@ Result<QueryResult> Run(PGconn* connection, const std::string& sql) {
 }
 
 std::string Cell(const QueryResult& result, int row, int column) { return PQgetvalue(result.get(), row, column); }
+
+// The transaction of a load. Nothing may come between this and the taking over of a snapshot.
+Status Begin(PGconn* connection) {
+    TRY(Run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+    return Ok();
+}
+
+// Texts in forms that do not depend on the server's settings.
+Status SetForms(PGconn* connection) {
+    TRY(Run(connection,
+            "SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'iso_8601'; "
+            "SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 3"));
+    return Ok();
+}
 
 struct TableColumn {
     std::string name;
@@ -201,6 +223,9 @@ class PostgresConnector : public Connector {
         std::string table;
         std::vector<CopyPart> parts;
         std::vector<TableColumn> columns;
+        std::string snapshot;  // that several readers share; empty: one reads all
+        int64_t readers = 1;
+        std::vector<std::string> ranges;  // conditions that together are the whole table
     };
     Result<std::vector<CopyPart>> NewerParts(ReadContext& context, PGconn* connection, const std::string& table);
     Status CopyWhatFits(ReadContext& context, PGconn* connection, CopyPlan plan);
@@ -208,6 +233,22 @@ class PostgresConnector : public Connector {
     Status Copy(ReadContext& context, PGconn* connection, const CopyPlan& plan, std::string& unfit);
     Status CopyOne(ReadContext& context, PGconn* connection, const CopyPlan& plan, const CopyPart& part,
                    std::string& unfit);
+    // What the readers of one part share.
+    struct Shared {
+        std::mutex mutex;  // guards the three below
+        LoadProgress progress;
+        std::string unfit;
+        Status first;  // the failure that the others end for
+        std::atomic<size_t> next = 0;
+        std::atomic<bool> stop = false;
+    };
+    Status CopyRange(ReadContext& context, PGconn* connection, const CopyPlan& plan, const std::string& where,
+                     engine::RowWriter& writer, Shared& shared);
+    Status CopyParallel(ReadContext& context, const CopyPlan& plan, const CopyPart& part, std::string& unfit);
+    static Result<std::unique_ptr<engine::RowWriter>> StartRows(ReadContext& context, const CopyPlan& plan);
+    Status CopyShare(ReadContext& context, const CopyPlan& plan, const CopyPart& part, Shared& shared);
+    static Result<int64_t> PlanReaders(ReadContext& context, PGconn* connection, const std::string& table,
+                                       CopyPlan& plan);
     static Status EndCopy(PGconn* connection);
 
     ConnectorsDependencies dependencies_;
@@ -383,6 +424,7 @@ Status PostgresConnector::CopyWhatFits(ReadContext& context, PGconn* connection,
 }
 
 Status PostgresConnector::EndCopy(PGconn* connection) {
+    if (PQtransactionStatus(connection) != PQTRANS_ACTIVE) return Ok();  // others copied
     std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> canceller(PQgetCancel(connection), PQfreeCancel);
     char ignored[256];
     PQcancel(canceller.get(), ignored, sizeof(ignored));
@@ -392,9 +434,26 @@ Status PostgresConnector::EndCopy(PGconn* connection) {
     return PQstatus(connection) == CONNECTION_OK ? Ok() : Failure(connection, nullptr);
 }
 
+Result<std::unique_ptr<engine::RowWriter>> PostgresConnector::StartRows(ReadContext& context, const CopyPlan& plan) {
+    std::vector<uint32_t> oids;
+    std::vector<engine::Column> written;
+    for (const TableColumn& column : plan.columns) {
+        oids.push_back(column.oid);
+        written.push_back(column.column);
+    }
+    return context.writer.StartRows(written, oids);
+}
+
 Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const CopyPlan& plan, std::string& unfit) {
-    size_t before = context.writer.manifest().objects.size();
-    context.writer.manifest().rows = 0;
+    Manifest& manifest = context.writer.manifest();
+    size_t before = manifest.objects.size();
+    manifest.rows = 0;
+    std::vector<engine::Column> written;
+    for (const TableColumn& column : plan.columns) {
+        manifest.source_types[column.name] = column.source_type;
+        written.push_back(column.column);
+    }
+    RecordColumns(context, written);
     for (const CopyPart& part : plan.parts) {
         Status copied = CopyOne(context, connection, plan, part, unfit);
         if (copied.ok()) continue;
@@ -406,33 +465,43 @@ Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const C
 
 Status PostgresConnector::CopyOne(ReadContext& context, PGconn* connection, const CopyPlan& plan, const CopyPart& part,
                                   std::string& unfit) {
-    Manifest& manifest = context.writer.manifest();
+    if (!plan.snapshot.empty() && !part.edge) return CopyParallel(context, plan, part, unfit);
+    auto writer = TRY(StartRows(context, plan));
+    Shared shared;
+    shared.progress.note = plan.table;
+    Status copied = CopyRange(context, connection, plan, part.where, *writer, shared);
+    unfit = shared.unfit;
+    TRY(std::move(copied));
+    if (shared.progress.rows == 0 && context.writer.manifest().mode == "incremental") return Ok();
+    return context.writer.FinishRows(*writer, {{"table", plan.table}}, part.edge);
+}
+
+// One COPY, into `writer`.
+Status PostgresConnector::CopyRange(ReadContext& context, PGconn* connection, const CopyPlan& plan,
+                                    const std::string& where, engine::RowWriter& writer, Shared& shared) {
     std::vector<std::string> items;
-    std::vector<uint32_t> oids;
-    std::vector<engine::Column> written;
-    for (const TableColumn& column : plan.columns) {
-        items.push_back(column.select);
-        oids.push_back(column.oid);
-        written.push_back(column.column);
-        manifest.source_types[column.name] = column.source_type;
-    }
-    TRY(Run(connection, fmt::format("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)", Join(items, ", "),
-                                    plan.table, part.where)));
-    RecordColumns(context, written);
-    auto writer = TRY(context.writer.StartRows(written, oids));
+    for (const TableColumn& column : plan.columns) items.push_back(column.select);
+    TRY(Run(connection,
+            fmt::format("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)", Join(items, ", "), plan.table, where)));
     CopyRows rows(plan.columns.size());
-    LoadProgress progress;
-    progress.note = plan.table;
-    auto on_row = [&](const std::vector<std::optional<ByteSpan>>& cells) -> Status {
-        Status added = writer->AddBinaryRow(cells);
-        for (const engine::Column& column : added.ok() ? std::vector<engine::Column>() : written) {
-            bool named = added.error().message().starts_with("column " + column.name + ": ");
-            if (named) unfit = column.name;
-        }
-        TRY(std::move(added));
-        if (++progress.rows % kRowsPerLook != 0) return Ok();
-        context.progress(progress);
+    int64_t copied = 0;
+    auto look = [&](int64_t count) -> Status {
+        std::lock_guard lock(shared.mutex);
+        shared.progress.rows += count;
+        context.progress(shared.progress);
+        if (shared.stop) return Error(ErrorCode::kCancelled, "another reader of the table failed");
         return context.CheckCancelled();
+    };
+    auto on_row = [&](const std::vector<std::optional<ByteSpan>>& cells) -> Status {
+        Status added = writer.AddBinaryRow(cells);
+        if (!added.ok()) {
+            std::lock_guard lock(shared.mutex);
+            for (const TableColumn& column : plan.columns) {
+                if (added.error().message().starts_with("column " + column.name + ": ")) shared.unfit = column.name;
+            }
+            return added;
+        }
+        return ++copied % kRowsPerLook != 0 ? Ok() : look(kRowsPerLook);
     };
     char* raw = nullptr;
     int bytes = 0;
@@ -441,10 +510,77 @@ Status PostgresConnector::CopyOne(ReadContext& context, PGconn* connection, cons
         TRY(rows.Feed({raw, static_cast<size_t>(bytes)}, on_row));
     }
     if (bytes == -2) return Failure(connection, nullptr);
-    QueryResult end(PQgetResult(connection));
-    if (PQresultStatus(end.get()) != PGRES_COMMAND_OK) return Failure(connection, end.get());
-    if (progress.rows == 0 && manifest.mode == "incremental") return Ok();
+    while (PGresult* left = PQgetResult(connection)) {
+        QueryResult end(left);
+        if (PQresultStatus(end.get()) != PGRES_COMMAND_OK) return Failure(connection, end.get());
+    }
+    return look(copied % kRowsPerLook);
+}
+
+// How many readers share a table, and its ranges of blocks; one: it is small, or no plain table, or the server or the
+// load's first statement says that it cannot be shared.
+Result<int64_t> PostgresConnector::PlanReaders(ReadContext& context, PGconn* connection, const std::string& table,
+                                               CopyPlan& plan) {
+    int64_t asked = context.stream.settings.value("parallel", int64_t{0});
+    if (asked == 1 || plan.snapshot.empty() || PQserverVersion(connection) < kRangeScanVersion) return int64_t{1};
+    QueryResult size = TRY(Run(
+        connection, fmt::format("SELECT pg_relation_size(c.oid), current_setting('block_size')::int8 FROM pg_class c "
+                                "WHERE c.oid = {}::regclass AND c.relkind IN ('r', 'm')",
+                                QuoteLiteral(table))));
+    if (PQntuples(size.get()) == 0) return int64_t{1};
+    int64_t bytes = IntegerOrZero(Cell(size, 0, 0));
+    int64_t blocks = bytes / std::max<int64_t>(IntegerOrZero(Cell(size, 0, 1)), 1);
+    int64_t cores = std::max<int64_t>(std::thread::hardware_concurrency(), 1);
+    int64_t readers = asked > 0 ? asked : std::min(cores, bytes / kBytesPerReader);
+    readers = std::clamp<int64_t>(std::min(readers, blocks), 1, kReadersMax);
+    if (readers == 1) return readers;
+    int64_t ranges = std::min(readers * kRangesPerReader, blocks);
+    for (int64_t i = 0; i < ranges; ++i) {
+        std::string range = fmt::format("ctid >= '({},0)'", blocks * i / ranges);
+        // The last one has no end: the table may have grown since it was measured.
+        if (i + 1 < ranges) range += fmt::format(" AND ctid < '({},0)'", blocks * (i + 1) / ranges);
+        plan.ranges.push_back(std::move(range));
+    }
+    return readers;
+}
+
+// A reader: takes ranges until there are none, into one writer of its own.
+Status PostgresConnector::CopyShare(ReadContext& context, const CopyPlan& plan, const CopyPart& part, Shared& shared) {
+    Connection connection = TRY(Connect(context.source));
+    std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> canceller(PQgetCancel(connection.get()), PQfreeCancel);
+    auto on_cancel = context.cancel.OnCancel([&] {
+        char ignored[256];
+        PQcancel(canceller.get(), ignored, sizeof(ignored));
+    });
+    TRY(Begin(connection.get()));
+    TRY(Run(connection.get(), "SET TRANSACTION SNAPSHOT " + QuoteLiteral(plan.snapshot)));
+    TRY(SetForms(connection.get()));
+    auto writer = TRY(StartRows(context, plan));
+    while (true) {
+        size_t range = shared.next++;
+        if (range >= plan.ranges.size()) break;
+        std::string where = part.where.empty() ? " WHERE " : part.where + " AND ";
+        TRY(CopyRange(context, connection.get(), plan, where + plan.ranges[range], *writer, shared));
+    }
     return context.writer.FinishRows(*writer, {{"table", plan.table}}, part.edge);
+}
+
+Status PostgresConnector::CopyParallel(ReadContext& context, const CopyPlan& plan, const CopyPart& part,
+                                       std::string& unfit) {
+    Shared shared;
+    shared.progress.note = fmt::format("{} by {} connections", plan.table, plan.readers);
+    std::vector<std::thread> readers;
+    for (int64_t i = 0; i < plan.readers; ++i) {
+        readers.emplace_back([&] {
+            Status done = CopyShare(context, plan, part, shared);
+            if (done.ok()) return;
+            std::lock_guard lock(shared.mutex);
+            if (!shared.stop.exchange(true)) shared.first = std::move(done);
+        });
+    }
+    for (std::thread& reader : readers) reader.join();
+    unfit = shared.unfit;
+    return shared.first;
 }
 
 Status PostgresConnector::Read(ReadContext& context) {
@@ -455,17 +591,29 @@ Status PostgresConnector::Read(ReadContext& context) {
         char ignored[256];
         PQcancel(canceller.get(), ignored, sizeof(ignored));
     });
-    TRY(Run(connection.get(), "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-    TRY(Run(connection.get(),
-            "SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'iso_8601'; "
-            "SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 3"));
+    TRY(Begin(connection.get()));
+    CopyPlan plan;
+    // Before anything is read. A server that cannot share its snapshot (a pooler, an old standby) is read by one.
+    Result<QueryResult> exported = Run(connection.get(), "SELECT pg_export_snapshot()");
+    if (exported.ok()) plan.snapshot = Cell(*exported, 0, 0);
+    if (!exported.ok()) {
+        TRY(Run(connection.get(), "ROLLBACK"));
+        TRY(Begin(connection.get()));
+    }
+    TRY(SetForms(connection.get()));
     auto columns = TRY(Columns(connection.get(), context.source, context.stream));
     auto [schema, name] = SchemaAndTable(context.source, context.stream);
     std::string table = QuoteIdentifier(schema) + "." + QuoteIdentifier(name);
-    std::vector<CopyPart> parts = {{""}};
-    if (!context.stream.cursor.empty()) parts = TRY(NewerParts(context, connection.get(), table));
-    if (parts.empty()) return Ok();
-    return CopyWhatFits(context, connection.get(), {table, std::move(parts), std::move(columns)});
+    plan.table = table;
+    plan.columns = std::move(columns);
+    plan.parts = {{""}};
+    if (!context.stream.cursor.empty()) plan.parts = TRY(NewerParts(context, connection.get(), table));
+    if (plan.parts.empty()) return Ok();
+    // An increment goes by the cursor's index, not by blocks.
+    bool all = context.writer.manifest().after.is_null();
+    if (all) plan.readers = TRY(PlanReaders(context, connection.get(), table, plan));
+    if (plan.readers == 1) plan.snapshot.clear();
+    return CopyWhatFits(context, connection.get(), std::move(plan));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "base/process.h"
@@ -179,6 +180,46 @@ TEST_F(PostgresTest, ManyRowsInOrderOfNothing) {
     EXPECT_EQ(Load(), "load 1: 50000 rows");
     EXPECT_EQ(sources_.Query("SELECT count(*), sum(id), sum(length(s)), count(n) FROM raw_pg.t"),
               Texts{"50000|1250025000|1225000|16666"});
+}
+
+TEST_F(PostgresTest, SeveralReadersSeeOneSnapshotAndEachRowOnce) {
+    Execute(
+        "CREATE TABLE t (id int PRIMARY KEY, v int, s text); INSERT INTO t SELECT g, 10, repeat('x', 100) "
+        "FROM generate_series(1, 60000) g");
+    Source("{parallel: 3}");
+    std::atomic<bool> over = false;
+    std::thread mover([&] {  // moves rows between blocks and values between rows; the sum stays
+        for (int i = 1; !over; i = i % 50000 + 997) {
+            auto moved = server_->Execute(fmt::format(
+                "UPDATE t SET v = v + CASE id WHEN {0} THEN 1 ELSE -1 END, s = s || 'y' WHERE id IN ({0}, {1})", i,
+                60000 - i));
+            EXPECT_TRUE(moved.ok()) << moved.error().ToString();
+        }
+    });
+    Texts loads;
+    for (int i = 0; i < 4; ++i) {
+        loads.push_back(Load());
+        loads.push_back(sources_.Query("SELECT count(*), count(DISTINCT id), sum(v) FROM raw_pg.t")[0]);
+    }
+    over = true;
+    mover.join();
+    for (int i = 0; i < 4; ++i) {
+        EXPECT_EQ(loads[static_cast<size_t>(2 * i)], fmt::format("load {}: 60000 rows", i + 1));
+        EXPECT_EQ(loads[static_cast<size_t>(2 * i + 1)], "60000|60000|600000");
+    }
+    EXPECT_EQ(sources_.Keys("pg/t/00000000000000000001/").size(), 3U);
+}
+
+TEST_F(PostgresTest, SeveralReadersStartAgainForAValueThatDoesNotFit) {
+    Execute(
+        "CREATE TABLE t AS SELECT g AS id, g::numeric(9,2) AS n, now() AS c FROM generate_series(1, 30000) g; "
+        "UPDATE t SET n = 'NaN' WHERE id = 29000");
+    Source("{parallel: 4, cursor: id}");
+    EXPECT_EQ(Load(), "load 1: 30000 rows; column n: 'NaN' is no DECIMAL(9,2); the column is kept as text");
+    EXPECT_EQ(sources_.Query("SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE n = 'NaN') FROM raw_pg.t"),
+              Texts{"30000|30000|1"});
+    Execute("INSERT INTO t VALUES (30001, 1, now())");
+    EXPECT_EQ(Load().substr(0, 14), "load 2: 1 rows");
 }
 
 TEST_F(PostgresTest, EmptyTablesHaveColumns) {

@@ -167,6 +167,8 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     KindKeys keys(binder, kind, stream.settings);
     keys.Key({"postgresql", "mysql", "sqlite"}, "table", std::string(), "The table, if its name is not the stream's.");
     keys.Key({"postgresql", "mysql", "sqlite"}, "columns", std::vector<std::string>(), "Only these columns.");
+    keys.Key({"postgresql"}, "parallel", int64_t{0},
+             "Connections that read the table at once; 0: by its size and the cores, 1: one.");
     keys.Key({"rest", "files"}, "path", std::string(),
              "rest: path below base_url. files: glob of this stream's files, if the source has none.", kind == "rest");
     keys.Key({"rest"}, "records", std::string("$"), "Path of the list of records in the answer, as `$.items`.");
@@ -196,6 +198,9 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     if (!stream.key.empty() && stream.cursor.empty()) {
         binder.Report("key", "key goes with cursor: without one, every load is complete and replaces the one before");
     }
+    constexpr int64_t kParallelMax = 16;
+    int64_t parallel = stream.settings.value("parallel", int64_t{0});
+    if (parallel < 0 || parallel > kParallelMax) binder.Report("parallel", "parallel is 0 to 16");
     if (kind == "files") {
         std::string format = stream.settings.value("format", "csv");
         static const std::set<std::string> kFormats = {"csv", "json", "parquet", "any"};
