@@ -32,6 +32,28 @@ void PrintSteps(const Json& plan) {
     }
 }
 
+std::string Seconds(double seconds) {
+    return seconds < 60 ? fmt::format("{:.1f} s", seconds) : fmt::format("{:.0f} min", seconds / 60);
+}
+
+// What is computed anew, and how much that is.
+void PrintPlannedRuns(const Json& plan) {
+    const Json& total = plan["runs_total"];
+    int64_t tasks = total.value("tasks", int64_t{0});
+    if (tasks == 0) return;
+    int64_t unknown = total.value("unknown", int64_t{0});
+    std::cout << fmt::format("then {} {}, reading {} rows, {}", tasks, tasks == 1 ? "task runs" : "tasks run",
+                             GroupDigits(total.value("rows", int64_t{0})), FormatSize(total.value("bytes", int64_t{0})));
+    if (unknown < tasks) std::cout << "; took " << Seconds(total.value("seconds", 0.0)) << " the last time";
+    if (unknown > 0) std::cout << fmt::format("; of {} it is not known how long", unknown);
+    std::cout << "\n";
+    for (const Json& run : plan["runs"]) {
+        std::cout << fmt::format("  {:40} {}", run.value("task", ""), run.value("why", ""));
+        if (!run["seconds"].is_null()) std::cout << ", " << Seconds(run["seconds"].get<double>());
+        std::cout << "\n";
+    }
+}
+
 Status Plan(const Invocation& call) {
     Client client = TRY(Client::Find(call));
     Json plan = TRY(client.Post("/api/v1/workspace/plan", Json::object()));
@@ -40,7 +62,7 @@ Status Plan(const Invocation& call) {
         return plan["issues"].empty() ? Ok() : AlreadyTold(ErrorCode::kInvalidArgument);
     }
     PrintSteps(plan);
-    if (plan["issues"].empty()) return Ok();
+    if (plan["issues"].empty()) return PrintPlannedRuns(plan), Ok();
     PrintIssues(plan["issues"]);
     return Error(ErrorCode::kInvalidArgument, "{} issues keep this folder from being applied", plan["issues"].size());
 }

@@ -10,6 +10,7 @@
 #include "app/offline.h"
 #include "app/platform_state.h"
 #include "app/web_assets.h"
+#include "app/workspace_plan.h"
 #include "app/workspace_tests.h"
 #include "base/text.h"
 #include "security/operation_docs.h"
@@ -176,28 +177,6 @@ Result<HttpResponse> Events(Components& parts, HttpCall& call) {
 
 // ---- the workspace
 
-Json IssuesJson(const workspace::Issues& issues) {
-    Json json = Json::array();
-    for (const ConfigIssue& issue : issues) {
-        json.push_back(
-            {{"file", issue.file}, {"line", issue.line}, {"column", issue.column}, {"message", issue.message}});
-    }
-    return json;
-}
-
-Json PlanJson(const Components& parts, const workspace::Plan& plan) {
-    Json steps = Json::array();
-    for (const workspace::PlanStep& step : plan.steps) {
-        Json json = {{"change", step.change}, {"kind", step.kind}, {"name", step.name}, {"file", step.file}};
-        if (step.change == "remove" && step.kind == "table") {
-            json["note"] = fmt::format("nobody can read it from then on; its data is kept for {}",
-                                       FormatDuration(parts.config.tables.keep));
-        }
-        steps.push_back(std::move(json));
-    }
-    return {{"steps", std::move(steps)}, {"issues", IssuesJson(plan.issues)}};
-}
-
 Json KeysJson(const std::vector<ConfigKeyDoc>& keys) {
     Json list = Json::array();
     for (const ConfigKeyDoc& key : keys) {
@@ -244,14 +223,17 @@ Result<HttpResponse> GetWorkspace(Components& parts, HttpCall&) {
                          {"issues", IssuesJson(loaded.issues)}});
 }
 
-Result<HttpResponse> PlanWorkspace(Components& parts, HttpCall&) {
-    return JsonResponse(PlanJson(parts, TRY(parts.workspace->MakePlan(TRY(parts.workspace->Load())))));
+Result<HttpResponse> PlanWorkspace(Components& parts, HttpCall& call) {
+    workspace::LoadedWorkspace loaded = TRY(parts.workspace->Load());
+    return JsonResponse(TRY(PlanOf(parts, call.principal, loaded)));
 }
 
 Result<HttpResponse> ApplyWorkspace(Components& parts, HttpCall& call) {
-    workspace::Plan plan = TRY(parts.workspace->Apply(call.principal, TRY(parts.workspace->Load())));
-    call.call.details["steps"] = plan.steps.size();
-    return JsonResponse(PlanJson(parts, plan));
+    workspace::LoadedWorkspace loaded = TRY(parts.workspace->Load());
+    Json plan = TRY(PlanOf(parts, call.principal, loaded));  // before it is what runs
+    TRY(parts.workspace->Apply(call.principal, loaded));
+    call.call.details["steps"] = plan["steps"].size();
+    return JsonResponse(plan);
 }
 
 // ---- verification and the UI's files

@@ -181,15 +181,12 @@ TaskSpec TableSpec(const workspace::Definition& definition, const TableDefinitio
 Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
     std::vector<TableDefinition> tables;
     std::vector<lakehouse::TableName> names;
-    std::vector<TaskSpec> tasks;
+    std::vector<TaskSpec> tasks = TasksOf(all);
     for (const workspace::Definition& definition : all) {
-        if (const auto* source = std::any_cast<connectors::SourceDefinition>(&definition.value)) {
-            AddStreams(definition, *source, tasks);
-        } else if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
-            tables.push_back(*table);
-            names.push_back({table->schema, table->name});
-            tasks.push_back(TableSpec(definition, *table));
-        }
+        const auto* table = std::any_cast<TableDefinition>(&definition.value);
+        if (!table) continue;
+        tables.push_back(*table);
+        names.push_back({table->schema, table->name});
     }
     {
         // First, so that a task that starts at once finds its definition.
@@ -204,6 +201,18 @@ Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
 }
 
 }  // namespace
+
+std::vector<TaskSpec> Batch::TasksOf(const std::vector<workspace::Definition>& all) {
+    std::vector<TaskSpec> tasks;
+    for (const workspace::Definition& definition : all) {
+        if (const auto* source = std::any_cast<connectors::SourceDefinition>(&definition.value)) {
+            AddStreams(definition, *source, tasks);
+        } else if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
+            tasks.push_back(TableSpec(definition, *table));
+        }
+    }
+    return tasks;
+}
 
 std::map<std::string, catalog::Annotation> Batch::AnnotationsOf(const std::vector<workspace::Definition>& all) {
     std::map<std::string, catalog::Annotation> annotations;

@@ -71,6 +71,8 @@ class Batch {
     virtual orchestrator::TaskKind& AsTableTask() = 0;
     virtual orchestrator::TaskKind& AsSourceTask() = 0;  // a stream's load
     virtual std::vector<TableDefinition> Tables() const = 0;
+    // The tasks of definitions that need not be applied.
+    static std::vector<orchestrator::TaskSpec> TasksOf(const std::vector<workspace::Definition>& all);
     // What definitions, applied or not, say of datasets: by "schema.name".
     static std::map<std::string, catalog::Annotation> AnnotationsOf(const std::vector<workspace::Definition>& all);
     // All tasks of the applied workspace: streams and tables; app hands them to the orchestrator after activation.

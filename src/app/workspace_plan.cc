@@ -1,0 +1,142 @@
+#include "app/workspace_plan.h"
+
+#include <map>
+#include <set>
+
+namespace tarn::app {
+namespace {
+
+using orchestrator::TaskSpec;
+
+constexpr size_t kRunsShownMax = 1000;  // more are counted only
+
+Json StepsJson(const Components& parts, const workspace::Plan& plan) {
+    Json steps = Json::array();
+    for (const workspace::PlanStep& step : plan.steps) {
+        Json json = {{"change", step.change}, {"kind", step.kind}, {"name", step.name}, {"file", step.file}};
+        if (step.change == "remove" && step.kind == "table") {
+            json["note"] = fmt::format("nobody can read it from then on; its data is kept for {}",
+                                       FormatDuration(parts.config.tables.keep));
+        }
+        steps.push_back(std::move(json));
+    }
+    return steps;
+}
+
+struct PlannedRun {
+    const TaskSpec* task = nullptr;
+    std::string why;
+};
+
+// Tasks whose definition is new or another one, and all that read what they make; each once, inputs first.
+std::vector<PlannedRun> RunsOf(const std::vector<TaskSpec>& before, const std::vector<TaskSpec>& after) {
+    std::map<std::string, std::string> fingerprints;
+    for (const TaskSpec& task : before) fingerprints[task.id] = task.fingerprint;
+    std::multimap<std::string, const TaskSpec*> readers;  // by dataset
+    std::vector<PlannedRun> runs;
+    std::set<std::string> seen;
+    for (const TaskSpec& task : after) {
+        for (const std::string& input : task.inputs) readers.emplace(input, &task);
+        auto known = fingerprints.find(task.id);
+        if (known != fingerprints.end() && known->second == task.fingerprint) continue;
+        seen.insert(task.id);
+        runs.push_back({&task, known == fingerprints.end() ? "new" : "changed"});
+    }
+    for (size_t index = 0; index < runs.size(); ++index) {
+        auto [first, last] = readers.equal_range(runs[index].task->dataset);
+        for (auto reader = first; reader != last; ++reader) {
+            if (!seen.insert(reader->second->id).second) continue;
+            runs.push_back({reader->second, "reads " + reader->first});
+        }
+    }
+    return runs;
+}
+
+struct Cost {
+    int64_t rows = 0;
+    int64_t bytes = 0;
+    double seconds = 0;
+    bool known = false;
+};
+
+// What a run reads now and how long the last one took.
+class Costs {
+  public:
+    Costs(Components& parts, const security::Principal& principal, const std::vector<orchestrator::TaskStatus>& tasks)
+        : parts_(parts), principal_(principal) {
+        for (const orchestrator::TaskStatus& task : tasks) {
+            if (!task.last || !task.last->started_at || !task.last->ended_at) continue;
+            seconds_[task.spec.id] = std::chrono::duration<double>(*task.last->ended_at - *task.last->started_at).count();
+        }
+    }
+    Cost Of(const TaskSpec& task) {
+        Cost cost;
+        for (const std::string& input : task.inputs) {
+            const Cost& size = SizeOf(input);
+            cost.rows += size.rows;
+            cost.bytes += size.bytes;
+        }
+        auto last = seconds_.find(task.id);
+        cost.known = last != seconds_.end();
+        if (cost.known) cost.seconds = last->second;
+        return cost;
+    }
+
+  private:
+    const Cost& SizeOf(const std::string& dataset) {
+        auto [place, fresh] = sizes_.try_emplace(dataset);
+        if (!fresh) return place->second;
+        size_t dot = dataset.find('.');
+        auto found = parts_.catalog->Describe(principal_, dataset.substr(0, dot), dataset.substr(dot + 1));
+        if (found.ok()) place->second = {std::max<int64_t>(found->rows, 0), std::max<int64_t>(found->bytes, 0)};
+        return place->second;
+    }
+
+    Components& parts_;
+    const security::Principal& principal_;
+    std::map<std::string, double> seconds_;
+    std::map<std::string, Cost> sizes_;
+};
+
+}  // namespace
+
+Json IssuesJson(const workspace::Issues& issues) {
+    Json json = Json::array();
+    for (const ConfigIssue& issue : issues) {
+        json.push_back(
+            {{"file", issue.file}, {"line", issue.line}, {"column", issue.column}, {"message", issue.message}});
+    }
+    return json;
+}
+
+Result<Json> PlanOf(Components& parts, const security::Principal& principal,
+                    const workspace::LoadedWorkspace& loaded) {
+    workspace::Plan plan = TRY(parts.workspace->MakePlan(loaded));
+    Json answer = {{"steps", StepsJson(parts, plan)}, {"issues", IssuesJson(plan.issues)}};
+    std::vector<TaskSpec> after = batch::Batch::TasksOf(loaded.definitions);
+    std::vector<PlannedRun> runs = RunsOf(parts.batch->Tasks(), after);
+    Costs costs(parts, principal, TRY(parts.orchestrator->Tasks(principal)));
+    Json shown = Json::array();
+    Cost total;
+    int64_t unknown = 0;
+    for (const PlannedRun& run : runs) {
+        if (shown.size() == kRunsShownMax) break;
+        Cost cost = costs.Of(*run.task);
+        Json json = {{"task", run.task->id}, {"why", run.why}, {"rows", cost.rows}, {"bytes", cost.bytes}};
+        json["seconds"] = cost.known ? Json(cost.seconds) : Json();
+        shown.push_back(std::move(json));
+        total.rows += cost.rows;
+        total.bytes += cost.bytes;
+        total.seconds += cost.seconds;
+        unknown += cost.known ? 0 : 1;
+    }
+    answer["runs"] = std::move(shown);
+    answer["runs_total"] = {{"tasks", runs.size()},
+                            {"rows", total.rows},
+                            {"bytes", total.bytes},
+                            {"seconds", total.seconds},
+                            {"unknown", unknown}};
+    return answer;
+}
+
+}  // namespace tarn::app
