@@ -43,7 +43,8 @@ void PrintPlannedRuns(const Json& plan) {
     if (tasks == 0) return;
     int64_t unknown = total.value("unknown", int64_t{0});
     std::cout << fmt::format("then {} {}, reading {} rows, {}", tasks, tasks == 1 ? "task runs" : "tasks run",
-                             GroupDigits(total.value("rows", int64_t{0})), FormatSize(total.value("bytes", int64_t{0})));
+                             GroupDigits(total.value("rows", int64_t{0})),
+                             FormatSize(total.value("bytes", int64_t{0})));
     if (unknown < tasks) std::cout << "; took " << Seconds(total.value("seconds", 0.0)) << " the last time";
     if (unknown > 0) std::cout << fmt::format("; of {} it is not known how long", unknown);
     std::cout << "\n";

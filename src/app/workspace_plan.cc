@@ -66,7 +66,8 @@ class Costs {
         : parts_(parts), principal_(principal) {
         for (const orchestrator::TaskStatus& task : tasks) {
             if (!task.last || !task.last->started_at || !task.last->ended_at) continue;
-            seconds_[task.spec.id] = std::chrono::duration<double>(*task.last->ended_at - *task.last->started_at).count();
+            seconds_[task.spec.id] =
+                std::chrono::duration<double>(*task.last->ended_at - *task.last->started_at).count();
         }
     }
     Cost Of(const TaskSpec& task) {
@@ -109,8 +110,7 @@ Json IssuesJson(const workspace::Issues& issues) {
     return json;
 }
 
-Result<Json> PlanOf(Components& parts, const security::Principal& principal,
-                    const workspace::LoadedWorkspace& loaded) {
+Result<Json> PlanOf(Components& parts, const security::Principal& principal, const workspace::LoadedWorkspace& loaded) {
     workspace::Plan plan = TRY(parts.workspace->MakePlan(loaded));
     Json answer = {{"steps", StepsJson(parts, plan)}, {"issues", IssuesJson(plan.issues)}};
     std::vector<TaskSpec> after = batch::Batch::TasksOf(loaded.definitions);

@@ -153,3 +153,20 @@ def test_wrong_files_are_issues(tested, text, said):
     issues = tested.post("/api/v1/workspace/plan", {})["issues"]
     assert any(said in issue["message"] for issue in issues), issues
     assert issues[0]["file"] == "use_cases/d/t.test.yaml" and issues[0]["line"] == 1
+
+
+def test_plan_says_what_runs_anew_and_what_it_costs(tested):
+    write_files(tested.folder, {**FILES, "use_cases/d/t.test.yaml": GOOD})
+    tested.post("/api/v1/workspace/apply", {})
+    tested.wait_fresh()
+    assert tested.post("/api/v1/workspace/plan", {})["runs"] == []
+    write_files(tested.folder, {"use_cases/d/t.sql": FILES["use_cases/d/t.sql"] + "-- changed\n",
+                                "use_cases/d/after.sql": "SELECT * FROM t\n"})
+    plan = tested.post("/api/v1/workspace/plan", {})
+    runs = {run["task"]: run for run in plan["runs"]}
+    assert set(runs) == {"table:d.t", "table:d.after"}
+    assert runs["table:d.t"]["why"] == "changed" and runs["table:d.t"]["rows"] == 3
+    assert runs["table:d.t"]["seconds"] > 0 and runs["table:d.after"]["seconds"] is None
+    assert plan["runs_total"]["tasks"] == 2 and plan["runs_total"]["unknown"] == 1
+    said = tested.run("plan").stdout
+    assert "then 2 tasks run" in said and "table:d.after" in said, said

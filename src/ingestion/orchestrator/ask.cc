@@ -164,7 +164,7 @@ Result<std::vector<std::string>> Scheduler::LogOf(const Principal& principal, co
     return lines;
 }
 
-TaskStatus Scheduler::StatusOf(const std::string& task, Timestamp now) const {
+TaskStatus Scheduler::StatusOf(const std::string& task, Timestamp now, const std::set<std::string>* moving) const {
     TaskStatus status;
     status.spec = state_.specs.at(task);
     auto memory = state_.memory.find(task);
@@ -177,16 +177,18 @@ TaskStatus Scheduler::StatusOf(const std::string& task, Timestamp now) const {
                        status.last && status.last->state != RunState::kFailed;
     }
     status.next_due = NextDue(state_, task);
-    status.why = orchestrator::Why(state_, task, now);
+    status.why = orchestrator::Why(state_, task, now, moving);
     return status;
 }
 
 Result<std::vector<TaskStatus>> Scheduler::Tasks(const Principal& principal) {
     std::lock_guard lock(mutex_);
     std::vector<TaskStatus> tasks;
+    Timestamp now = env_.clock().Now();
+    std::set<std::string> moving = MovingTasks(state_, now);
     for (const std::string& task : state_.order) {
         if (!gate_.Decide(principal, "run:Read", RunResource(task)).allowed) continue;
-        tasks.push_back(StatusOf(task, env_.clock().Now()));
+        tasks.push_back(StatusOf(task, now, &moving));
     }
     return tasks;
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -65,7 +66,7 @@ class Scheduler : public Orchestrator {
     Event CancelledEvent(const std::string& task, const TaskMemory& memory, std::string why) const;
     std::vector<std::string> Matching(const std::string& target) const;
     Error NoSuchTask(const std::string& target) const;
-    TaskStatus StatusOf(const std::string& task, Timestamp now) const;
+    TaskStatus StatusOf(const std::string& task, Timestamp now, const std::set<std::string>* moving = nullptr) const;
     void Fail(const Error& error);
     void Notify(const std::vector<Run>& runs);
     void Wake();

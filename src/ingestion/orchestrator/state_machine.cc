@@ -155,7 +155,8 @@ Obstacle ObstacleOf(const State& state, const std::string& task, const std::set<
     return ObstacleBefore(state, task, moving);
 }
 
-// Tasks that are active or due, and everything that must wait for them.
+}  // namespace
+
 std::set<std::string> MovingTasks(const State& state, Timestamp now) {
     std::set<std::string> moving;
     for (const std::string& task : state.order) {
@@ -168,8 +169,6 @@ std::set<std::string> MovingTasks(const State& state, Timestamp now) {
     }
     return moving;
 }
-
-}  // namespace
 
 std::string_view RunStateName(RunState state) { return kStateNames[static_cast<size_t>(state)]; }
 std::string_view EventKindName(EventKind kind) { return kEventNames[static_cast<size_t>(kind)]; }
@@ -342,12 +341,13 @@ Decisions Decide(const State& state, Timestamp now) {
     return decisions;
 }
 
-std::string Why(const State& state, const std::string& task, Timestamp now) {
+std::string Why(const State& state, const std::string& task, Timestamp now, const std::set<std::string>* moving) {
     const TaskSpec& spec = state.specs.at(task);
     const TaskMemory& memory = MemoryOf(state, task);
     // Looks at the whole graph, so only for what waits: the tasks of a large workspace are mostly fresh.
     auto find_obstacle = [&]() -> std::string {
-        return spec.inputs.empty() && spec.after.empty() ? "" : ObstacleOf(state, task, MovingTasks(state, now)).text;
+        if (spec.inputs.empty() && spec.after.empty()) return "";
+        return ObstacleOf(state, task, moving ? *moving : MovingTasks(state, now)).text;
     };
     if (memory.current) {
         const Run& run = *memory.current;

@@ -81,12 +81,17 @@ struct Decisions {
 };
 Decisions Decide(const State& state, Timestamp now);
 
+// Tasks that are active or due, and everything that must wait for them. Looks at the whole graph: for a question about
+// many tasks it is worked out once and handed to Why.
+std::set<std::string> MovingTasks(const State& state, Timestamp now);
+
 // The versions of a task's inputs as the state knows them now.
 std::map<std::string, std::string> InputVersions(const State& state, const TaskSpec& spec);
 // The last ended run of each task that it follows.
 std::map<std::string, std::string> AfterRuns(const State& state, const TaskSpec& spec);
 // One sentence for people: why the task is not running now (or that it is).
-std::string Why(const State& state, const std::string& task, Timestamp now);
+std::string Why(const State& state, const std::string& task, Timestamp now,
+                const std::set<std::string>* moving = nullptr);
 // Due now: by definition, schedule, new input or outside. Empty: not due.
 std::string DueReason(const State& state, const std::string& task, Timestamp now);
 std::optional<Timestamp> NextDue(const State& state, const std::string& task);
