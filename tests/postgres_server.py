@@ -22,7 +22,7 @@ def free_port():
 
 @contextlib.contextmanager
 def postgres(user="postgres"):
-    """Yields the port; `user` may everything, without a password. It refuses to run as root, so it is another's then."""
+    """Yields the port; `user` may everything, without a password. As root it runs as another user: it refuses root."""
     folder = Path(tempfile.mkdtemp(prefix="tarn-postgres-"))
     prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     if prefix:

@@ -1,4 +1,4 @@
-"""Pages of the documentation that are typed word for word: their indented blocks run one after the other in one shell."""
+"""Pages of the documentation that are typed word for word: their indented blocks run one after the other."""
 
 import os
 import re
