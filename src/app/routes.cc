@@ -112,6 +112,11 @@ Result<HttpResponse> Overview(Components& parts, Env& env, Duration started, Htt
         AddTask(task, datasets, sources, picture);
     }
     AddDashboards(parts, call.principal, picture);
+    for (const alerting::FiringAlert& alert : parts.alerting->Firing(call.principal)) {
+        std::string more = alert.count > 1 ? fmt::format(" (and {} more)", alert.count - 1) : "";
+        picture.attention.push_back(
+            {{"title", alert.name + " fires"}, {"text", alert.text + more}, {"link", "/alerts"}});
+    }
     double uptime = std::chrono::duration<double>(env.clock().Monotonic() - started).count();
     return JsonResponse({{"name", parts.config.name},
                          {"version", kVersion},

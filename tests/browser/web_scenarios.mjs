@@ -1,5 +1,5 @@
 // What a person does on each page of the web UI, against a running Tarn with the workspace of tests/functional/test_web.py.
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { check } from './browser.mjs';
 import { accessible, badDays, firstPaint, pageChange, reachable, stranger } from './web_quality.mjs';
@@ -302,9 +302,50 @@ async function health({ page, base }) {
   await table(page, 'Operations').getByText('GET /api/v1/audit', { exact: true }).waitFor();
 }
 
+// Its texts come from data: a tag in them is text.
+const kAlerts = `owner: admin
+channels: {hook: {webhook: {url: "http://127.0.0.1:9/hook"}}}
+rules:
+  many: {sql: {query: "SELECT driver, '<img src=x onerror=alert(1)>' AS note, sum(trips) AS trips FROM rides.by_day GROUP BY 1, 2"},
+         every: 1s, severity: critical, runbook: "https://example.org/", notify: [hook]}
+  stale: {freshness: {datasets: [rides.*], max_age: 7d}}
+`;
+
+async function alerts({ page, base, folder, shot }) {
+  await page.goto(base + '/alerts');
+  await page.getByText('No alerts', { exact: true }).waitFor();
+  mkdirSync(join(folder, 'alerts'), { recursive: true });
+  writeFileSync(join(folder, 'alerts/fleet.yaml'), kAlerts);
+  await page.goto(base + '/workspace');
+  await button(page, 'Plan').click();
+  await table(page, 'Steps').getByText('fleet', { exact: true }).waitFor();
+  await button(page, 'Apply').click();
+  await table(page, 'Files').getByText('alerts/fleet.yaml').waitFor();
+  await page.goto(base + '/alerts');
+  const wrong = table(page, 'What is wrong now');
+  await wrong.getByText('fleet.many').first().waitFor();
+  await wrong.getByText('driver = ada', { exact: false }).waitFor();
+  check((await page.locator('img[src="x"]').count()) === 0, 'what stands in data became HTML');
+  await page.getByRole('button', { name: 'Send a test of fleet.many' }).click();
+  await page.getByRole('alert').getByText('it is this machine', { exact: false }).waitFor();
+  await shot('rules');
+  await page.getByRole('button', { name: 'Silence fleet.many', exact: true }).first().click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Why').fill('counting');
+  await dialog.getByRole('button', { name: 'Silence it' }).click();
+  await table(page, 'Silences').getByText('counting').waitFor();
+  await wrong.getByText('firing, silenced').first().waitFor();
+  await page.getByRole('button', { name: 'End the silence of fleet.many' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'End the silence of fleet.many' }).click();
+  await table(page, 'Silences').getByText('ended by admin').waitFor();
+  await table(page, 'History').getByText('fleet.many').first().waitFor();
+  await page.goto(base + '/');
+  await page.getByText('fleet.many fires').waitFor();
+}
+
 async function phone({ page, base }) {
   await page.setViewportSize({ width: 390, height: 800 });
-  for (const path of ['/', '/catalog', '/catalog/rides/by_day', '/runs', '/dashboards/rides/trips', '/sql']) {
+  for (const path of ['/', '/catalog', '/catalog/rides/by_day', '/runs', '/dashboards/rides/trips', '/sql', '/alerts']) {
     await page.goto(base + path);
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.waitForTimeout(300);
@@ -353,6 +394,7 @@ export const scenarios = {
   workspace,
   audit,
   access,
+  alerts,
   health,
   phone,
   nothing_there: nothingThere,

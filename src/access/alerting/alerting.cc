@@ -631,6 +631,19 @@ Result<std::vector<TestResult>> Service::Test(const std::string& name) {
     return results;
 }
 
+std::vector<FiringAlert> Service::Firing(const Principal& principal) const {
+    std::vector<FiringAlert> firing;
+    for (const RuleView& view : Rules(principal)) {
+        FiringAlert alert{view.rule.name, view.rule.severity, "", 0};
+        for (const auto& [fingerprint, instance] : view.instances) {
+            if (instance.state != State::kFiring || view.silenced.contains(fingerprint)) continue;
+            if (alert.count++ == 0) alert.text = instance.text;
+        }
+        if (alert.count > 0) firing.push_back(std::move(alert));
+    }
+    return firing;
+}
+
 const std::vector<std::pair<std::string, std::string>>& Alerting::SystemColumns() {
     static const std::vector<std::pair<std::string, std::string>> kColumns = {
         {"changed_at", "TIMESTAMP WITH TIME ZONE"},

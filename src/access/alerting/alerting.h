@@ -59,6 +59,13 @@ struct AlertingDependencies {
 // What else may be wrong: asked with the globs of a rule (tasks), answers what is wrong now.
 using Reports = std::function<Result<std::vector<Observed>>(const std::vector<std::string>& tasks)>;
 
+struct FiringAlert {
+    std::string name;
+    std::string severity;
+    std::string text;  // of one thing that is wrong
+    size_t count = 0;
+};
+
 class Alerting {
   public:
     static Result<std::unique_ptr<Alerting>> Create(AlertingDependencies dependencies);
@@ -70,6 +77,8 @@ class Alerting {
     virtual void Stop() = 0;  // messages that are not sent are sent after the next start
     virtual Status Health() const = 0;
     virtual std::vector<security::Route> Routes() = 0;
+    // What fires now and is not silenced, of what the principal may read: one an alert.
+    virtual std::vector<FiringAlert> Firing(const security::Principal& principal) const = 0;
     // system.alerts: names and SQL types, and the rows that the principal may see, newest first.
     static const std::vector<std::pair<std::string, std::string>>& SystemColumns();
     virtual Result<std::vector<std::vector<std::optional<std::string>>>> SystemRows(

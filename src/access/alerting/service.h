@@ -43,6 +43,7 @@ class Service : public Alerting {
     void Stop() override;
     Status Health() const override;
     std::vector<security::Route> Routes() override;
+    std::vector<FiringAlert> Firing(const security::Principal& principal) const override;
     Result<std::vector<std::vector<std::optional<std::string>>>> SystemRows(
         const security::Principal& principal) override;
 

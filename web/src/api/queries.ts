@@ -203,6 +203,27 @@ export const useOperations = (): UseQueryResult<Api.Operation[]> =>
     staleTime: Infinity,
   });
 
+// ---- alerts
+
+const alertList = <T>(key: string, address: string, member: string) =>
+  function useList(): UseQueryResult<T[]> {
+    return useQuery({
+      queryKey: ['alerts', key],
+      queryFn: async ({ signal }) => (await get<Record<string, T[]>>(address, signal))[member] ?? [],
+      refetchInterval: 3000,
+    });
+  };
+export const useAlerts = alertList<Api.Alert>('list', '/alerts', 'alerts');
+export const useSilences = alertList<Api.Silence>('silences', '/alerts/silences', 'silences');
+export const useAlertHistory = alertList<Api.AlertEvent>('history', '/alerts/history?limit=50', 'events');
+export const useAlertMessages = alertList<Api.AlertMessage>('messages', '/alerts/messages?limit=20', 'messages');
+export const alerting = {
+  silence: (body: { alert: string; for: string; comment: string }) => post<Api.Silence>('/alerts/silences', body),
+  unsilence: (id: string) => remove(path`/alerts/silences/${id}`),
+  test: (name: string) =>
+    post<{ messages: { channel: string; sent: boolean; error: string }[] }>(path`/alerts/${name}/test`),
+};
+
 // ---- people and keys
 
 const listOf = <T>(key: string, address: string, member: string) =>

@@ -277,6 +277,63 @@ export interface Health {
   ready: boolean;
   components: { component: string; healthy: boolean; message?: string; hint?: string }[];
 }
+export interface AlertInstance {
+  fingerprint: string;
+  labels: Record<string, string>;
+  state: 'pending' | 'firing';
+  since: string;
+  fired_at: string | null;
+  notified_at: string | null;
+  value: number | null;
+  text: string;
+  silenced: boolean;
+}
+export interface Alert {
+  name: string;
+  file: string;
+  kind: string;
+  condition: string;
+  severity: string;
+  description: string;
+  owner: string;
+  runbook: string;
+  notify: string[];
+  state: 'not looked at yet' | 'ok' | 'pending' | 'firing';
+  silenced: boolean;
+  looked_at: string | null;
+  error: string;
+  instances: AlertInstance[];
+}
+export interface AlertEvent {
+  sequence: number;
+  at: string;
+  alert: string;
+  severity: string;
+  change: string;
+  labels: Record<string, string>;
+  value: number | null;
+  text: string;
+}
+export interface AlertMessage {
+  id: string;
+  channel: string;
+  alert: string;
+  status: string;
+  state: 'waiting' | 'sent' | 'failed';
+  attempts: number;
+  created_at: string;
+  error: string;
+}
+export interface Silence {
+  id: string;
+  alert: string;
+  labels: Record<string, string>;
+  comment: string;
+  creator: string;
+  until: string;
+  ended_by: string;
+  holds: boolean;
+}
 export interface Operation {
   protocol: string;
   name: string;

@@ -29,6 +29,7 @@ const load = {
   WorkspacePage: () => import('../pages/workspace/WorkspacePage'),
   AuditPage: () => import('../pages/audit/AuditPage'),
   AccessPage: () => import('../pages/access/AccessPage'),
+  AlertsPage: () => import('../pages/alerts/AlertsPage'),
   HealthPage: () => import('../pages/health/HealthPage'),
 };
 const HomePage = lazy(load.HomePage);
@@ -43,6 +44,7 @@ const SourcesPage = lazy(load.SourcesPage);
 const WorkspacePage = lazy(load.WorkspacePage);
 const AuditPage = lazy(load.AuditPage);
 const AccessPage = lazy(load.AccessPage);
+const AlertsPage = lazy(load.AlertsPage);
 const HealthPage = lazy(load.HealthPage);
 
 // Once the first page stands, the others are fetched while nothing else is to be done: going there takes no wait.
@@ -112,6 +114,7 @@ function Pages() {
           <Route path="/workspace" component={WorkspacePage} />
           <Route path="/audit" component={AuditPage} />
           <Route path="/access" component={AccessPage} />
+          <Route path="/alerts" component={AlertsPage} />
           <Route path="/status" component={HealthPage} />
           <Route component={NotFound} />
         </Switch>

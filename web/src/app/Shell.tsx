@@ -1,5 +1,13 @@
 // The frame around every page: the left rail, the finder, the keys.
-import { Menu, Modal, Tooltip, UnstyledButton, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
+import {
+  Menu,
+  Modal,
+  Tooltip,
+  UnstyledButton,
+  useComputedColorScheme,
+  useMantineColorScheme,
+  VisuallyHidden,
+} from '@mantine/core';
 import { useLocalStorage } from '@mantine/hooks';
 import { useQueryClient } from '@tanstack/react-query';
 import { useCallback, useState, type ReactNode } from 'react';
@@ -22,11 +30,16 @@ function RailLink({ place, folded, count }: { place: Place; folded: boolean; cou
         href={place.href}
         className="rail-link"
         aria-current={here ? 'page' : undefined}
-        aria-label={count > 0 ? `${place.title} ${count} need attention` : place.title}
+        aria-label={count > 0 ? undefined : place.title}
       >
         <Icon name={place.icon} />
         <span className="rail-text">{place.title}</span>
-        {count > 0 && <span className="rail-count">{count}</span>}
+        {count > 0 && (
+          <span className="rail-count">
+            {count}
+            <VisuallyHidden> need attention</VisuallyHidden>
+          </span>
+        )}
         <kbd className="rail-key">g {place.key}</kbd>
       </Link>
     </Tooltip>

@@ -19,6 +19,7 @@ export const places: Place[] = [
   { title: 'Workspace', href: '/workspace', icon: 'folder', key: 'w', group: 'Build' },
   { title: 'Audit', href: '/audit', icon: 'audit', key: 'a', group: 'Govern' },
   { title: 'Access', href: '/access', icon: 'access', key: 'x', group: 'Govern' },
+  { title: 'Alerts', href: '/alerts', icon: 'bell', key: 'l', group: 'Operate' },
   { title: 'Health', href: '/status', icon: 'health', key: 'e', group: 'Operate' },
 ];
 

@@ -3,13 +3,14 @@ import type { NodeState, RunState } from '../api/types';
 import { Icon, type IconName } from './icons';
 
 type Tone = 'ok' | 'running' | 'waiting' | 'failed' | 'empty';
+type AlertWord = 'firing' | 'pending' | 'resolved' | 'cleared';
 interface Look {
   tone: Tone;
   icon: IconName;
   word: string;
 }
 
-const kLooks: Record<NodeState | RunState | 'healthy' | 'failing' | 'denied' | 'due', Look> = {
+const kLooks: Record<NodeState | RunState | 'healthy' | 'failing' | 'denied' | 'due' | AlertWord, Look> = {
   ok: { tone: 'ok', icon: 'check', word: 'fresh' },
   running: { tone: 'running', icon: 'running', word: 'running' },
   waiting: { tone: 'waiting', icon: 'clock', word: 'waiting' },
@@ -23,6 +24,10 @@ const kLooks: Record<NodeState | RunState | 'healthy' | 'failing' | 'denied' | '
   healthy: { tone: 'ok', icon: 'check', word: 'healthy' },
   failing: { tone: 'failed', icon: 'cross', word: 'failing' },
   denied: { tone: 'failed', icon: 'cross', word: 'denied' },
+  firing: { tone: 'failed', icon: 'warning', word: 'firing' },
+  pending: { tone: 'waiting', icon: 'clock', word: 'pending' },
+  resolved: { tone: 'ok', icon: 'check', word: 'resolved' },
+  cleared: { tone: 'empty', icon: 'ring', word: 'passed' },
   due: { tone: 'waiting', icon: 'clock', word: 'due' },
 };
 
