@@ -207,7 +207,8 @@ Status RunningPlatform::BuildProcessing() {
                                                      security::Principal::System("batch"), *parts.dispatcher);
     parts.orchestrator->RegisterKind("source", *parts.source_task);
     parts.orchestrator->RegisterKind("table", *parts.table_task);
-    parts.dashboards = TRY(dashboards::Dashboards::Create({*parts.engine, *parts.catalog, *parts.identity}));
+    parts.dashboards = TRY(dashboards::Dashboards::Create(
+        {env_, *parts.database, *parts.engine, *parts.catalog, *parts.identity, parts.metrics}));
     return BuildAlerting();
 }
 
@@ -244,7 +245,7 @@ Status RunningPlatform::BuildWorkspace() {
     parts.workspace->Register(parts.batch->WorkspaceKind());
     parts.workspace->Register(parts.batch->UseCaseKind());
     parts.workspace->Register(parts.batch->TestKind());
-    parts.workspace->Register(parts.dashboards->WorkspaceKind());
+    for (workspace::Kind& kind : parts.dashboards->WorkspaceKinds()) parts.workspace->Register(std::move(kind));
     parts.workspace->Register(parts.alerting->WorkspaceKind());
     parts.system_tables = std::make_unique<SystemTables>(parts);
     parts.catalog->AddProvider(*parts.system_tables);

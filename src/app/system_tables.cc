@@ -102,8 +102,8 @@ void AddDefinitions(Components& parts, const Principal& principal, RowSet& rows)
     }
     for (const dashboards::DashboardDefinition& dashboard : parts.dashboards->All()) {
         if (!may("dashboard:Read", "dashboard", dashboard.use_case + "." + dashboard.name)) continue;
-        rows.rows.push_back(
-            AssetRow(dashboard.use_case, dashboard.name, "dashboard", dashboard.title, {"workspace", dashboard.file}));
+        rows.rows.push_back(AssetRow(dashboard.use_case, dashboard.name, "dashboard", dashboard.title,
+                                     {dashboard.OwnedBy(), dashboard.file}));
     }
     for (const identity::RoleInfo& role : parts.identity->Roles()) {
         if (!may("role:Read", "role", role.name)) continue;

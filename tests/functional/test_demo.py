@@ -64,7 +64,7 @@ def test_raw_files_are_the_bytes_that_were_received(demo):
 @pytest.mark.slow
 def test_the_dashboard_shows_the_answers(demo):
     dashboard = demo.get("/api/v1/dashboards/delays/delays")
-    assert len(dashboard["tiles"]) == 7
+    assert len(dashboard["tiles"]) == 9
     for tile in dashboard["tiles"]:
         data = demo.get(f"/api/v1/dashboards/delays/delays/tiles/{tile['index']}")
         assert data["rows"], tile["title"]

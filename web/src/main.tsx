@@ -4,6 +4,7 @@ import './design/tokens.css';
 import './design/base.css';
 import './design/page.css';
 import './design/parts.css';
+import './design/dashboards.css';
 import { createRoot } from 'react-dom/client';
 import { App } from './app/App';
 

@@ -4,10 +4,11 @@
 #include <mutex>
 
 #include "analysis/dashboards/dashboard_file.h"
-#include "analysis/dashboards/tile_filter.h"
+#include "analysis/dashboards/definition_json.h"
+#include "analysis/dashboards/owned_store.h"
+#include "analysis/dashboards/tile_reader.h"
 #include "base/number.h"
 #include "base/text.h"
-#include "workspace/sql_text.h"
 
 namespace tarn::dashboards {
 namespace {
@@ -18,86 +19,157 @@ using security::JsonResponse;
 using security::Route;
 
 constexpr int64_t kTileRowsMax = 5000;
+constexpr int64_t kRowsBehindDefault = 200;
 constexpr int kFilterValuesMax = 1000;
 
-bool Reads(const Tile& tile, const std::string& table) {
-    return std::any_of(tile.reads.begin(), tile.reads.end(),
-                       [&](const engine::TableRead& read) { return IsTable(read, table); });
+std::string NameOf(const DashboardDefinition& dashboard) { return dashboard.use_case + "." + dashboard.name; }
+
+// The hash in `If-Match: "<hash>"`.
+std::string ExpectedHash(const HttpRequest& request) {
+    std::string_view header = Trim(request.headers.Get("If-Match"));
+    bool quoted = header.size() >= 2 && header.starts_with('"') && header.ends_with('"');
+    return std::string(quoted ? header.substr(1, header.size() - 2) : header);
 }
 
-Json TileJson(const DashboardDefinition& dashboard, size_t index) {
-    const Tile& tile = dashboard.tiles[index];
-    Json reads = Json::array();
-    for (const engine::TableRead& read : tile.reads) reads.push_back(read.schema + "." + read.name);
-    Json filters = Json::array();
-    for (const Filter& filter : dashboard.filters) {
-        if (Reads(tile, filter.table)) filters.push_back(filter.name);
-    }
-    return {{"index", index},
-            {"kind", tile.kind},
-            {"title", tile.title},
-            {"sql", tile.sql},
-            {"line", tile.line},
-            {"description", tile.description},
-            {"reads", std::move(reads)},
-            {"filters", std::move(filters)}};
+// What the opening record says of a statement: its text and the values bound to it.
+void Record(HttpCall& call, const TileQuery& query) {
+    call.call.details["sql"] = security::StatementText(query.sql);
+    if (!query.bindings.values().empty()) call.call.details["values"] = query.bindings.ToJson();
 }
-
-// What a tile asks with the filters of this call.
-struct TileQuery {
-    std::string sql;
-    Json applied = Json::array();
-    Json ignored = Json::array();
-};
 
 class WorkspaceDashboards : public Dashboards {
   public:
-    explicit WorkspaceDashboards(DashboardsDependencies dependencies) : dependencies_(dependencies) {}
+    explicit WorkspaceDashboards(DashboardsDependencies dependencies)
+        : dependencies_(dependencies), store_(dependencies_.metadata), reader_(dependencies_) {}
 
-    workspace::Kind WorkspaceKind() override {
-        workspace::Kind kind;
-        kind.name = "dashboard";
-        kind.folder = "use_cases/*";
-        kind.suffix = ".dashboard.yaml";
-        kind.description = "A dashboard: tiles, each one SELECT, and filters.";
-        kind.keys = DashboardKeys();
-        kind.parse = [this](workspace::Definition& definition, workspace::Issues& issues) {
-            ParseDashboardFile(dependencies_.engine, definition, issues);
-        };
-        kind.activate = [this](const std::vector<workspace::Definition>& all) {
-            std::vector<DashboardDefinition> dashboards;
-            for (const workspace::Definition& definition : all) {
-                const auto* dashboard = std::any_cast<DashboardDefinition>(&definition.value);
-                if (dashboard) dashboards.push_back(*dashboard);
-            }
-            std::lock_guard lock(mutex_);
-            dashboards_ = std::move(dashboards);
-            return Ok();
-        };
-        return kind;
+    Status Start() {
+        TRY(store_.Migrate());
+        return LoadOwned();
     }
+    std::vector<workspace::Kind> WorkspaceKinds() override { return {DashboardKind(), ShapesKind()}; }
     std::vector<DashboardDefinition> All() const override {
         std::lock_guard lock(mutex_);
-        return dashboards_;
+        std::vector<DashboardDefinition> all = dashboards_;
+        all.insert(all.end(), owned_.begin(), owned_.end());
+        return all;
     }
     std::vector<Route> Routes() override;
 
   private:
+    using Handler = Result<HttpResponse> (WorkspaceDashboards::*)(HttpCall&);
+    using OpeningHandler = Status (WorkspaceDashboards::*)(HttpCall&);
+
+    workspace::Kind DashboardKind();
+    workspace::Kind ShapesKind();
+    Status LoadOwned();
+    DashboardDefinition Parse(const OwnedText& owned, workspace::Issues& issues);
     Result<DashboardDefinition> Find(HttpCall& call) const;
+    Result<const Tile*> FindTile(HttpCall& call, const DashboardDefinition& dashboard) const;
+
     Result<HttpResponse> List(HttpCall& call);
     Result<HttpResponse> Get(HttpCall& call);
     Status OpenTile(HttpCall& call);
     Result<HttpResponse> TileData(HttpCall& call);
+    Status OpenRows(HttpCall& call);
+    Result<HttpResponse> RowsOfMark(HttpCall& call);
     Status OpenFilter(HttpCall& call);
     Result<HttpResponse> FilterValues(HttpCall& call);
+    Result<HttpResponse> Shapes(HttpCall& call);
+    Status OpenPreview(HttpCall& call);
+    Result<HttpResponse> Preview(HttpCall& call);
+    Result<HttpResponse> Save(HttpCall& call);
+    Result<HttpResponse> Remove(HttpCall& call);
+
     Result<TileQuery> QueryOfTile(HttpCall& call) const;
-    Result<std::string> QueryOfFilter(HttpCall& call) const;
-    Status ReadTile(HttpCall& call, const std::string& sql, Json& answer);
+    Result<TileQuery> QueryOfRows(HttpCall& call) const;
+    Result<TileQuery> QueryOfFilter(HttpCall& call) const;
+    Result<HttpResponse> Answer(HttpCall& call, const TileReader::Question& question);
+    Result<DashboardDefinition> Draft(HttpCall& call, workspace::Issues& issues);
+    Status CheckOwnership(HttpCall& call) const;
+    Result<std::optional<TileQuery>> QueryOfPreview(HttpCall& call, const DashboardDefinition& draft);
 
     DashboardsDependencies dependencies_;
-    mutable std::mutex mutex_;  // guards dashboards_
-    std::vector<DashboardDefinition> dashboards_;
+    OwnedStore store_;
+    mutable TileReader reader_;
+    mutable std::mutex mutex_;  // guards all below
+    std::vector<DashboardDefinition> dashboards_;  // of the workspace
+    std::vector<DashboardDefinition> owned_;  // by the API
+    std::map<std::string, std::string> shapes_;  // "use_case.name" -> GeoJSON
 };
+
+// ---- the workspace, and what the API owns
+
+workspace::Kind WorkspaceDashboards::DashboardKind() {
+    workspace::Kind kind;
+    kind.name = "dashboard";
+    kind.folder = "use_cases/*";
+    kind.suffix = ".dashboard.yaml";
+    kind.description = "A dashboard: tiles, each one SELECT or a text, and filters.";
+    kind.keys = DashboardKeys();
+    kind.parse = [this](workspace::Definition& definition, workspace::Issues& issues) {
+        ParseDashboardFile(dependencies_.engine, definition, issues);
+    };
+    kind.validate = [this](const std::vector<workspace::Definition>& all, workspace::Issues& issues) {
+        std::lock_guard lock(mutex_);
+        for (const workspace::Definition& definition : all) {
+            bool taken = std::any_of(owned_.begin(), owned_.end(), [&](const DashboardDefinition& dashboard) {
+                return NameOf(dashboard) == definition.name;
+            });
+            if (definition.kind != "dashboard" || !taken) continue;
+            issues.push_back({definition.file, 1, 0,
+                              "a dashboard " + definition.name +
+                                  " was made in the browser; delete it there, or call the file otherwise"});
+        }
+    };
+    kind.activate = [this](const std::vector<workspace::Definition>& all) {
+        std::vector<DashboardDefinition> dashboards;
+        for (const workspace::Definition& definition : all) {
+            const auto* dashboard = std::any_cast<DashboardDefinition>(&definition.value);
+            if (dashboard) dashboards.push_back(*dashboard);
+        }
+        std::lock_guard lock(mutex_);
+        dashboards_ = std::move(dashboards);
+        return Ok();
+    };
+    return kind;
+}
+
+workspace::Kind WorkspaceDashboards::ShapesKind() {
+    workspace::Kind kind;
+    kind.name = "shapes";
+    kind.folder = "use_cases/*";
+    kind.suffix = ".geojson";
+    kind.description = "Shapes for maps: a GeoJSON FeatureCollection, which a tile names under shapes.";
+    kind.parse = [](workspace::Definition& definition, workspace::Issues& issues) { ParseShapes(definition, issues); };
+    kind.activate = [this](const std::vector<workspace::Definition>& all) {
+        std::map<std::string, std::string> shapes;
+        for (const workspace::Definition& definition : all) {
+            if (definition.kind == "shapes") shapes[definition.name] = definition.text;
+        }
+        std::lock_guard lock(mutex_);
+        shapes_ = std::move(shapes);
+        return Ok();
+    };
+    return kind;
+}
+
+DashboardDefinition WorkspaceDashboards::Parse(const OwnedText& owned, workspace::Issues& issues) {
+    workspace::Definition definition{.kind = "dashboard", .name = owned.use_case + "." + owned.name};
+    definition.text = owned.text;
+    ParseDashboardFile(dependencies_.engine, definition, issues);
+    return std::any_cast<DashboardDefinition>(definition.value);
+}
+
+Status WorkspaceDashboards::LoadOwned() {
+    std::vector<DashboardDefinition> owned;
+    for (const OwnedText& text : TRY(store_.All())) {
+        workspace::Issues ignored;  // what a newer version would refuse is shown as far as it goes
+        owned.push_back(Parse(text, ignored));
+    }
+    std::lock_guard lock(mutex_);
+    owned_ = std::move(owned);
+    return Ok();
+}
 
 Result<DashboardDefinition> WorkspaceDashboards::Find(HttpCall& call) const {
     const std::string& use_case = call.parameters["use_case"];
@@ -108,146 +180,249 @@ Result<DashboardDefinition> WorkspaceDashboards::Find(HttpCall& call) const {
     return Error(ErrorCode::kNotFound, "there is no dashboard {}.{}", use_case, name);
 }
 
+Result<const Tile*> WorkspaceDashboards::FindTile(HttpCall& call, const DashboardDefinition& dashboard) const {
+    int64_t wanted = ParseInteger(call.parameters["index"]).value_or(-1);
+    size_t index = static_cast<size_t>(wanted);
+    if (wanted < 0 || index >= dashboard.tiles.size()) {
+        return Error(ErrorCode::kNotFound, "{} has {} tiles", NameOf(dashboard), dashboard.tiles.size());
+    }
+    const Tile& tile = dashboard.tiles[index];
+    if (tile.sql.empty()) return Error(ErrorCode::kNotFound, "tile {} is a text: it asks for nothing", index);
+    return &tile;
+}
+
+// ---- looking
+
 Result<HttpResponse> WorkspaceDashboards::List(HttpCall& call) {
     Json dashboards = Json::array();
     for (const DashboardDefinition& dashboard : All()) {
-        std::string name = dashboard.use_case + "." + dashboard.name;
-        bool visible = dependencies_.gate.Decide(call.principal, "dashboard:Read", {"dashboard", name}).allowed;
-        if (!visible) continue;
-        dashboards.push_back({{"use_case", dashboard.use_case},
-                              {"name", dashboard.name},
-                              {"title", dashboard.title},
-                              {"description", dashboard.description},
-                              {"file", dashboard.file},
-                              {"tiles", dashboard.tiles.size()}});
+        bool visible =
+            dependencies_.gate.Decide(call.principal, "dashboard:Read", {"dashboard", NameOf(dashboard)}).allowed;
+        if (visible) dashboards.push_back(SummaryJson(dashboard));
     }
     return JsonResponse({{"dashboards", std::move(dashboards)}});
 }
 
 Result<HttpResponse> WorkspaceDashboards::Get(HttpCall& call) {
     DashboardDefinition dashboard = TRY(Find(call));
-    Json filters = Json::array();
-    for (const Filter& filter : dashboard.filters) {
-        filters.push_back({{"name", filter.name}, {"table", filter.table}, {"column", filter.column}});
-    }
-    Json tiles = Json::array();
-    for (size_t index = 0; index < dashboard.tiles.size(); ++index) tiles.push_back(TileJson(dashboard, index));
-    return JsonResponse({{"use_case", dashboard.use_case},
-                         {"name", dashboard.name},
-                         {"title", dashboard.title},
-                         {"description", dashboard.description},
-                         {"file", dashboard.file},
-                         {"filters", std::move(filters)},
-                         {"tiles", std::move(tiles)}});
-}
-
-Status WorkspaceDashboards::ReadTile(HttpCall& call, const std::string& sql, Json& answer) {
-    auto session = TRY(dependencies_.engine.OpenSession({.principal = call.principal}));
-    auto on_leave = call.request.cancelled.OnCancel([&session] { session->Cancel(); });
-    auto statement = TRY(session->Prepare(sql));
-    Json reads = Json::array();
-    for (const engine::TableRead& read : statement->info().reads) {
-        reads.push_back({{"schema", read.schema}, {"name", read.name}, {"version", read.version}});
-    }
-    auto stream = TRY(statement->Execute({}));
-    Json columns = Json::array();
-    for (const auto& column : stream->columns()) columns.push_back({{"name", column.name}, {"type", column.type}});
-    Json rows = Json::array();
-    bool truncated = false;
-    while (const engine::Chunk* chunk = truncated ? nullptr : TRY(stream->Next())) {
-        for (size_t row = 0; row < chunk->rows() && !truncated; ++row) {
-            Json cells = Json::array();
-            for (size_t column = 0; column < columns.size(); ++column) {
-                cells.push_back(chunk->IsNull(row, column) ? Json() : chunk->Value(row, column));
-            }
-            rows.push_back(std::move(cells));
-            truncated = static_cast<int64_t>(rows.size()) >= kTileRowsMax;
-        }
-    }
-    call.call.rows = static_cast<int64_t>(rows.size());
-    call.call.details["tables"] = reads;
-    answer["columns"] = std::move(columns);
-    answer["rows"] = std::move(rows);
-    answer["reads"] = std::move(reads);
-    answer["truncated"] = truncated;
-    return Ok();
+    Json answer = DashboardJson(dashboard);
+    answer["may_write"] =
+        dependencies_.gate.Decide(call.principal, "dashboard:Write", {"dashboard", NameOf(dashboard)}).allowed;
+    HttpResponse response = JsonResponse(answer);
+    response.headers.Set("ETag", "\"" + dashboard.hash + "\"");
+    return response;
 }
 
 Result<TileQuery> WorkspaceDashboards::QueryOfTile(HttpCall& call) const {
     DashboardDefinition dashboard = TRY(Find(call));
-    int64_t wanted = ParseInteger(call.parameters["index"]).value_or(-1);
-    size_t index = static_cast<size_t>(wanted);
-    if (wanted < 0 || index >= dashboard.tiles.size()) {
-        return Error(ErrorCode::kNotFound, "{}.{} has {} tiles", dashboard.use_case, dashboard.name,
-                     dashboard.tiles.size());
-    }
-    const Tile& tile = dashboard.tiles[index];
-    TileQuery query{.sql = workspace::BareSelect(tile.sql)};
-    for (const Filter& filter : dashboard.filters) {
-        std::optional<std::string> value = call.request.Query(filter.name);
-        if (!value || value->empty()) continue;
-        bool fits = Reads(tile, filter.table);
-        if (fits) query.sql = TRY(FilteredSql(dependencies_.engine, query.sql, filter, *value));
-        (fits ? query.applied : query.ignored).push_back(filter.name);
-    }
-    return query;
+    const Tile* tile = TRY(FindTile(call, dashboard));
+    Chosen chosen = TRY(ChosenBy(call.request, dashboard));
+    std::string zone = dashboard.time_zone.empty() ? chosen.time_zone : dashboard.time_zone;
+    return QueryOf(dependencies_.engine, dashboard, *tile, chosen, reader_.TodayIn(call.principal, zone));
+}
+
+Result<TileQuery> WorkspaceDashboards::QueryOfRows(HttpCall& call) const {
+    DashboardDefinition dashboard = TRY(Find(call));
+    const Tile* tile = TRY(FindTile(call, dashboard));
+    Chosen chosen = TRY(ChosenBy(call.request, dashboard));
+    std::string zone = dashboard.time_zone.empty() ? chosen.time_zone : dashboard.time_zone;
+    std::vector<MarkValue> mark = TRY(ParseMark(call.request.Query("mark").value_or("")));
+    return RowsBehind(dependencies_.engine, dashboard, *tile, chosen, mark, reader_.TodayIn(call.principal, zone));
+}
+
+Result<HttpResponse> WorkspaceDashboards::Answer(HttpCall& call, const TileReader::Question& question) {
+    const TileQuery& query = question.query;
+    TileReader::Answered answered = TRY(reader_.Read(call, question));
+    std::string head = DumpJson({{"sql", query.bindings.Shown(query.sql)},
+                                 {"filters_applied", query.applied},
+                                 {"filters_ignored", query.ignored},
+                                 {"time_zone", query.time_zone},
+                                 {"reads", answered.reads},
+                                 {"from_cache", answered.from_cache}});
+    head.back() = ',';
+    return HttpResponse{
+        .status = 200, .headers = {{"Content-Type", "application/json"}}, .body = head + answered.answer->json + "}"};
 }
 
 // The statement stands in the opening record, so before anything of it runs.
 Status WorkspaceDashboards::OpenTile(HttpCall& call) {
-    call.call.details["sql"] = security::StatementText(TRY(QueryOfTile(call)).sql);
+    Record(call, TRY(QueryOfTile(call)));
     return Ok();
 }
 
 Result<HttpResponse> WorkspaceDashboards::TileData(HttpCall& call) {
+    DashboardDefinition dashboard = TRY(Find(call));
+    const Tile* tile = TRY(FindTile(call, dashboard));
     TileQuery query = TRY(QueryOfTile(call));
-    Json answer = {{"sql", query.sql},
-                   {"filters_applied", std::move(query.applied)},
-                   {"filters_ignored", std::move(query.ignored)}};
-    TRY(ReadTile(call, query.sql, answer));
-    return JsonResponse(answer);
+    return Answer(call, {.query = query, .rows_max = kTileRowsMax, .tile = tile});
 }
 
-Result<std::string> WorkspaceDashboards::QueryOfFilter(HttpCall& call) const {
+Status WorkspaceDashboards::OpenRows(HttpCall& call) {
+    Record(call, TRY(QueryOfRows(call)));
+    return Ok();
+}
+
+Result<HttpResponse> WorkspaceDashboards::RowsOfMark(HttpCall& call) {
+    std::optional<std::string> asked = call.request.Query("limit");
+    int64_t rows_max = asked ? ParseInteger(*asked).value_or(0) : kRowsBehindDefault;
+    if (rows_max < 1 || rows_max > kTileRowsMax) {
+        return Error(ErrorCode::kInvalidArgument, "limit is 1 to {}", kTileRowsMax);
+    }
+    TileQuery query = TRY(QueryOfRows(call));
+    return Answer(call, {.query = query, .rows_max = rows_max});
+}
+
+Result<TileQuery> WorkspaceDashboards::QueryOfFilter(HttpCall& call) const {
     DashboardDefinition dashboard = TRY(Find(call));
     for (const Filter& filter : dashboard.filters) {
-        if (filter.name != call.parameters["filter"]) continue;
-        std::string column = QuoteIdentifier(filter.column);
-        size_t dot = filter.table.find('.');
-        return fmt::format("SELECT DISTINCT {0} FROM {1}.{2} WHERE {0} IS NOT NULL ORDER BY 1 LIMIT {3}", column,
-                           QuoteIdentifier(filter.table.substr(0, dot)), QuoteIdentifier(filter.table.substr(dot + 1)),
-                           kFilterValuesMax);
+        bool wanted = filter.name == call.parameters["filter"] && !filter.columns.empty();
+        if (!wanted) continue;
+        const FilterColumn& first = filter.columns[0];
+        std::string column = QuoteIdentifier(first.column);
+        size_t dot = first.table.find('.');
+        std::string table =
+            QuoteIdentifier(first.table.substr(0, dot)) + "." + QuoteIdentifier(first.table.substr(dot + 1));
+        bool choice = filter.kind == "choice";
+        TileQuery query;
+        query.sql =
+            choice ? fmt::format("SELECT DISTINCT {0} FROM {1} ORDER BY 1 LIMIT {2}", column, table, kFilterValuesMax)
+                   : fmt::format("SELECT min({0}), max({0}) FROM {1}", column, table);
+        return query;
     }
-    return Error(ErrorCode::kNotFound, "{}.{} has no filter {}", dashboard.use_case, dashboard.name,
-                 call.parameters["filter"]);
+    return Error(ErrorCode::kNotFound, "{} has no filter {} of a column", NameOf(dashboard), call.parameters["filter"]);
 }
 
 Status WorkspaceDashboards::OpenFilter(HttpCall& call) {
-    call.call.details["sql"] = security::StatementText(TRY(QueryOfFilter(call)));
+    Record(call, TRY(QueryOfFilter(call)));
     return Ok();
 }
 
 Result<HttpResponse> WorkspaceDashboards::FilterValues(HttpCall& call) {
-    Json answer;
-    TRY(ReadTile(call, TRY(QueryOfFilter(call)), answer));
+    TileQuery query = TRY(QueryOfFilter(call));
+    TileReader::Answered answered = TRY(reader_.Read(call, {.query = query, .rows_max = kFilterValuesMax}));
+    Json rows = TRY(ParseJson("{" + answered.answer->json + "}"))["rows"];
+    // All values of a choice; of a range the least and the greatest.
     Json values = Json::array();
-    for (const Json& row : answer["rows"]) values.push_back(row[0]);
+    for (const Json& row : rows) {
+        for (const Json& value : row) values.push_back(value);
+    }
     return JsonResponse({{"values", std::move(values)}});
 }
 
+Result<HttpResponse> WorkspaceDashboards::Shapes(HttpCall& call) {
+    DashboardDefinition dashboard = TRY(Find(call));
+    std::string name = dashboard.use_case + "." + call.parameters["shapes"];
+    std::lock_guard lock(mutex_);
+    auto found = shapes_.find(name);
+    if (found == shapes_.end()) {
+        return Error(ErrorCode::kNotFound, "there is no use_cases/{}/{}.geojson in the workspace", dashboard.use_case,
+                     call.parameters["shapes"]);
+    }
+    return HttpResponse{.status = 200, .headers = {{"Content-Type", "application/json"}}, .body = found->second};
+}
+
+// ---- making
+
+// The dashboard in the body: {"text": YAML}.
+Result<DashboardDefinition> WorkspaceDashboards::Draft(HttpCall& call, workspace::Issues& issues) {
+    const std::string& use_case = call.parameters["use_case"];
+    const std::string& name = call.parameters["name"];
+    TRY(workspace::CheckName("use case", use_case));
+    TRY(workspace::CheckName("dashboard", name));
+    std::string text = TRY(JsonString(TRY(call.JsonBody()), "text"));
+    return Parse({use_case, name, text}, issues);
+}
+
+Result<std::optional<TileQuery>> WorkspaceDashboards::QueryOfPreview(HttpCall& call, const DashboardDefinition& draft) {
+    std::optional<std::string> index = call.request.Query("tile");
+    if (!index) return std::optional<TileQuery>();
+    call.parameters["index"] = *index;
+    const Tile* tile = TRY(FindTile(call, draft));
+    std::erase_if(call.request.query, [](const auto& pair) { return pair.first == "tile"; });
+    Chosen chosen = TRY(ChosenBy(call.request, draft));
+    std::string zone = draft.time_zone.empty() ? chosen.time_zone : draft.time_zone;
+    return std::optional<TileQuery>(
+        TRY(QueryOf(dependencies_.engine, draft, *tile, chosen, reader_.TodayIn(call.principal, zone))));
+}
+
+Status WorkspaceDashboards::OpenPreview(HttpCall& call) {
+    std::vector<std::pair<std::string, std::string>> query = call.request.query;
+    workspace::Issues issues;
+    DashboardDefinition draft = TRY(Draft(call, issues));
+    if (issues.empty()) {
+        auto asked = TRY(QueryOfPreview(call, draft));
+        if (asked) Record(call, *asked);
+    }
+    call.request.query = std::move(query);
+    return Ok();
+}
+
+// Without ?tile= the definition and what is wrong with it; with it that tile's data.
+Result<HttpResponse> WorkspaceDashboards::Preview(HttpCall& call) {
+    workspace::Issues issues;
+    DashboardDefinition draft = TRY(Draft(call, issues));
+    bool wants_data = call.request.Query("tile").has_value();
+    if (!wants_data) return JsonResponse({{"issues", IssuesJson(issues)}, {"dashboard", DashboardJson(draft)}});
+    if (!issues.empty()) return Error(ErrorCode::kInvalidArgument, FormatIssues(issues));
+    auto query = TRY(QueryOfPreview(call, draft));
+    const Tile* tile = TRY(FindTile(call, draft));
+    return Answer(call, {.query = *query, .rows_max = kTileRowsMax, .tile = tile});
+}
+
+// What a file of the workspace defines, only `apply` changes.
+Status WorkspaceDashboards::CheckOwnership(HttpCall& call) const {
+    auto found = Find(call);
+    if (!found.ok() || found->file.empty()) return Ok();
+    return Error(ErrorCode::kFailedPrecondition, "{} is defined by {} of the workspace", NameOf(*found), found->file)
+        .WithHint("change the file and apply the workspace, or save under another name");
+}
+
+Result<HttpResponse> WorkspaceDashboards::Save(HttpCall& call) {
+    TRY(CheckOwnership(call));
+    workspace::Issues issues;
+    DashboardDefinition draft = TRY(Draft(call, issues));
+    if (!issues.empty()) return Error(ErrorCode::kInvalidArgument, FormatIssues(issues));
+    TRY(store_.Put({draft.use_case, draft.name, draft.text}, ExpectedHash(call.request), call.principal.Id(),
+                   ToMicros(dependencies_.env.clock().Now())));
+    TRY(LoadOwned());
+    return JsonResponse({{"use_case", draft.use_case}, {"name", draft.name}, {"hash", draft.hash}});
+}
+
+Result<HttpResponse> WorkspaceDashboards::Remove(HttpCall& call) {
+    TRY(CheckOwnership(call));
+    TRY(store_.Remove(call.parameters["use_case"], call.parameters["name"], ExpectedHash(call.request)));
+    TRY(LoadOwned());
+    return JsonResponse({{"removed", true}});
+}
+
 std::vector<Route> WorkspaceDashboards::Routes() {
-    auto bound = [this](auto member) { return [this, member](HttpCall& call) { return (this->*member)(call); }; };
+    auto bound = [this](Handler member) { return [this, member](HttpCall& call) { return (this->*member)(call); }; };
+    auto opening = [this](OpeningHandler member) {
+        return [this, member](HttpCall& call) { return (this->*member)(call); };
+    };
+    using Self = WorkspaceDashboards;
     constexpr auto kRead = AuditClass::kRead;
+    constexpr auto kChange = AuditClass::kChange;
+    constexpr security::OperationLimits kBody{.body_bytes_max = 2 << 20};
     const std::string name = "{use_case}.{name}";
     return {
-        {{"http", "GET /api/v1/dashboards", "self", "dashboard", kRead, {}}, "*", bound(&WorkspaceDashboards::List)},
+        {{"http", "GET /api/v1/dashboards", "self", "dashboard", kRead, {}}, "*", bound(&Self::List)},
         {{"http", "GET /api/v1/dashboards/{use_case}/{name}", "dashboard:Read", "dashboard", kRead, {}},
          name,
-         bound(&WorkspaceDashboards::Get)},
+         bound(&Self::Get)},
         {{"http", "GET /api/v1/dashboards/{use_case}/{name}/tiles/{index}", "dashboard:Read", "dashboard", kRead, {}},
          name,
-         bound(&WorkspaceDashboards::TileData),
-         [this](HttpCall& call) { return OpenTile(call); }},
+         bound(&Self::TileData),
+         opening(&Self::OpenTile)},
+        {{"http",
+          "GET /api/v1/dashboards/{use_case}/{name}/tiles/{index}/rows",
+          "dashboard:Read",
+          "dashboard",
+          kRead,
+          {}},
+         name,
+         bound(&Self::RowsOfMark),
+         opening(&Self::OpenRows)},
         {{"http",
           "GET /api/v1/dashboards/{use_case}/{name}/filters/{filter}",
           "dashboard:Read",
@@ -255,15 +430,30 @@ std::vector<Route> WorkspaceDashboards::Routes() {
           kRead,
           {}},
          name,
-         bound(&WorkspaceDashboards::FilterValues),
-         [this](HttpCall& call) { return OpenFilter(call); }},
+         bound(&Self::FilterValues),
+         opening(&Self::OpenFilter)},
+        {{"http", "GET /api/v1/dashboards/{use_case}/{name}/shapes/{shapes}", "dashboard:Read", "dashboard", kRead, {}},
+         name,
+         bound(&Self::Shapes)},
+        {{"http", "POST /api/v1/dashboards/{use_case}/{name}/preview", "dashboard:Write", "dashboard", kRead, kBody},
+         name,
+         bound(&Self::Preview),
+         opening(&Self::OpenPreview)},
+        {{"http", "PUT /api/v1/dashboards/{use_case}/{name}", "dashboard:Write", "dashboard", kChange, kBody},
+         name,
+         bound(&Self::Save)},
+        {{"http", "DELETE /api/v1/dashboards/{use_case}/{name}", "dashboard:Write", "dashboard", kChange, {}},
+         name,
+         bound(&Self::Remove)},
     };
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Dashboards>> Dashboards::Create(DashboardsDependencies dependencies) {
-    return std::unique_ptr<Dashboards>(new WorkspaceDashboards(dependencies));
+    auto dashboards = std::make_unique<WorkspaceDashboards>(dependencies);
+    TRY(dashboards->Start());
+    return std::unique_ptr<Dashboards>(std::move(dashboards));
 }
 
 }  // namespace tarn::dashboards

@@ -1,8 +1,11 @@
-// Dashboards: <name>.dashboard.yaml in a use case: tiles (number, line, bar, table), each one SELECT, and filters.
+// Dashboards: <name>.dashboard.yaml in a use case, or one made in the browser: tiles, each one SELECT (or a text), and
+// filters.
 //
-// Does: registers the workspace kind, answers a dashboard's definition and each tile's data (through the engine, as the
-// person who looks), applies filters to the tiles whose SQL reads the filter's table, says so of the others; a tile's
-// lineage leads to its tables. Never: runs a tile's SQL with other rights than the viewer's. Threads: any.
+// Does: registers the workspace kinds, answers a dashboard's definition and each tile's data (through the engine, as
+// the person who looks), applies filters to the tiles whose SQL reads a filter's table and says so of the others, binds
+// `$name` of a tile's SQL to values, shows the rows behind a mark, keeps answers as long as nothing they came from
+// changed. Never: runs a tile's SQL with other rights than the viewer's; puts a value into a statement's text.
+// Threads: any. State: tables `dashboards_*` in metadata (those made in the browser).
 #pragma once
 
 #include <map>
@@ -10,8 +13,12 @@
 #include <string>
 #include <vector>
 
+#include "base/env.h"
+#include "base/json.h"
+#include "base/metrics.h"
 #include "base/result.h"
 #include "engine/engine.h"
+#include "metadata/metadata.h"
 #include "security/router.h"
 #include "storage/catalog/catalog.h"
 #include "workspace/workspace.h"
@@ -19,42 +26,60 @@
 namespace tarn::dashboards {
 
 struct Tile {
-    std::string kind;  // "number", "line", "bar", "table"
-    std::string sql;
+    std::string kind;  // "number", "line", "bar" ... "text"
+    std::string sql;  // of a text tile: empty
     std::string title;
     std::string description;
     int line = 0;  // in the file
+    Json look = Json::object();  // how it is drawn, as the page takes it
     std::vector<engine::TableRead> reads;
+    std::vector<std::string> parameters;  // the `$name` of its SQL
+    std::vector<size_t> dimensions;  // columns whose values a mark is told by
+};
+struct FilterColumn {
+    std::string table;  // "delays.flights"
+    std::string column;  // "carrier"
 };
 struct Filter {
     std::string name;
-    std::string table;  // "delays.flights"
-    std::string column;  // "carrier"
+    std::string kind;  // "choice", "range", "dates", "search"; without columns: "choice", "number", "date", "text"
+    std::string label;
+    std::vector<FilterColumn> columns;  // none: a parameter of the tiles' SQL
+    std::vector<std::string> values;
+    std::string value_default;
 };
 struct DashboardDefinition {
     std::string use_case;
     std::string name;
     std::string title;
     std::string description;
+    std::string time_zone;  // empty: the viewer's
+    Duration refresh{0};
     std::vector<Filter> filters;
     std::vector<Tile> tiles;
-    std::string file;
+    std::string file;  // empty: made in the browser
+    std::string text;  // the YAML
+    std::string hash;  // of the text
+    std::string OwnedBy() const { return file.empty() ? "api" : "workspace"; }
 };
 
 struct DashboardsDependencies {
+    Env& env;
+    metadata::Database& metadata;
     engine::Engine& engine;
     catalog::Catalog& catalog;
     security::Gate& gate;
+    Metrics& metrics;
 };
 
 class Dashboards {
   public:
     static Result<std::unique_ptr<Dashboards>> Create(DashboardsDependencies dependencies);
     virtual ~Dashboards() = default;
-    virtual workspace::Kind WorkspaceKind() = 0;
+    virtual std::vector<workspace::Kind> WorkspaceKinds() = 0;
+    // Of the workspace and of the API.
     virtual std::vector<DashboardDefinition> All() const = 0;
-    // GET /api/v1/dashboards, GET /api/v1/dashboards/{use_case}/{name},
-    // GET /api/v1/dashboards/{use_case}/{name}/tiles/{index}?<filter>=<value>, .../filters/{filter} (its values).
+    // Below /api/v1/dashboards; docs/api.md.
     virtual std::vector<security::Route> Routes() = 0;
 };
 

@@ -23,11 +23,10 @@ const std::set<std::string>& FollowingWords() {
 
 class Rewriting {
   public:
-    Rewriting(std::string sql, const Filter& filter, const std::string& value)
-        : sql_(std::move(sql)), tokens_(workspace::SqlTokens(sql_)), filter_(filter) {
-        condition_ = fmt::format("{} = {}", QuoteIdentifier(filter.column), QuoteLiteral(value));
-        name_ = filter.table.substr(filter.table.find('.') + 1);
-        schema_ = filter.table.substr(0, filter.table.find('.'));
+    Rewriting(std::string sql, const std::string& table, std::string condition)
+        : sql_(std::move(sql)), tokens_(workspace::SqlTokens(sql_)), condition_(std::move(condition)) {
+        name_ = table.substr(table.find('.') + 1);
+        schema_ = table.substr(0, table.find('.'));
     }
     // The name of the table that begins at this byte becomes a subquery.
     void ReplaceAt(size_t begin) {
@@ -117,7 +116,6 @@ class Rewriting {
 
     std::string sql_;
     std::vector<SqlToken> tokens_;
-    const Filter& filter_;
     std::string condition_;
     std::string schema_;
     std::string name_;
@@ -132,12 +130,12 @@ bool IsTable(const engine::TableRead& read, const std::string& table) {
     return EqualsIgnoreCase(read.schema + "." + read.name, table);
 }
 
-Result<std::string> FilteredSql(engine::Engine& engine, const std::string& sql, const Filter& filter,
-                                const std::string& value) {
+Result<std::string> FilteredSql(engine::Engine& engine, const std::string& sql, const std::string& table,
+                                const std::string& condition) {
     engine::QueryAnalysis analysis = TRY(engine.Analyze(sql));
-    Rewriting rewriting(sql, filter, value);
+    Rewriting rewriting(sql, table, condition);
     for (size_t index = 0; index < analysis.tables.size(); ++index) {
-        if (!IsTable(analysis.tables[index], filter.table)) continue;
+        if (!IsTable(analysis.tables[index], table)) continue;
         rewriting.ReplaceAt(workspace::ByteOfCharacter(sql, analysis.table_positions[index]));
     }
     return rewriting.Finish();

@@ -39,6 +39,7 @@ export function parseExactly(text: string): unknown {
 
 export interface CallOptions {
   body?: unknown;
+  match?: string; // the hash of what is replaced
   signal?: AbortSignal;
 }
 
@@ -49,7 +50,10 @@ export async function call<T>(method: string, path: string, options: CallOptions
       method,
       credentials: 'same-origin',
       signal: options.signal ?? null,
-      headers: options.body === undefined ? {} : { 'Content-Type': 'application/json' },
+      headers: {
+        ...(options.body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        ...(options.match ? { 'If-Match': `"${options.match}"` } : {}),
+      },
       body: options.body === undefined ? null : JSON.stringify(options.body),
     });
   } catch (error) {

@@ -1,7 +1,7 @@
 // The query layer: every read of the server is a hook here, every change a mutation that says what it makes stale.
 import { keepPreviousData, useMutation, useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
-import { get, path, post, put, query, remove } from './client';
+import { call, get, path, post, put, query, remove } from './client';
 import { events, type Liveness } from './events';
 import type * as Api from './types';
 
@@ -141,25 +141,86 @@ export const useDashboard = (useCase: string, name: string): UseQueryResult<Api.
     queryKey: ['dashboards', 'one', useCase, name],
     queryFn: ({ signal }) => get<Api.Dashboard>(path`/dashboards/${useCase}/${name}`, signal),
   });
+// `chosen`: the query string of filters and clicks. What is shown stays until the new is there.
 export const useTile = (
-  dashboard: { use_case: string; name: string },
+  dashboard: Pick<Api.Dashboard, 'use_case' | 'name' | 'refresh_seconds'>,
   index: number,
-  filters: Record<string, string>,
+  chosen: string,
+  enabled = true,
 ): UseQueryResult<Api.TileData> =>
   useQuery({
-    queryKey: ['dashboards', 'tile', dashboard.use_case, dashboard.name, index, filters],
+    enabled,
+    queryKey: ['dashboards', 'tile', dashboard.use_case, dashboard.name, index, chosen],
+    queryFn: ({ signal }) =>
+      get<Api.TileData>(path`/dashboards/${dashboard.use_case}/${dashboard.name}/tiles/${index}` + chosen, signal),
+    placeholderData: keepPreviousData,
+    refetchInterval: dashboard.refresh_seconds > 0 ? dashboard.refresh_seconds * 1000 : false,
+  });
+export const useTileRows = (
+  dashboard: { use_case: string; name: string },
+  index: number,
+  chosen: string,
+  mark: string,
+  enabled: boolean,
+): UseQueryResult<Api.TileData> =>
+  useQuery({
+    enabled,
+    queryKey: ['dashboards', 'rows', dashboard.use_case, dashboard.name, index, chosen, mark],
     queryFn: ({ signal }) =>
       get<Api.TileData>(
-        path`/dashboards/${dashboard.use_case}/${dashboard.name}/tiles/${index}` + query(filters),
+        path`/dashboards/${dashboard.use_case}/${dashboard.name}/tiles/${index}/rows` +
+          (chosen === '' ? query({ mark }) : chosen + query({ mark }).replace('?', '&')),
         signal,
       ),
+    retry: false,
+  });
+type Draft = Pick<Api.Dashboard, 'use_case' | 'name'> & { text: string };
+// What a text would be as a dashboard, and what is wrong with it.
+export const usePreviewOfDashboard = ({ use_case, name, text }: Draft): UseQueryResult<Api.DashboardPreview> =>
+  useQuery({
+    queryKey: ['dashboard draft', use_case, name, text],
+    queryFn: ({ signal }) =>
+      post<Api.DashboardPreview>(path`/dashboards/${use_case}/${name}/preview`, { text }, signal),
     placeholderData: keepPreviousData,
+    staleTime: Infinity,
+    retry: false,
+  });
+// A tile of a text, asked again only when `asked` (its SQL, the filters) is another.
+export const useDraftTile = (draft: Draft, index: number, asked: string): UseQueryResult<Api.TileData> =>
+  useQuery({
+    enabled: asked !== '',
+    queryKey: ['dashboard draft', draft.use_case, draft.name, 'tile', asked],
+    queryFn: ({ signal }) =>
+      post<Api.TileData>(
+        path`/dashboards/${draft.use_case}/${draft.name}/preview` + query({ tile: index }),
+        { text: draft.text },
+        signal,
+      ),
+    retry: false,
+  });
+export const saveDashboard = ({ use_case, name, text }: Draft, match?: string): Promise<{ hash: string }> =>
+  call('PUT', path`/dashboards/${use_case}/${name}`, { body: { text }, ...(match ? { match } : {}) });
+export const deleteDashboard = (use_case: string, name: string): Promise<unknown> =>
+  remove(path`/dashboards/${use_case}/${name}`);
+export const useShapes = (
+  dashboard: { use_case: string; name: string },
+  shapes: string | undefined,
+): UseQueryResult<unknown> =>
+  useQuery({
+    enabled: shapes !== undefined,
+    queryKey: ['dashboards', 'shapes', dashboard.use_case, dashboard.name, shapes],
+    queryFn: ({ signal }) =>
+      get<unknown>(path`/dashboards/${dashboard.use_case}/${dashboard.name}/shapes/${shapes ?? ''}`, signal),
+    staleTime: 60_000,
+    retry: false,
   });
 export const useFilterValues = (
   dashboard: { use_case: string; name: string },
   filter: string,
+  enabled = true,
 ): UseQueryResult<Api.Cell[]> =>
   useQuery({
+    enabled,
     queryKey: ['dashboards', 'filter', dashboard.use_case, dashboard.name, filter],
     queryFn: async ({ signal }) =>
       (

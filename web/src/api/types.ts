@@ -178,21 +178,40 @@ export interface DashboardSummary {
   name: string;
   title: string;
   description: string;
-  file: string;
+  owned_by: 'workspace' | 'api';
+  file: string; // empty: made in the browser
   tiles?: number;
 }
 export interface DashboardFilter {
   name: string;
-  table: string;
-  column: string;
+  kind: 'choice' | 'range' | 'dates' | 'search' | 'number' | 'date' | 'text';
+  label: string;
+  columns: string[]; // "schema.table.column"; none: a parameter
+  values: string[];
+  default: string;
+}
+export type TileKind =
+  'number' | 'line' | 'area' | 'bar' | 'scatter' | 'table' | 'pivot' | 'heatmap' | 'funnel' | 'map' | 'text';
+export interface TileLook {
+  text?: string;
+  format?: string | Record<string, string>;
+  stack?: 'sum' | 'percent';
+  direction?: 'up' | 'right';
+  nulls?: 'zero';
+  shapes?: string;
+  shape_key?: string;
+  width?: number;
+  height?: number;
 }
 export interface Tile {
   index: number;
-  kind: 'number' | 'line' | 'bar' | 'table';
+  kind: TileKind;
   title: string;
   sql: string;
   description: string;
+  look: TileLook;
   reads: string[];
+  dimensions: number[]; // columns whose values tell a mark
   filters: string[];
   line: number;
 }
@@ -201,17 +220,37 @@ export interface Dashboard {
   name: string;
   title: string;
   description: string;
+  time_zone: string; // empty: the viewer's
+  refresh_seconds: number;
+  owned_by: 'workspace' | 'api';
   file: string;
+  text: string;
+  hash: string;
+  may_write?: boolean;
   filters: DashboardFilter[];
   tiles: Tile[];
 }
+export interface TileColumn extends ResultColumn {
+  source?: string; // "schema.table.column", where the column is that one as it is
+}
 export interface TileData extends Rows {
-  seconds?: number;
+  columns: TileColumn[];
   reads: TableRead[];
   filters_applied: string[];
   filters_ignored: string[];
   sql: string;
   truncated?: boolean;
+  time_zone: string;
+  from_cache: boolean;
+}
+export interface DashboardIssue {
+  line: number;
+  column: number;
+  message: string;
+}
+export interface DashboardPreview {
+  issues: DashboardIssue[];
+  dashboard: Dashboard;
 }
 
 export interface AuditEntry {

@@ -71,4 +71,9 @@ describe('cells', () => {
       ),
     ).toBe('a,b\n1,"x,""y"""\n,true\n');
   });
+  it('run nothing in a spreadsheet', () => {
+    const bad = ['=1+1', '+A1', '-2+3', '@SUM(A1)', '\t=1', '\r=1'];
+    for (const text of bad) expect(format.toCsv([], [[text]]).split('\n')[1]).toMatch(/^"?'/);
+    expect(format.toCsv(['=cmd'], [[-5, '-5.25', '+1e9', 'a=b']])).toBe("'=cmd\n-5,-5.25,+1e9,a=b\n");
+  });
 });

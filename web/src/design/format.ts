@@ -111,10 +111,15 @@ export function cellText(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
+// A text that a spreadsheet would take for a formula; a number is none.
+const isFormula = (text: string): boolean => /^[=+\-@\t\r]/.test(text) && !/^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text);
+
+// Cells that a spreadsheet would run get an apostrophe in front.
 export function toCsv(columns: string[], rows: unknown[][]): string {
   const field = (value: unknown) => {
     const text = value === null || value === undefined ? '' : cellText(value);
-    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    const safe = isFormula(text) ? `'${text}` : text;
+    return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   return [columns, ...rows].map((row) => row.map(field).join(',')).join('\n') + '\n';
 }

@@ -43,10 +43,11 @@ export interface GridProps {
   columns: ResultColumn[];
   rows: Cell[][];
   numbered?: boolean;
+  writers?: (((value: number) => string) | undefined)[]; // of the columns, where the caller knows better
   forReading?: boolean; // numbers as people read them, exact on hover; types on hover only
 }
 
-export function Grid({ label, columns, rows, numbered = true, forReading = false }: GridProps) {
+export function Grid({ label, columns, rows, numbered = true, forReading = false, writers }: GridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   // eslint-disable-next-line react-hooks/incompatible-library -- the virtualizer is read in this render only
   const virtual = useVirtualizer({
@@ -64,14 +65,16 @@ export function Grid({ label, columns, rows, numbered = true, forReading = false
   const formats = useMemo(
     () =>
       columns.map((column, index) =>
-        forReading && isNumeric(column.type)
-          ? formatterFor(
-              column.name,
-              rows.slice(0, kSample).map((row) => numberOf(row[index])),
-            )
-          : undefined,
+        writers
+          ? writers[index]
+          : forReading && isNumeric(column.type)
+            ? formatterFor(
+                column.name,
+                rows.slice(0, kSample).map((row) => numberOf(row[index])),
+              )
+            : undefined,
       ),
-    [columns, rows, forReading],
+    [columns, rows, forReading, writers],
   );
   return (
     <div

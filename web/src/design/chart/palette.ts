@@ -5,6 +5,8 @@ export interface Palette {
   faint: string;
   line: string;
   surface: string;
+  scale: string[]; // from little to much, by lightness alone
+  land: string;
 }
 
 export const light: Palette = {
@@ -13,6 +15,8 @@ export const light: Palette = {
   faint: '#546767',
   line: '#dbe3e3',
   surface: '#ffffff',
+  scale: ['#cbe7e4', '#9fd0cb', '#6bb3ae', '#3f9893', '#126f70', '#07474b'],
+  land: '#e4eaea',
 };
 export const dark: Palette = {
   series: ['#5cc2bd', '#f0a04b', '#86b0f0', '#e58dbd', '#b8cc55', '#b9a0ee', '#d1b07a'],
@@ -20,4 +24,6 @@ export const dark: Palette = {
   faint: '#92a4a3',
   line: '#243236',
   surface: '#131c1f',
+  scale: ['#17363a', '#1e5255', '#2a7372', '#3f9893', '#6cc3bd', '#b6ebe5'],
+  land: '#243236',
 };

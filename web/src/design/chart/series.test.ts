@@ -34,4 +34,12 @@ describe('what a chart draws', () => {
       { name: 'JFK', values: [4, 5] },
     ]);
   });
+  it('shows times by the clock of their zone', () => {
+    const data = chartData(
+      [column('at', 'TIMESTAMP WITH TIME ZONE'), column('n', 'BIGINT')],
+      [['2026-03-01 00:00:00+01', 1]],
+    );
+    expect(data.x).toEqual(['2026-03-01 00:00:00']);
+    expect(data.xKind).toBe('time');
+  });
 });

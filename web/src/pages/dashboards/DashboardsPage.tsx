@@ -1,23 +1,79 @@
 // The list of dashboards.
-import { Button } from '@mantine/core';
-import { Link } from 'wouter';
-import { useDashboards } from '../../api/queries';
+import { Button, Modal, TextInput } from '@mantine/core';
+import { useState } from 'react';
+import { Link, useLocation } from 'wouter';
+import { saveDashboard, useChange, useDashboards } from '../../api/queries';
 import { plural } from '../../design/format';
 import { Icon } from '../../design/icons';
 import { Page } from '../../design/page';
-import { Empty, Loaded } from '../../design/states';
+import { Empty, ErrorState, Loaded } from '../../design/states';
+
+// A name out of a title: lower-case letters, digits and _.
+const nameFrom = (title: string): string =>
+  title
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '_')
+    .replace(/^[_0-9]+|_+$/g, '')
+    .slice(0, 63);
+
+function NewDashboard({ useCases }: { useCases: string[] }) {
+  const [isOpen, setOpen] = useState(false);
+  const [title, setTitle] = useState('');
+  const [useCase, setUseCase] = useState(useCases[0] ?? '');
+  const [, navigate] = useLocation();
+  const name = nameFrom(title);
+  const made = useChange((draft: Parameters<typeof saveDashboard>[0]) => saveDashboard(draft), 'dashboards');
+  const make = () =>
+    made.mutate(
+      { use_case: useCase, name, text: `title: ${JSON.stringify(title)}\ntiles: []\n` },
+      { onSuccess: () => navigate(`/dashboards/${useCase}/${name}?edit=1`) },
+    );
+  return (
+    <>
+      <Button onClick={() => setOpen(true)}>New dashboard</Button>
+      <Modal opened={isOpen} onClose={() => setOpen(false)} title="A new dashboard">
+        <form
+          className="stack wide-gap"
+          onSubmit={(event) => {
+            event.preventDefault();
+            make();
+          }}
+        >
+          <TextInput
+            label="Title"
+            data-autofocus
+            value={title}
+            description={name && `Its name: ${name}`}
+            onChange={(event) => setTitle(event.currentTarget.value)}
+          />
+          <TextInput
+            label="Use case"
+            description="A folder below use_cases"
+            value={useCase}
+            onChange={(event) => setUseCase(event.currentTarget.value)}
+          />
+          {made.isError && <ErrorState error={made.error} />}
+          <Button type="submit" disabled={name === '' || useCase === ''} loading={made.isPending}>
+            Make it
+          </Button>
+        </form>
+      </Modal>
+    </>
+  );
+}
 
 export default function DashboardsPage() {
   const dashboards = useDashboards();
   return (
     <Page
       title="Dashboards"
-      subtitle="Each one is a file of its use case; every number leads to its SQL and its lineage."
+      subtitle="Each one is a file of its use case, or made here; every number leads to its SQL and its lineage."
       behind={{ api: '/dashboards' }}
       action={
-        <Button component={Link} href="/sql" leftSection={<Icon name="code" size={16} />}>
-          Try a query
-        </Button>
+        <NewDashboard
+          key={dashboards.data?.[0]?.use_case}
+          useCases={(dashboards.data ?? []).map((board) => board.use_case)}
+        />
       }
     >
       <Loaded query={dashboards}>
@@ -30,7 +86,11 @@ export default function DashboardsPage() {
           ) : (
             <div className="cards">
               {list.map((board) => (
-                <Link key={board.file} href={`/dashboards/${board.use_case}/${board.name}`} className="card">
+                <Link
+                  key={`${board.use_case}.${board.name}`}
+                  href={`/dashboards/${board.use_case}/${board.name}`}
+                  className="card"
+                >
                   <span className="with-icon">
                     <Icon name="dashboard" size={16} />
                     <strong>{board.title}</strong>
@@ -38,7 +98,7 @@ export default function DashboardsPage() {
                   <p className="soft">{board.description || `A dashboard of the use case ${board.use_case}.`}</p>
                   <span className="faint small">
                     {board.tiles !== undefined && `${plural(board.tiles, 'tile')} · `}
-                    <code className="small">{board.file}</code>
+                    {board.file ? <code className="small">{board.file}</code> : 'made in the browser'}
                   </span>
                 </Link>
               ))}

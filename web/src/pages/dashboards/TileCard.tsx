@@ -1,111 +1,132 @@
-// A tile: a number, a chart or a table; its menu leads to what is behind it.
-import { ActionIcon, Menu } from '@mantine/core';
-import { useMemo } from 'react';
-import { useLocation } from 'wouter';
+// A tile: what it shows, what can be done with it, and what a click on a mark offers.
+import { Menu } from '@mantine/core';
+import { useCallback, useState, type CSSProperties } from 'react';
 import { useTile } from '../../api/queries';
 import type { Dashboard, Tile, TileData } from '../../api/types';
-import { Chart, chartData } from '../../design/chart';
-import { copyText } from '../../design/copy';
-import { cellText, formatNumber, toCsv } from '../../design/format';
-import { Grid } from '../../design/grid';
+import type { Picture } from '../../design/chart';
+import { cellText } from '../../design/format';
 import { Icon } from '../../design/icons';
-import { numberOf } from '../../design/number';
 import { Loaded } from '../../design/states';
-import { hrefOfQuery } from '../catalog/names';
-import { kRun } from '../sql/store';
+import type { Chosen } from './chosen';
+import type { Picked } from './Kinds';
+import { Markdown } from './Markdown';
+import { TileContent } from './TileContent';
+import { TileMenu } from './TileMenu';
 
-function NumberTile({ data }: { data: TileData }) {
-  const value = data.rows[0]?.[0];
-  const number = numberOf(value);
-  return (
-    <div className="tile-number" title={cellText(value)}>
-      {value === undefined || value === null ? (
-        <span className="null">no value</span>
-      ) : number === null ? (
-        cellText(value)
-      ) : (
-        formatNumber(number)
-      )}
-    </div>
-  );
+// The mark that a row of the result is, as the address and the API say it.
+export function markOf(tile: Tile, data: TileData, row: number): string {
+  const value = (column: number) => {
+    const cell = data.rows[row]?.[column];
+    return cell === null || cell === undefined ? null : cellText(cell);
+  };
+  return JSON.stringify(tile.dimensions.map((column) => [column, value(column)]));
 }
 
-export function TileContent({ tile, data }: { tile: Tile; data: TileData }) {
-  const chart = useMemo(() => chartData(data.columns, data.rows), [data]);
-  if (tile.kind === 'number') return <NumberTile data={data} />;
-  if (data.rows.length === 0) return <p className="faint">No rows.</p>;
-  if (tile.kind === 'table')
-    return <Grid label={tile.title} columns={data.columns} rows={data.rows} numbered={false} forReading />;
-  if (chart.series.length === 0) return <p className="faint">The SELECT has no number to draw.</p>;
-  return <Chart kind={tile.kind} data={chart} label={`${tile.title}: ${tile.kind} chart`} />;
-}
-
-interface TileProps {
-  dashboard: Dashboard;
+interface MarkMenuProps {
   tile: Tile;
-  span: number;
-  filters: Record<string, string>;
-  onOpen: () => void;
+  data: TileData;
+  picked: Picked;
+  chosen: Chosen;
+  onClose: () => void;
 }
 
-function TileMenu({ tile, data, onOpen }: { tile: Tile; data: TileData | undefined; onOpen: () => void }) {
-  const [, navigate] = useLocation();
+// What a click on a bar, point or cell offers.
+function MarkMenu({ tile, data, picked, chosen, onClose }: MarkMenuProps) {
+  const row = data.rows[picked.row] ?? [];
+  const sources = tile.dimensions.filter((column) => data.columns[column]?.source);
   return (
-    <Menu position="bottom-end" shadow="md" width={200}>
+    <Menu opened onClose={onClose} position="bottom-start" shadow="md" width={240} withinPortal>
       <Menu.Target>
-        <ActionIcon variant="subtle" color="gray" aria-label={`What is behind ${tile.title}`}>
-          <Icon name="more" size={16} />
-        </ActionIcon>
+        <span className="mark-place" style={{ left: picked.x, top: picked.y }} />
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Item onClick={onOpen}>What is behind it</Menu.Item>
-        <Menu.Item onClick={() => navigate(hrefOfQuery(data?.sql ?? tile.sql), { state: kRun })}>Open in SQL</Menu.Item>
-        {tile.reads.map((read) => (
-          <Menu.Item key={read} onClick={() => navigate(`/catalog/${read.replace('.', '/')}?tab=lineage`)}>
-            Lineage of {read}
-          </Menu.Item>
-        ))}
-        {data && (
-          <Menu.Item
-            onClick={() =>
-              void copyText(
-                toCsv(
-                  data.columns.map((column) => column.name),
-                  data.rows,
-                ),
-              )
-            }
-          >
-            Copy as CSV
-          </Menu.Item>
-        )}
+        {sources.map((column) => {
+          const { source, name } = data.columns[column]!;
+          const value = row[column] === null ? null : cellText(row[column]);
+          return (
+            <Menu.Item key={column} onClick={() => chosen.only(source!, value)}>
+              Only {name} = {value ?? 'NULL'}
+            </Menu.Item>
+          );
+        })}
+        <Menu.Item onClick={() => chosen.setOwn({ tile: String(tile.index), mark: markOf(tile, data, picked.row) })}>
+          {tile.dimensions.length > 0 ? 'The rows behind it' : 'What is behind it'}
+        </Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );
 }
 
-export function TileCard({ dashboard, tile, span, filters, onOpen }: TileProps) {
-  const data = useTile(dashboard, tile.index, filters);
-  const ignored = data.data?.filters_ignored ?? Object.keys(filters).filter((name) => !tile.filters.includes(name));
+interface TileProps {
+  dashboard: Dashboard;
+  tile: Tile;
+  style: CSSProperties;
+  chosen: Chosen;
+}
+
+function TextCard({ tile, style }: Pick<TileProps, 'tile' | 'style'>) {
   return (
-    <section className={`tile ${tile.kind} span-${span}`} aria-label={tile.title} aria-busy={data.isFetching}>
+    <section className="tile text" style={style} aria-label={tile.title || 'Text'}>
+      {tile.title && <h2 className="tile-title">{tile.title}</h2>}
+      <div className="tile-body" tabIndex={0}>
+        <Markdown text={tile.look.text ?? ''} />
+      </div>
+    </section>
+  );
+}
+
+function DataCard({ dashboard, tile, style, chosen }: TileProps) {
+  const data = useTile(dashboard, tile.index, chosen.query);
+  const [picked, setPicked] = useState<Picked | null>(null);
+  const [picture, setPicture] = useState<Picture | null>(null);
+  const [asTable, setAsTable] = useState(false);
+  const open = useCallback(() => chosen.setOwn({ tile: String(tile.index), mark: null }), [chosen, tile.index]);
+  const ignored = data.data?.filters_ignored ?? [];
+  const isNumber = tile.kind === 'number';
+  return (
+    <section className={`tile ${tile.kind}`} style={style} aria-label={tile.title} aria-busy={data.isFetching}>
       <header>
-        <button type="button" className="tile-title" onClick={onOpen} title={tile.description || 'What is behind it'}>
+        <button type="button" className="tile-title" onClick={open} title={tile.description || 'What is behind it'}>
           {tile.title}
         </button>
-        <TileMenu tile={tile} data={data.data} onOpen={onOpen} />
+        <TileMenu
+          tile={tile}
+          data={data.data}
+          picture={picture}
+          asTable={asTable}
+          onTable={() => setAsTable(!asTable)}
+          onOpen={open}
+        />
       </header>
-      <div className="tile-body" onClick={tile.kind === 'table' ? undefined : onOpen}>
-        <Loaded query={data} lines={tile.kind === 'number' ? 1 : 4}>
-          {(loaded) => <TileContent tile={tile} data={loaded} />}
+      <div className="tile-body" onClick={isNumber ? open : undefined}>
+        <Loaded query={data} lines={isNumber ? 1 : 4}>
+          {(loaded) => (
+            <TileContent
+              dashboard={dashboard}
+              tile={tile}
+              data={loaded}
+              asTable={asTable}
+              onPick={setPicked}
+              onDrawn={setPicture}
+            />
+          )}
         </Loaded>
       </div>
+      {picked && data.data && (
+        <MarkMenu tile={tile} data={data.data} picked={picked} chosen={chosen} onClose={() => setPicked(null)} />
+      )}
       {ignored.length > 0 && (
         <p className="tile-note">
           <Icon name="warning" size={14} />
-          {ignored.join(', ')} {ignored.length === 1 ? 'does' : 'do'} not apply here
+          {ignored.map((name) => name.split('.').slice(2).join('.') || name).join(', ')}{' '}
+          {ignored.length === 1 ? 'does' : 'do'} not apply here
         </p>
       )}
+      {data.data?.truncated && <p className="tile-note">Only the first {data.data.rows.length} rows are shown.</p>}
     </section>
   );
+}
+
+export function TileCard(props: TileProps) {
+  return props.tile.kind === 'text' ? <TextCard {...props} /> : <DataCard {...props} />;
 }

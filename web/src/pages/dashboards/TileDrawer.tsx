@@ -1,15 +1,18 @@
-// What is behind a tile: its SQL as it was run, the tables and versions it read, and where they come from.
-import { Drawer } from '@mantine/core';
+// What is behind a tile: its SQL as it was run, the rows it was made of, the tables and versions it read, and where
+// they come from.
+import { Button, Drawer } from '@mantine/core';
 import { Link } from 'wouter';
-import { useTile } from '../../api/queries';
+import { useTile, useTileRows } from '../../api/queries';
 import type { Dashboard, Tile, TileData } from '../../api/types';
 import { SqlText } from '../../design/editor/SqlText';
-import { formatDuration, plural } from '../../design/format';
+import { plural } from '../../design/format';
+import { Grid } from '../../design/grid';
 import { BehindLink } from '../../design/page';
 import { Loaded } from '../../design/states';
 import { Table } from '../../design/table';
 import { hrefOfDataset, nameOf } from '../catalog/names';
 import { OpenInSql } from '../sql/OpenInSql';
+import { shownValue, type Chosen } from './chosen';
 
 function Reads({ data }: { data: TileData }) {
   return (
@@ -39,53 +42,118 @@ function Reads({ data }: { data: TileData }) {
   );
 }
 
-function Filters({ data, filters }: { data: TileData; filters: Record<string, string> }) {
+function FilterWords({ dashboard, data, chosen }: { dashboard: Dashboard; data: TileData; chosen: Chosen }) {
+  const valueOf = (name: string) => {
+    const initial = dashboard.filters.find((filter) => filter.name === name)?.default ?? '';
+    const values = chosen.get(name) ?? (initial === '' ? [] : [initial]);
+    return values.map(shownValue).join(' or ');
+  };
   const said = [
-    ...data.filters_applied.map((name) => `${name} = ${filters[name] ?? ''}`),
+    ...data.filters_applied.map((name) => `${name} = ${valueOf(name)}`),
     ...data.filters_ignored.map((name) => `${name} does not apply: the tile does not read its table`),
   ];
   return said.length === 0 ? null : <p className="soft">{said.join(' · ')}</p>;
 }
 
-function Behind({ dashboard, tile, filters }: { dashboard: Dashboard; tile: Tile; filters: Record<string, string> }) {
-  const tileData = useTile(dashboard, tile.index, filters);
+function markWords(tile: Tile, data: TileData | undefined, mark: string): string {
+  try {
+    const pairs = JSON.parse(mark) as [number, string | null][];
+    return pairs
+      .map(([column, value]) => `${data?.columns[column]?.name ?? `column ${column}`} = ${value ?? 'NULL'}`)
+      .join(', ');
+  } catch {
+    return tile.title;
+  }
+}
+
+interface BehindProps {
+  dashboard: Dashboard;
+  tile: Tile;
+  chosen: Chosen;
+}
+
+function Rows({ dashboard, tile, chosen, data }: BehindProps & { data: TileData }) {
+  const mark = chosen.own('mark');
+  const rows = useTileRows(dashboard, tile.index, chosen.query, mark ?? '[]', mark !== null);
+  if (mark === null) {
+    return (
+      <div>
+        <Button variant="default" onClick={() => chosen.setOwn({ mark: '[]' })}>
+          Show its rows
+        </Button>
+      </div>
+    );
+  }
+  const words = mark === '[]' ? '' : `of ${markWords(tile, data, mark)}`;
+  return (
+    <div className="section rows-behind">
+      <header>
+        <h2>Rows behind {words}</h2>
+        <span className="grow" />
+        <Button variant="subtle" onClick={() => chosen.setOwn({ mark: null })}>
+          Hide
+        </Button>
+      </header>
+      <Loaded query={rows}>
+        {(behind) => (
+          <>
+            <Grid label="Rows behind" columns={behind.columns} rows={behind.rows} />
+            <div className="row">
+              <span className="faint small">
+                {behind.truncated ? 'the first ' : ''}
+                {plural(behind.rows.length, 'row')}
+              </span>
+              <OpenInSql sql={behind.sql}>These rows in SQL</OpenInSql>
+            </div>
+          </>
+        )}
+      </Loaded>
+    </div>
+  );
+}
+
+function Behind({ dashboard, tile, chosen }: BehindProps) {
+  const tileData = useTile(dashboard, tile.index, chosen.query);
   return (
     <div className="stack wide-gap drawer-sql">
       {tile.description && <p className="soft">{tile.description}</p>}
       <Loaded query={tileData}>
         {(data) => (
           <>
-            <Filters data={data} filters={filters} />
+            <FilterWords dashboard={dashboard} data={data} chosen={chosen} />
             <SqlText text={data.sql} />
             <div className="row">
               <OpenInSql sql={data.sql}>Open in SQL</OpenInSql>
               <span className="faint small">
                 {plural(data.rows.length, 'row')}
-                {data.truncated && ', cut'}
-                {data.seconds !== undefined && ` in ${formatDuration(data.seconds)}`}
+                {data.truncated && ', cut'} · times in {data.time_zone}
+                {data.from_cache && ' · known from before, of the same versions'}
               </span>
             </div>
+            <Rows dashboard={dashboard} tile={tile} chosen={chosen} data={data} />
             <Reads data={data} />
           </>
         )}
       </Loaded>
       <BehindLink
-        file={dashboard.file}
+        {...(dashboard.file ? { file: dashboard.file } : {})}
         api={`/dashboards/${dashboard.use_case}/${dashboard.name}/tiles/${tile.index}`}
       />
     </div>
   );
 }
 
-export function TileDrawer(props: {
-  dashboard: Dashboard;
-  tile: Tile | undefined;
-  filters: Record<string, string>;
-  onClose: () => void;
-}) {
+export function TileDrawer({ dashboard, chosen }: { dashboard: Dashboard; chosen: Chosen }) {
+  const tile = dashboard.tiles.find((one) => String(one.index) === chosen.own('tile') && one.kind !== 'text');
+  const isWide = chosen.own('mark') !== null;
   return (
-    <Drawer opened={props.tile !== undefined} onClose={props.onClose} title={props.tile?.title}>
-      {props.tile && <Behind dashboard={props.dashboard} tile={props.tile} filters={props.filters} />}
+    <Drawer
+      opened={tile !== undefined}
+      onClose={() => chosen.setOwn({ tile: null, mark: null })}
+      title={tile?.title}
+      size={isWide ? 900 : 560}
+    >
+      {tile && <Behind dashboard={dashboard} tile={tile} chosen={chosen} />}
     </Drawer>
   );
 }

@@ -24,7 +24,7 @@ function useChoice(columns: ResultColumn[]) {
     return {
       x: named(fromAddress('x')) < 0 ? x : named(fromAddress('x')),
       ys: ys.length > 0 ? ys : numeric.filter((index) => index !== x).slice(0, 4),
-      kind: kind === 'line' || kind === 'bar' ? kind : usual,
+      kind: (['line', 'area', 'bar'] as const).find((known) => known === kind) ?? usual,
       by: named(fromAddress('by')), // the column whose values become a line or bar each; -1 for none
     };
   });
@@ -64,6 +64,7 @@ export function ResultChart({ columns, rows }: { columns: ResultColumn[]; rows: 
           onChange={(value) => choose({ kind: value as ChartKind })}
           data={[
             { value: 'line', label: 'Lines' },
+            { value: 'area', label: 'Areas' },
             { value: 'bar', label: 'Bars' },
           ]}
         />
