@@ -204,6 +204,12 @@ security::Decision Identity::Decide(const security::Principal& principal, std::s
     // By the name, not by the roles that the principal carries: those may be older than a revocation.
     const Account* account = now->Find(principal.name);
     if (!account) return {.allowed = false, .reason = "there is no such user any more", .epoch = at};
+    // Or a job could make its owner's rights last longer than its run.
+    bool login = action.starts_with("token:") || action.starts_with("user:") || action.starts_with("session:") ||
+                 action.starts_with("role:");
+    if (login && principal.credential.starts_with("run:") && !action.ends_with(":Read")) {
+        return {.allowed = false, .reason = "the run of a job makes and changes no logins", .epoch = at};
+    }
     security::Decision decision = now->Decide(*account, action, resource);
     decision.epoch = at;
     return decision;

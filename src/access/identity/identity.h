@@ -167,6 +167,10 @@ class Identity : public security::Gate, public security::Authenticator {
     // As CreateToken, for the program's own use (admin_token_file): replaces a token of that name, may live longer.
     Result<std::string> MintToken(const std::string& user, const std::string& name, Duration ttl = {});
     Status DeleteToken(const std::string& user, const std::string& name);
+    // A token for a run of a job, as whom its calls are made (credential "run:<run>"). It is nowhere but in memory:
+    // void after EndRun, after `ttl`, when the user goes, and with the program.
+    Result<std::string> StartRun(const std::string& user, const std::string& run, Duration ttl);
+    void EndRun(const std::string& run);
     std::vector<TokenInfo> Tokens(std::string_view user) const;  // empty: everybody's
 
     // ---- browser sessions and the one-time link

@@ -102,6 +102,20 @@ std::vector<TokenInfo> Identity::Tokens(std::string_view user) const {
     return infos;
 }
 
+Result<std::string> Identity::StartRun(const std::string& user, const std::string& run, Duration ttl) {
+    TRY(state_->UserOf(user));
+    std::string token = MakeToken(state_->env.random());
+    std::unique_lock lock(state_->mutex);
+    std::erase_if(state_->run_tokens, [&](const auto& item) { return item.second.run == run; });
+    state_->run_tokens[HashOf(token)] = {user, run, state_->env.clock().Now() + ttl};
+    return token;
+}
+
+void Identity::EndRun(const std::string& run) {
+    std::unique_lock lock(state_->mutex);
+    std::erase_if(state_->run_tokens, [&](const auto& item) { return item.second.run == run; });
+}
+
 Result<security::Principal> Identity::ByToken(std::string_view token) {
     if (!IsToken(token)) return state_->Refused();
     std::string hash = HashOf(token);
@@ -110,6 +124,12 @@ Result<security::Principal> Identity::ByToken(std::string_view token) {
     std::string name;
     {
         std::shared_lock lock(state_->mutex);
+        auto run = state_->run_tokens.find(hash);
+        if (run != state_->run_tokens.end() && now < run->second.expires_at) {
+            RunToken of = run->second;
+            lock.unlock();
+            return state_->PrincipalOf(of.user, "run:" + of.run);
+        }
         auto found = state_->tokens.find(hash);
         if (found == state_->tokens.end()) return state_->Refused();
         Used<TokenRecord>& record = *found->second;
@@ -223,6 +243,11 @@ bool Identity::State::CredentialHolds(const security::Principal& principal) cons
     if (kind == "token") {
         auto found = token_names.find({principal.name, name});
         return found != token_names.end() && tokens.find(found->second)->second->record.expires_at > time;
+    }
+    if (kind == "run") {
+        return std::any_of(run_tokens.begin(), run_tokens.end(), [&](const auto& item) {
+            return item.second.run == name && item.second.user == principal.name && item.second.expires_at > time;
+        });
     }
     if (kind == "s3-key") {
         auto found = s3_keys.find(name);

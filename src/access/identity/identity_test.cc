@@ -111,6 +111,33 @@ TEST_F(IdentityTest, UnknownServicesAreRefusedOnceTheRowsAreKnown) {
     EXPECT_EQ(CodeOf(identity_->SetPolicies({wrong.value()})), ErrorCode::kInvalidArgument);
 }
 
+TEST_F(IdentityTest, TheTokenOfARunIsVoidAfterItAndMakesNoOther) {
+    Check(identity_->CreateUser("alice", {"admin"}));
+    std::string token = identity_->StartRun("alice", "17", std::chrono::hours(1)).value();
+    security::Principal run = identity_->ByToken(token).value();
+    EXPECT_EQ(run.Id(), "user:alice");
+    EXPECT_EQ(run.credential, "run:17");
+    EXPECT_TRUE(identity_->Tokens("alice").empty()) << "it is in no list";
+    EXPECT_TRUE(identity_->Refresh(run).ok());
+    EXPECT_TRUE(identity_->Decide(run, "table:Read", {"table", "x"}).allowed);
+    for (const char* action :
+         {"token:Create", "user:SetPassword", "user:Create", "role:Write", "user:CreateLoginLink"}) {
+        EXPECT_FALSE(identity_->Decide(run, action, {"user", "alice"}).allowed) << action;
+    }
+    std::string again = identity_->StartRun("alice", "17", std::chrono::hours(1)).value();
+    EXPECT_EQ(CodeOf(identity_->ByToken(token)), ErrorCode::kUnauthenticated) << "a new start of the run voids the old";
+    identity_->EndRun("17");
+    EXPECT_EQ(CodeOf(identity_->ByToken(again)), ErrorCode::kUnauthenticated);
+    EXPECT_EQ(CodeOf(identity_->Refresh(run)), ErrorCode::kUnauthenticated);
+    std::string expired = identity_->StartRun("alice", "18", std::chrono::seconds(-1)).value();
+    EXPECT_EQ(CodeOf(identity_->ByToken(expired)), ErrorCode::kUnauthenticated);
+    EXPECT_EQ(CodeOf(identity_->StartRun("nobody", "19", std::chrono::hours(1))), ErrorCode::kNotFound);
+    std::string left = identity_->StartRun("alice", "20", std::chrono::hours(1)).value();
+    Check(identity_->CreateUser("bob", {"admin"}));
+    Check(identity_->DeleteUser("alice"));
+    EXPECT_EQ(CodeOf(identity_->ByToken(left)), ErrorCode::kUnauthenticated);
+}
+
 TEST_F(IdentityTest, ADecisionFollowsTheNameNotTheRolesThatAPrincipalCarries) {
     Check(identity_->CreateUser("alice", {"admin"}));
     security::Principal stale = identity_->ByToken(identity_->CreateToken("alice", "t").value()).value();

@@ -156,6 +156,7 @@ void Identity::State::ForgetCredentials(const std::string& user) {
         std::unique_lock lock(mutex);
         std::erase_if(tokens, [&](const auto& item) { return item.second->record.user == user; });
         std::erase_if(token_names, [&](const auto& item) { return item.first.first == user; });
+        std::erase_if(run_tokens, [&](const auto& item) { return item.second.user == user; });
         std::erase_if(s3_keys, [&](const auto& item) { return item.second->record.user == user; });
         last_logins.erase(user);
     }

@@ -39,6 +39,13 @@ struct UsedS3Key : Used<S3KeyRecord> {
     Secret secret;
 };
 
+// The token of a run: never written.
+struct RunToken {
+    std::string user;
+    std::string run;
+    Timestamp expires_at;
+};
+
 struct Link {
     std::string hash;
     Timestamp expires_at;
@@ -102,6 +109,7 @@ struct Identity::State {
     mutable std::shared_mutex mutex;
     std::map<std::string, std::unique_ptr<Used<TokenRecord>>, std::less<>> tokens;  // by hash
     std::map<std::pair<std::string, std::string>, std::string> token_names;         // (user, name) to hash
+    std::map<std::string, RunToken, std::less<>> run_tokens;                          // by hash
     std::map<std::string, std::unique_ptr<Used<SessionRecord>>, std::less<>> sessions;  // by hash
     std::map<std::string, std::unique_ptr<UsedS3Key>, std::less<>> s3_keys;             // by id
     std::map<std::string, Timestamp, std::less<>> last_logins;
