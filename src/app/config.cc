@@ -93,6 +93,7 @@ void Bind(ConfigBinder& binder, TarnConfig& config) {
     binder.Section("engine", config.engine, "Limits of the SQL engine.");
     binder.Section("tables", config.tables, "The tables of the lakehouse.");
     binder.Section("runs", config.runs, "Limits of runs.");
+    binder.Section("jobs", config.jobs, "What jobs find on this machine.");
     binder.Section("log", config.log, "The program's log, in the state directory under log/.");
     binder.Section("identity", config.identity, "How long credentials live, and how many there may be.");
     binder.Section("audit", config.audit, "The audit log.");

@@ -10,6 +10,7 @@
 #include "access/monitoring/config.h"
 #include "base/config.h"
 #include "base/env.h"
+#include "processing/jobs/config.h"
 
 namespace tarn::app {
 
@@ -59,6 +60,7 @@ struct TarnConfig {
     EngineLimits engine;
     TableSettings tables;
     RunLimits runs;
+    jobs::JobsConfig jobs;
     LogSettings log;
     identity::IdentityConfig identity;
     access::AuditConfig audit;

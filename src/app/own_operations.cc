@@ -20,6 +20,7 @@ constexpr Operation Row(std::string_view name, std::string_view action, std::str
 
 constexpr Operation kOwnLoad = Row("Load", "source:Load", "source.stream", AuditClass::kChange);
 constexpr Operation kOwnBuild = Row("Build", "table:Write", "schema.table", AuditClass::kChange);
+constexpr Operation kOwnJob = Row("RunJob", "run:Run", "use_case.job", AuditClass::kChange);
 constexpr Operation kOwnClean = Row("Clean", "table:Vacuum", "schema.table", AuditClass::kChange);
 constexpr Operation kOwnApply = Row("Apply", "workspace:Apply", "workspace", AuditClass::kAdministration);
 constexpr Operation kOwnToken = Row("CreateToken", "token:Create", "user", AuditClass::kAdministration);
@@ -29,8 +30,8 @@ constexpr Operation kOwnExport = Row("Export", "platform:Export", "platform", Au
 constexpr Operation kOwnVerify = Row("Verify", "platform:Verify", "platform", AuditClass::kRead);
 
 void AddOwnOperations(security::OperationRegistry& registry) {
-    for (const Operation& row :
-         {kOwnLoad, kOwnBuild, kOwnClean, kOwnApply, kOwnToken, kOwnLoginLink, kOwnSecret, kOwnExport, kOwnVerify}) {
+    for (const Operation& row : {kOwnLoad, kOwnBuild, kOwnJob, kOwnClean, kOwnApply, kOwnToken, kOwnLoginLink,
+                                 kOwnSecret, kOwnExport, kOwnVerify}) {
         registry.Add(row);
     }
 }
@@ -43,7 +44,7 @@ Result<orchestrator::TaskOutcome> AuditedTask::Run(orchestrator::TaskRun& run) {
     security::Opening opening{.details = {{"run", run.run_id()}, {"dataset", spec.dataset}, {"file", spec.file}},
                               .tell = nullptr};
     Status recorded = dispatcher_.Run(
-        row_, principal_, resource, "",
+        row_, who_(run), resource, "",
         [&](security::Call& call) -> Status {
             outcome = kind_.Run(run);
             if (!outcome.ok()) {

@@ -13,6 +13,7 @@ namespace tarn::app {
 
 extern const security::Operation kOwnLoad;       // of one stream of a source
 extern const security::Operation kOwnBuild;      // of one table
+extern const security::Operation kOwnJob;        // the run of a job, for its person
 extern const security::Operation kOwnClean;      // of tables: old versions, and what was removed
 extern const security::Operation kOwnApply;      // the workspace, at start
 extern const security::Operation kOwnToken;      // the command line's, at start
@@ -28,7 +29,12 @@ class AuditedTask : public orchestrator::TaskKind {
   public:
     AuditedTask(orchestrator::TaskKind& kind, const security::Operation& row, security::Principal principal,
                 security::Dispatcher& dispatcher)
-        : kind_(kind), row_(row), principal_(std::move(principal)), dispatcher_(dispatcher) {}
+        : AuditedTask(
+              kind, row, [principal](const orchestrator::TaskRun&) { return principal; }, dispatcher) {}
+    // Of a principal that is another one for each run.
+    using Who = std::function<security::Principal(const orchestrator::TaskRun&)>;
+    AuditedTask(orchestrator::TaskKind& kind, const security::Operation& row, Who who, security::Dispatcher& dispatcher)
+        : kind_(kind), row_(row), who_(std::move(who)), dispatcher_(dispatcher) {}
     Result<orchestrator::TaskOutcome> Run(orchestrator::TaskRun& run) override;
     Result<bool> HasNew(const orchestrator::TaskSpec& spec) override { return kind_.HasNew(spec); }
     Result<std::string> CurrentVersion(const orchestrator::TaskSpec& spec) override {
@@ -38,7 +44,7 @@ class AuditedTask : public orchestrator::TaskKind {
   private:
     orchestrator::TaskKind& kind_;
     const security::Operation& row_;
-    const security::Principal principal_;
+    const Who who_;
     security::Dispatcher& dispatcher_;
 };
 

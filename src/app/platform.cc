@@ -104,6 +104,8 @@ class RunningPlatform : public Platform {
     Status BuildStorage();
     Status BuildProcessing();
     Status BuildAlerting();
+    void BuildJobs();
+    Status BuildJobsListener();
     Status BuildWorkspace();
     Status BuildOperations();
     Status BuildListeners();
@@ -207,6 +209,7 @@ Status RunningPlatform::BuildProcessing() {
                                                      security::Principal::System("batch"), *parts.dispatcher);
     parts.orchestrator->RegisterKind("source", *parts.source_task);
     parts.orchestrator->RegisterKind("table", *parts.table_task);
+    BuildJobs();
     parts.dashboards = TRY(dashboards::Dashboards::Create(
         {env_, *parts.database, *parts.engine, *parts.catalog, *parts.identity, parts.metrics}));
     return BuildAlerting();
@@ -235,6 +238,50 @@ Status RunningPlatform::BuildAlerting() {
     return Ok();
 }
 
+void RunningPlatform::BuildJobs() {
+    Components& parts = parts_;
+    std::vector<std::string> keeper = {"/proc/self/exe", std::string(kSandboxKeeperWord)};
+    parts.sandbox = Sandbox::Create(keeper, *parts.dialer, *parts.log);
+    auto credentials = [&parts](const std::string& user, const std::string& run,
+                                Duration ttl) -> Result<jobs::RunCredentials> {
+        jobs::RunCredentials made;
+        made.token = TRY(parts.identity->StartRun(user, run, ttl));
+        made.hold = std::shared_ptr<void>(nullptr, [&parts, run](void*) { parts.identity->EndRun(run); });
+        made.principal = TRY(parts.identity->ByToken(made.token));
+        return made;
+    };
+    std::map<std::string, std::string> programs;
+    for (const char* name : {"tarn", "libduckdb.so"}) programs[ProgramDirectory() + "/" + name] = name;
+    parts.jobs = jobs::Jobs::Create(
+        parts.config.jobs, {env_, *parts.dialer, *parts.http, *parts.encryption, *parts.catalog, *parts.lake,
+                            *parts.log, *parts.sandbox, credentials, [&parts] { return parts.api; }, programs});
+    auto who = [&parts](const orchestrator::TaskRun& run) {
+        security::Principal principal = security::Principal::System("jobs");
+        std::string person = parts.jobs->PersonOf(run);
+        if (!person.empty()) principal.on_behalf_of = "user:" + person;
+        return principal;
+    };
+    parts.job_task = std::make_unique<AuditedTask>(parts.jobs->AsTaskKind(), kOwnJob, who, *parts.dispatcher);
+    parts.orchestrator->RegisterKind("job", *parts.job_task);
+    parts.batch->AddTasks(
+        [&parts](const std::vector<workspace::Definition>& all) { return parts.jobs->Activate(all); });
+}
+
+// Jobs come through their sandbox's forwarder to plain HTTP on loopback; with TLS that is a listener of their own.
+Status RunningPlatform::BuildJobsListener() {
+    Components& parts = parts_;
+    parts.api = parts.web_server->address();
+    if (!parts.tls) return Ok();
+    HttpServerConfig config;
+    config.listen = {"127.0.0.1", 0};
+    config.body_bytes_max = 5ull << 30;
+    parts.jobs_server = TRY(HttpServer::Create(
+        config, *parts.log, *parts.web_executor,
+        [&parts](HttpRequest& request, HttpResponder& responder) { return parts.router->Serve(request, responder); }));
+    parts.api = parts.jobs_server->address();
+    return Ok();
+}
+
 Status RunningPlatform::BuildWorkspace() {
     Components& parts = parts_;
     parts.workspace = TRY(workspace::Workspace::Create(options_.directory, {env_, *parts.database, *parts.log}));
@@ -243,6 +290,7 @@ Status RunningPlatform::BuildWorkspace() {
     parts.workspace->Register(parts.identity->PolicyTestKind(MakePolicyTestSupport(parts)));
     parts.workspace->Register(parts.connectors->WorkspaceKind());
     parts.workspace->Register(parts.batch->WorkspaceKind());
+    for (workspace::Kind& kind : parts.jobs->WorkspaceKinds()) parts.workspace->Register(std::move(kind));
     parts.workspace->Register(parts.batch->UseCaseKind());
     parts.workspace->Register(parts.batch->TestKind());
     for (workspace::Kind& kind : parts.dashboards->WorkspaceKinds()) parts.workspace->Register(std::move(kind));
@@ -306,6 +354,7 @@ Status RunningPlatform::BuildListeners() {
                                                           return parts.router->Serve(request, responder);
                                                       }),
                                    "the web listener (`--web ADDR` or listen.web)");
+    TRY(BuildJobsListener());
     HttpServerConfig s3;
     s3.listen = TRY(ListenAddress(parts.config.listen.s3, options_.s3_address));
     s3.tls = parts.tls;
@@ -393,6 +442,7 @@ void RunningPlatform::Stop() {
     // Listeners end first, so that no call reaches a component that is going.
     parts_.sql_server.reset();
     parts_.s3_listener.reset();
+    parts_.jobs_server.reset();
     parts_.web_server.reset();
     if (parts_.maintenance) parts_.maintenance->Stop();
     if (parts_.alerting) parts_.alerting->Stop();

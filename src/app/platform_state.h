@@ -23,6 +23,7 @@
 #include "metadata/metadata.h"
 #include "metadata/state_directory.h"
 #include "processing/batch/batch.h"
+#include "processing/jobs/jobs.h"
 #include "security/operation.h"
 #include "security/router.h"
 #include "storage/catalog/catalog.h"
@@ -61,6 +62,10 @@ struct Components {
     std::unique_ptr<batch::Batch> batch;
     std::unique_ptr<AuditedTask> source_task;
     std::unique_ptr<AuditedTask> table_task;
+    std::unique_ptr<Sandbox> sandbox;
+    std::unique_ptr<jobs::Jobs> jobs;
+    std::unique_ptr<AuditedTask> job_task;
+    Address api;  // plain HTTP on loopback, for jobs; known once the listeners are
     int64_t engine_memory_bytes = 0;
     std::unique_ptr<dashboards::Dashboards> dashboards;
     std::unique_ptr<alerting::Alerting> alerting;
@@ -71,6 +76,7 @@ struct Components {
     std::unique_ptr<Executor> web_executor;
     std::unique_ptr<Executor> s3_executor;
     std::unique_ptr<HttpServer> web_server;
+    std::unique_ptr<HttpServer> jobs_server;  // only where the web listener is not plain
     std::unique_ptr<HttpServer> s3_listener;
     std::unique_ptr<query::SqlServer> sql_server;
 };

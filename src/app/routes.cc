@@ -38,8 +38,11 @@ Json NodeOf(const orchestrator::TaskStatus& task, const std::string& kind) {
         state = "ok";
     else if (task.last)
         state = "waiting";
-    Json node = {{"id", task.spec.dataset}, {"kind", kind},           {"title", task.spec.dataset}, {"state", state},
-                 {"note", task.why},        {"file", task.spec.file}, {"task", task.spec.id}};
+    // What makes no dataset (a job) stands for itself.
+    std::string id = task.spec.dataset.empty() ? task.spec.id : task.spec.dataset;
+    std::string title = task.spec.dataset.empty() ? id.substr(id.find(':') + 1) : id;
+    Json node = {{"id", id},         {"kind", kind},           {"title", title},      {"state", state},
+                 {"note", task.why}, {"file", task.spec.file}, {"task", task.spec.id}};
     if (task.current && !task.current->note.empty()) node["note"] = task.current->note;
     return node;
 }
@@ -64,16 +67,17 @@ struct Picture {
 void AddTask(const orchestrator::TaskStatus& task, const std::map<std::string, catalog::Dataset>& datasets,
              std::set<std::string>& sources, Picture& picture) {
     bool is_source = task.spec.kind == "source";
-    Json node = NodeOf(task, is_source ? "raw" : "table");
+    Json node = NodeOf(task, is_source ? "raw" : task.spec.kind == "job" ? "job" : "table");
     FillFromCatalog(node, datasets);
     if (node["state"] == "failed") {
-        picture.attention.push_back(
-            {{"title", task.spec.dataset + " failed"}, {"text", task.last->error}, {"link", "/runs/" + task.last->id}});
+        picture.attention.push_back({{"title", node["title"].get<std::string>() + " failed"},
+                                     {"text", task.last->error},
+                                     {"link", "/runs/" + task.last->id}});
     }
+    std::string id = node["id"];
     picture.nodes.push_back(std::move(node));
-    for (const std::string& input : task.spec.inputs) {
-        picture.edges.push_back({{"from", input}, {"to", task.spec.dataset}});
-    }
+    for (const std::string& input : task.spec.inputs) picture.edges.push_back({{"from", input}, {"to", id}});
+    for (const std::string& before : task.spec.after) picture.edges.push_back({{"from", before}, {"to", id}});
     if (!is_source) return;
     std::string source = task.spec.dataset.substr(4, task.spec.dataset.find('.') - 4);
     if (sources.insert(source).second) {

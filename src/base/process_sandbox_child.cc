@@ -79,7 +79,7 @@ class FirstProcess {
   private:
     Status Build();
     Status TakePieces();
-    Status Take(const std::string& source, const std::string& target);
+    Status Take(const std::string& source, const std::string& target, bool follow = false);
     Status BecomeNobody();
     Status BuildNetwork();
     Status BuildRoot();
@@ -126,9 +126,10 @@ Status MakeFolders(const std::string& path) {
     }
 }
 
-Status FirstProcess::Take(const std::string& source, const std::string& target) {
+Status FirstProcess::Take(const std::string& source, const std::string& target, bool follow) {
     struct stat info;
-    if (::lstat(source.c_str(), &info) != 0) return Ok();  // not there: then not there inside either
+    // What is not there is not there inside either.
+    if ((follow ? ::stat : ::lstat)(source.c_str(), &info) != 0) return Ok();
     if (S_ISLNK(info.st_mode)) {
         std::array<char, 4096> text;
         ssize_t count = ::readlink(source.c_str(), text.data(), text.size());
@@ -147,7 +148,9 @@ Status FirstProcess::TakePieces() {
     for (const char* name : kSettings) TRY(Take(fmt::format("/etc/{}", name), fmt::format("/etc/{}", name)));
     for (const char* name : kDevices) TRY(Take(fmt::format("/dev/{}", name), fmt::format("/dev/{}", name)));
     for (const std::string& path : options_.read_only) TRY(Take(path, path));
-    for (const auto& [file, name] : options_.programs) TRY(Take(file, fmt::format("{}/{}", kProgramFolder, name)));
+    for (const auto& [file, name] : options_.programs) {
+        TRY(Take(file, fmt::format("{}/{}", kProgramFolder, name), true));
+    }
     return Ok();
 }
 

@@ -24,7 +24,6 @@ constexpr LaterKind kLater[] = {
     {"destinations", ".yaml", "destinations"},
     {"use_cases/*", ".stream.sql", "streams"},
     {"use_cases/*", ".model.sql", "models"},
-    {"use_cases/*", ".job.yaml", "jobs"},
     {"use_cases/*", ".api.yaml", "API endpoints"},
     {"use_cases/*", "checks.yaml", "contracts of a use case (write `checks:` into the table's header)"},
 };

@@ -22,7 +22,7 @@ COMPONENTS = (
     "base", "wire", "security", "metadata", "workspace", "engine",
     "storage/lake", "storage/catalog", "storage/lakehouse", "storage/warehouse",
     "ingestion/buffer", "ingestion/connectors", "ingestion/orchestrator",
-    "processing/batch", "processing/streaming", "processing/ml", "processing/etl",
+    "processing/batch", "processing/jobs", "processing/streaming", "processing/ml", "processing/etl",
     "analysis/query", "analysis/dashboards", "analysis/data_api", "analysis/notebooks",
     "access/identity", "access/monitoring", "access/audit", "access/encryption", "access/alerting", "access/governance",
     "app",

@@ -23,9 +23,11 @@ std::vector<std::string> Scheduler::Matching(const std::string& target) const {
         const TaskSpec& spec = state_.specs.at(id);
         // "registry" stands for all streams of the source, "delays" for all tables of the use case; "registry.planes"
         // for the stream.
-        bool whole = spec.dataset.starts_with(target + ".") || spec.dataset.starts_with("raw_" + target + ".");
-        bool named = MatchesWildcard(target, id) || MatchesWildcard(target, spec.dataset) ||
-                     MatchesWildcard("raw_" + target, spec.dataset);
+        // What makes no dataset goes by its own name.
+        std::string name = spec.dataset.empty() ? id.substr(id.find(':') + 1) : spec.dataset;
+        bool whole = name.starts_with(target + ".") || name.starts_with("raw_" + target + ".");
+        bool named = MatchesWildcard(target, id) || MatchesWildcard(target, name) ||
+                     MatchesWildcard("raw_" + target, name);
         if (whole || named) matching.push_back(id);
     }
     return matching;
@@ -35,7 +37,7 @@ Error Scheduler::NoSuchTask(const std::string& target) const {
     std::vector<std::string> names;
     for (const auto& [id, spec] : state_.specs) {
         names.push_back(id);
-        names.push_back(spec.dataset);
+        names.push_back(spec.dataset.empty() ? id.substr(id.find(':') + 1) : spec.dataset);
         if (spec.dataset.starts_with("raw_")) names.push_back(spec.dataset.substr(4));
     }
     std::string nearest = NearestWord(target, names);

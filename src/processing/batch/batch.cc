@@ -118,6 +118,7 @@ class FlowBatch : public Batch {
     }
     TaskKind& AsTableTask() override { return *table_task_; }
     TaskKind& AsSourceTask() override { return source_task_; }
+    void AddTasks(TaskSource source) override { sources_.push_back(std::move(source)); }
     std::vector<TableDefinition> Tables() const override {
         std::lock_guard lock(mutex_);
         return tables_;
@@ -140,6 +141,7 @@ class FlowBatch : public Batch {
     BatchDependencies dependencies_;
     SourceTask source_task_;
     std::unique_ptr<TaskKind> table_task_;
+    std::vector<TaskSource> sources_;
     mutable std::mutex mutex_;  // guards the two below
     std::vector<TableDefinition> tables_;
     std::vector<TaskSpec> tasks_;
@@ -187,6 +189,10 @@ Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
         if (!table) continue;
         tables.push_back(*table);
         names.push_back({table->schema, table->name});
+    }
+    for (const TaskSource& source : sources_) {
+        std::vector<TaskSpec> more = source(all);
+        tasks.insert(tasks.end(), more.begin(), more.end());
     }
     {
         // First, so that a task that starts at once finds its definition.

@@ -7,6 +7,7 @@
 // Never: publishes a version whose checks failed. Who: constructed by app. Threads: any.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -75,7 +76,10 @@ class Batch {
     static std::vector<orchestrator::TaskSpec> TasksOf(const std::vector<workspace::Definition>& all);
     // What definitions, applied or not, say of datasets: by "schema.name".
     static std::map<std::string, catalog::Annotation> AnnotationsOf(const std::vector<workspace::Definition>& all);
-    // All tasks of the applied workspace: streams and tables; app hands them to the orchestrator after activation.
+    // Tasks of other kinds (jobs), asked for with each new workspace: the graph is set whole. Before the first one.
+    using TaskSource = std::function<std::vector<orchestrator::TaskSpec>(const std::vector<workspace::Definition>&)>;
+    virtual void AddTasks(TaskSource source) = 0;
+    // All tasks of the applied workspace: streams, tables and what AddTasks adds.
     virtual std::vector<orchestrator::TaskSpec> Tasks() const = 0;
 };
 

@@ -2,7 +2,7 @@
 
 export type RunState = 'queued' | 'running' | 'waiting_retry' | 'succeeded' | 'unchanged' | 'failed' | 'cancelled';
 export type NodeState = 'ok' | 'running' | 'waiting' | 'failed' | 'empty';
-export type NodeKind = 'source' | 'raw' | 'table' | 'dashboard' | 'system' | 'topic';
+export type NodeKind = 'source' | 'raw' | 'table' | 'job' | 'dashboard' | 'system' | 'topic';
 export type Cell = string | number | boolean | null | Cell[] | { [key: string]: Cell };
 
 export interface Me {
@@ -145,6 +145,7 @@ export interface Task {
   dataset: string;
   file: string;
   inputs: string[];
+  after: string[];
   every_seconds: number | null;
   why: string;
   fresh: boolean;

@@ -27,6 +27,7 @@ const kIcons: Record<string, IconName> = {
   source: 'source',
   raw: 'raw',
   table: 'table',
+  job: 'code',
   system: 'system',
   dashboard: 'dashboard',
 };

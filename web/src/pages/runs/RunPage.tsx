@@ -58,12 +58,14 @@ function datasetOf(task: string): string {
 
 function factsOf(run: RunDetail): [string, React.ReactNode][] {
   return [
-    [
-      'Dataset',
-      <Link key="dataset" href={`/catalog/${datasetOf(run.task).replace('.', '/')}`}>
-        {datasetOf(run.task)}
-      </Link>,
-    ],
+    run.task.startsWith('job:')
+      ? ['Job', run.task.slice(4)]
+      : [
+          'Dataset',
+          <Link key="dataset" href={`/catalog/${datasetOf(run.task).replace('.', '/')}`}>
+            {datasetOf(run.task)}
+          </Link>,
+        ],
     ['Because of', run.trigger],
     ['Queued', <Ago key="queued" time={run.queued_at} />],
     ['Started', <Ago key="started" time={run.started_at} />],

@@ -10,11 +10,14 @@ export function stateOf(task: Task): NodeState {
   return task.last ? 'waiting' : 'empty';
 }
 
+// What makes no dataset, a job, stands for itself.
+export const nodeOf = (task: Task) => task.dataset || task.id;
+
 function cardOf(task: Task): FlowNode {
   return {
-    id: task.dataset,
-    kind: (task.kind === 'source' ? 'raw' : 'table') as NodeKind,
-    title: task.dataset,
+    id: nodeOf(task),
+    kind: (task.kind === 'source' ? 'raw' : task.kind === 'job' ? 'job' : 'table') as NodeKind,
+    title: task.dataset || task.id.slice(task.id.indexOf(':') + 1),
     state: stateOf(task),
     note: task.why,
     updated_at: task.last?.ended_at ?? undefined,
@@ -25,18 +28,19 @@ function cardOf(task: Task): FlowNode {
 
 export function TaskGraph({ tasks, around }: { tasks: Task[]; around?: Task }) {
   const [, navigate] = useLocation();
+  const before = (task: Task) => [...task.inputs, ...(task.after ?? [])];
   const isNear = (task: Task) =>
-    !around || task === around || around.inputs.includes(task.dataset) || task.inputs.includes(around.dataset);
+    !around || task === around || before(around).includes(nodeOf(task)) || before(task).includes(nodeOf(around));
   const near = tasks.filter(isNear);
   const edges = near
-    .flatMap((task) => task.inputs.map((from) => ({ from, to: task.dataset })))
-    .filter((edge) => !around || edge.from === around.dataset || edge.to === around.dataset);
+    .flatMap((task) => before(task).map((from) => ({ from, to: nodeOf(task) })))
+    .filter((edge) => !around || edge.from === nodeOf(around) || edge.to === nodeOf(around));
   return (
     <DataFlow
       label="Tasks and what they wait for"
       nodes={near.map(cardOf)}
       edges={edges}
-      {...(around ? { chosenNode: around.dataset } : {})}
+      {...(around ? { chosenNode: nodeOf(around) } : {})}
       onNode={(node) => navigate(`/runs?view=history&task=${encodeURIComponent(String(node['task']))}`)}
     />
   );
