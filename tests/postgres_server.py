@@ -21,14 +21,14 @@ def free_port():
 
 
 @contextlib.contextmanager
-def postgres(user="postgres"):
+def postgres(user="postgres", port=None):
     """Yields the port; `user` may everything, without a password. As root it runs as another user: it refuses root."""
     folder = Path(tempfile.mkdtemp(prefix="tarn-postgres-"))
     prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     if prefix:
         account = pwd.getpwnam("postgres")
         os.chown(folder, account.pw_uid, account.pw_gid)
-    port, process = free_port(), None
+    port, process = port or free_port(), None
     try:
         subprocess.run([*prefix, BIN / "initdb", "-D", folder / "data", "-A", "trust", "-U", user], check=True,
                        stdout=subprocess.DEVNULL, cwd="/")

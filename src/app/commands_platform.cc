@@ -148,7 +148,7 @@ Result<bool> WaitUntilFresh(Env& env, Platform& platform) {
     line.End();
     for (const orchestrator::TaskStatus& task : TRY(platform.Tasks())) {
         if (task.fresh) continue;
-        return Error(ErrorCode::kFailedPrecondition, "{} is not fresh: {}", task.spec.dataset, task.why);
+        return Error(ErrorCode::kFailedPrecondition, "{} is not fresh: {}", task.spec.id, task.why);
     }
     return false;
 }

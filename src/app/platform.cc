@@ -31,6 +31,19 @@ std::string Absolute(const std::string& base, const std::string& path) {
     return path.starts_with("/") ? path : base + "/" + path;
 }
 
+// For what the program does as the person who owns it: with the rights of this moment.
+auto PersonOf(Components& parts) {
+    return [&parts](const std::string& name) -> Result<security::Principal> {
+        identity::UserInfo user = TRY(parts.identity->FindUser(name));
+        security::Principal principal;
+        principal.kind = security::PrincipalKind::kUser;
+        principal.name = user.name;
+        principal.roles = user.roles;
+        principal.groups = user.groups;
+        return principal;
+    };
+}
+
 class RunningPlatform : public Platform {
   public:
     RunningPlatform(Env& env, PlatformOptions options) : env_(env), options_(std::move(options)) {}
@@ -103,6 +116,7 @@ class RunningPlatform : public Platform {
     Status BuildSecurity();
     Status BuildStorage();
     Status BuildProcessing();
+    Status BuildDestinations();
     Status BuildAlerting();
     void BuildJobs();
     Status BuildJobsListener();
@@ -212,7 +226,21 @@ Status RunningPlatform::BuildProcessing() {
     BuildJobs();
     parts.dashboards = TRY(dashboards::Dashboards::Create(
         {env_, *parts.database, *parts.engine, *parts.catalog, *parts.identity, parts.metrics}));
+    TRY(BuildDestinations());
     return BuildAlerting();
+}
+
+Status RunningPlatform::BuildDestinations() {
+    Components& parts = parts_;
+    parts.registry.Add(destinations::OwnOperation());
+    parts.destinations = TRY(destinations::Destinations::Create(
+        {env_, *parts.database, *parts.dispatcher, *parts.encryption, *parts.engine, *parts.catalog, *parts.lakehouse,
+         *parts.orchestrator, *parts.dialer, *parts.http, *parts.log, options_.directory, PersonOf(parts)}));
+    // It is its own operation, as the owner's.
+    parts.orchestrator->RegisterKind("destination", parts.destinations->AsTaskKind());
+    parts.batch->AddTasks(
+        [&parts](const std::vector<workspace::Definition>& all) { return parts.destinations->Activate(all); });
+    return Ok();
 }
 
 Status RunningPlatform::BuildAlerting() {
@@ -222,19 +250,10 @@ Status RunningPlatform::BuildAlerting() {
         parts.monitoring->Refresh();
         return parts.metrics.Samples();
     };
-    auto person = [&parts](const std::string& name) -> Result<security::Principal> {
-        identity::UserInfo user = TRY(parts.identity->FindUser(name));
-        security::Principal principal;
-        principal.kind = security::PrincipalKind::kUser;
-        principal.name = user.name;
-        principal.roles = user.roles;
-        principal.groups = user.groups;
-        return principal;
-    };
     parts.alerting =
         TRY(alerting::Alerting::Create({env_, *parts.database, *parts.dispatcher, *parts.encryption, *parts.engine,
                                         *parts.catalog, *parts.orchestrator, *parts.dialer, *parts.http, parts.metrics,
-                                        *parts.log, options_.directory, std::move(samples), std::move(person)}));
+                                        *parts.log, options_.directory, std::move(samples), PersonOf(parts)}));
     return Ok();
 }
 
@@ -294,6 +313,7 @@ Status RunningPlatform::BuildWorkspace() {
     parts.workspace->Register(parts.batch->UseCaseKind());
     parts.workspace->Register(parts.batch->TestKind());
     for (workspace::Kind& kind : parts.dashboards->WorkspaceKinds()) parts.workspace->Register(std::move(kind));
+    parts.workspace->Register(parts.destinations->WorkspaceKind());
     parts.workspace->Register(parts.alerting->WorkspaceKind());
     parts.system_tables = std::make_unique<SystemTables>(parts);
     parts.catalog->AddProvider(*parts.system_tables);
@@ -462,7 +482,7 @@ std::string RunningPlatform::Progress() const {
         fresh += task.fresh ? 1 : 0;
         if (!task.current || task.current->state != orchestrator::RunState::kRunning) continue;
         std::string note = task.current->note.empty() ? "" : " (" + task.current->note + ")";
-        running.push_back(task.spec.dataset + note);
+        running.push_back((task.spec.dataset.empty() ? task.spec.id : task.spec.dataset) + note);
     }
     std::string text = fmt::format("{} of {} fresh", fresh, tasks->size());
     return running.empty() ? text : text + "; running " + Join(running, ", ");

@@ -23,6 +23,7 @@
 #include "metadata/metadata.h"
 #include "metadata/state_directory.h"
 #include "processing/batch/batch.h"
+#include "processing/destinations/destinations.h"
 #include "processing/jobs/jobs.h"
 #include "security/operation.h"
 #include "security/router.h"
@@ -60,6 +61,7 @@ struct Components {
     std::unique_ptr<workspace::Workspace> workspace;
     std::unique_ptr<orchestrator::Orchestrator> orchestrator;
     std::unique_ptr<batch::Batch> batch;
+    std::unique_ptr<destinations::Destinations> destinations;
     std::unique_ptr<AuditedTask> source_task;
     std::unique_ptr<AuditedTask> table_task;
     std::unique_ptr<Sandbox> sandbox;

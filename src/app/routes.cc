@@ -67,7 +67,7 @@ struct Picture {
 void AddTask(const orchestrator::TaskStatus& task, const std::map<std::string, catalog::Dataset>& datasets,
              std::set<std::string>& sources, Picture& picture) {
     bool is_source = task.spec.kind == "source";
-    Json node = NodeOf(task, is_source ? "raw" : task.spec.kind == "job" ? "job" : "table");
+    Json node = NodeOf(task, is_source ? "raw" : task.spec.dataset.empty() ? "job" : "table");
     FillFromCatalog(node, datasets);
     if (node["state"] == "failed") {
         picture.attention.push_back({{"title", node["title"].get<std::string>() + " failed"},
@@ -307,6 +307,7 @@ void AddRoutes(Components& parts, Env& env) {
     router.Add(parts.orchestrator->Routes());
     router.Add(parts.connectors->Routes());
     router.Add(parts.dashboards->Routes());
+    router.Add(parts.destinations->Routes());
     router.Add(parts.alerting->Routes());
     router.Add(catalog::CatalogRoutes(*parts.catalog, *parts.engine));
     router.Add(query::QueryRoutes({env, *parts.engine, *parts.catalog, *parts.identity, *parts.dispatcher,

@@ -10,7 +10,12 @@ using orchestrator::TaskSpec;
 
 constexpr size_t kRunsShownMax = 1000;  // more are counted only
 
-Json StepsJson(const Components& parts, const workspace::Plan& plan) {
+Json StepsJson(const Components& parts, const workspace::Plan& plan, const workspace::LoadedWorkspace& loaded) {
+    std::map<std::string, std::string> guarantees;  // by file
+    for (const workspace::Definition& definition : loaded.definitions) {
+        std::string guarantee = destinations::GuaranteeOf(definition);
+        if (!guarantee.empty()) guarantees[definition.file] = guarantee;
+    }
     Json steps = Json::array();
     for (const workspace::PlanStep& step : plan.steps) {
         Json json = {{"change", step.change}, {"kind", step.kind}, {"name", step.name}, {"file", step.file}};
@@ -18,6 +23,8 @@ Json StepsJson(const Components& parts, const workspace::Plan& plan) {
             json["note"] = fmt::format("nobody can read it from then on; its data is kept for {}",
                                        FormatDuration(parts.config.tables.keep));
         }
+        auto guarantee = guarantees.find(step.file);
+        if (step.change != "remove" && guarantee != guarantees.end()) json["note"] = guarantee->second;
         steps.push_back(std::move(json));
     }
     return steps;
@@ -112,8 +119,9 @@ Json IssuesJson(const workspace::Issues& issues) {
 
 Result<Json> PlanOf(Components& parts, const security::Principal& principal, const workspace::LoadedWorkspace& loaded) {
     workspace::Plan plan = TRY(parts.workspace->MakePlan(loaded));
-    Json answer = {{"steps", StepsJson(parts, plan)}, {"issues", IssuesJson(plan.issues)}};
+    Json answer = {{"steps", StepsJson(parts, plan, loaded)}, {"issues", IssuesJson(plan.issues)}};
     std::vector<TaskSpec> after = batch::Batch::TasksOf(loaded.definitions);
+    for (TaskSpec& task : destinations::TasksOf(loaded.definitions)) after.push_back(std::move(task));
     std::vector<PlannedRun> runs = RunsOf(parts.batch->Tasks(), after);
     Costs costs(parts, principal, TRY(parts.orchestrator->Tasks(principal)));
     Json shown = Json::array();

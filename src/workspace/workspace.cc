@@ -21,7 +21,6 @@ struct LaterKind {
     std::string_view what;
 };
 constexpr LaterKind kLater[] = {
-    {"destinations", ".yaml", "destinations"},
     {"use_cases/*", ".stream.sql", "streams"},
     {"use_cases/*", ".model.sql", "models"},
     {"use_cases/*", ".api.yaml", "API endpoints"},

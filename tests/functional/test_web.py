@@ -35,6 +35,8 @@ SELECT day, driver, count(*) AS trips, avg(minutes) AS mean_minutes
 FROM raw_trips.trips
 GROUP BY day, driver
 """,
+    "destinations/office.yaml": "kind: files\ndescription: For the office.\nowner: admin\npath: ./out\n"
+                                "tables: {days: {from: rides.by_day}}\n",
     "use_cases/rides/trips.dashboard.yaml": """title: Trips by day
 description: How many, and how long.
 filters: {driver: {column: rides.by_day.driver}}

@@ -19,12 +19,13 @@ REFERENCE = {
     "Tests": ["src/processing/batch/test_file.cc", "src/access/identity/policy_case.cc"],
     "Use cases": ["src/processing/batch/use_case_file.cc"],
     "Dashboards": ["src/analysis/dashboards/dashboard_file.cc"],
+    "Destinations": ["src/processing/destinations/destination_file.cc"],
     "Alerts": ["src/access/alerting/rule.cc"],
     "Policies": ["src/access/identity/policy.cc", "src/access/identity/restriction.cc"],
 }
 # Sections that stand in a page of their own.
-ELSEWHERE = {"Dashboards": ("docs/dashboards.md", "All keys"), "In tarn.yaml": ("docs/jobs.md", "In tarn.yaml"),
-             "Keys of a job": ("docs/jobs.md", "Keys of a job")}
+ELSEWHERE = {"In tarn.yaml": ("docs/jobs.md", "In tarn.yaml"), "Keys of a job": ("docs/jobs.md", "Keys of a job"),
+             **{name: (f"docs/{name.lower()}.md", "All keys") for name in ("Dashboards", "Destinations", "Alerts")}}
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 

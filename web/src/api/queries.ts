@@ -127,6 +127,12 @@ export const useSources = (): UseQueryResult<Api.Source[]> =>
     queryKey: ['sources'],
     queryFn: async ({ signal }) => (await get<{ sources: Api.Source[] }>('/sources', signal)).sources,
   });
+export const useDestinations = (): UseQueryResult<Api.Destination[]> =>
+  useQuery({
+    queryKey: ['destinations'],
+    queryFn: async ({ signal }) =>
+      (await get<{ destinations: Api.Destination[] }>('/destinations', signal)).destinations,
+  });
 export const checkSource = (name: string): Promise<Api.SourceCheck> =>
   post<Api.SourceCheck>(path`/sources/${name}/check`);
 

@@ -317,6 +317,22 @@ export interface Health {
   ready: boolean;
   components: { component: string; healthy: boolean; message?: string; hint?: string }[];
 }
+export interface Delivery {
+  name: string;
+  task: string;
+  from: string;
+  to: string;
+  key: string[];
+}
+export interface Destination {
+  name: string;
+  kind: string;
+  description: string;
+  owner: string;
+  file: string;
+  guarantee: string;
+  tables: Delivery[];
+}
 export interface AlertInstance {
   fingerprint: string;
   labels: Record<string, string>;

@@ -16,7 +16,7 @@ export const nodeOf = (task: Task) => task.dataset || task.id;
 function cardOf(task: Task): FlowNode {
   return {
     id: nodeOf(task),
-    kind: (task.kind === 'source' ? 'raw' : task.kind === 'job' ? 'job' : 'table') as NodeKind,
+    kind: (task.kind === 'source' ? 'raw' : task.dataset === '' ? 'job' : 'table') as NodeKind,
     title: task.dataset || task.id.slice(task.id.indexOf(':') + 1),
     state: stateOf(task),
     note: task.why,

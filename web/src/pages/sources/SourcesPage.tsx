@@ -12,6 +12,7 @@ import { Empty, ErrorState, Loaded } from '../../design/states';
 import { Status } from '../../design/status';
 import { Table } from '../../design/table';
 import { Ago } from '../../design/time';
+import { Destinations } from './Destinations';
 
 const kExample =
   "printf 'kind: files\\npath: ./inbox/*.csv\\nstreams: {flights: {format: csv}}\\n' > sources/flights.yaml";
@@ -136,6 +137,7 @@ export default function SourcesPage() {
           )
         }
       </Loaded>
+      {!only && <Destinations tasks={tasks.data ?? []} />}
     </Page>
   );
 }

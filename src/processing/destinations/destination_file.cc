@@ -1,0 +1,191 @@
+#include "processing/destinations/destination_file.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/http.h"
+#include "base/text.h"
+#include "processing/destinations/destinations.h"
+
+namespace tarn::destinations {
+namespace {
+
+constexpr int kBatchRowsMax = 10'000;
+constexpr size_t kNameBytesMax = 63;  // PostgreSQL cuts longer ones
+
+// "table" or "schema.table", of letters, digits and '_'.
+bool IsTableName(const std::string& text) {
+    std::vector<std::string> parts = Split(text, '.');
+    return parts.size() <= 2 && std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
+               bool letters = std::all_of(part.begin(), part.end(), [](unsigned char letter) {
+                   return letter == '_' || (letter >= '0' && letter <= '9') || (letter >= 'a' && letter <= 'z') ||
+                          (letter >= 'A' && letter <= 'Z');
+               });
+               return letters && !part.empty() && part.size() <= kNameBytesMax;
+           });
+}
+
+// Below the workspace, and in no folder whose name begins with a dot: the state lies in one.
+bool IsPathBelow(const std::string& path) {
+    if (path.empty() || path.starts_with("/")) return false;
+    for (const std::string& part : Split(path, '/')) {
+        if (part != "." && part.starts_with(".")) return false;
+    }
+    return true;
+}
+
+struct Auth {
+    SecretName bearer;
+};
+void Bind(ConfigBinder& binder, Auth& auth) { binder.Key("bearer", auth.bearer, "Bearer token: `secret:NAME`."); }
+
+struct DestinationFile {
+    Destination destination;
+    std::vector<std::string> tags;
+    Auth auth;
+    std::map<std::string, TableDelivery> tables;
+};
+
+void CheckKind(ConfigBinder& binder, const Destination& destination) {
+    auto mine = [&](const char* key, const char* kind) {
+        bool is_mine = destination.kind == kind;
+        if (binder.Has(key) && !is_mine) {
+            binder.Report(key, fmt::format("\"{}\" is a key of kind {}, not of {}", key, kind, destination.kind));
+        }
+        return is_mine;
+    };
+    for (const char* key : {"auth", "private_network", "batch_rows"}) mine(key, "http");
+    for (const char* key : {"format", "guard_formulas"}) mine(key, "files");
+    if (mine("connection", "postgresql") && destination.connection.database.empty()) {
+        binder.Report("connection", "kind postgresql needs \"connection\" with \"database\"");
+    }
+    if (mine("url", "http") && !ParseUrl(destination.url).ok()) {
+        binder.Report("url", "kind http needs \"url\": an http:// or https:// address without a password");
+    }
+    if (mine("path", "files") && !IsPathBelow(destination.path)) {
+        binder.Report("path", "kind files needs \"path\": a folder below the workspace, as ./out");
+    }
+    if (destination.batch_rows < 1 || destination.batch_rows > kBatchRowsMax) {
+        binder.Report("batch_rows", fmt::format("batch_rows is 1 to {}", kBatchRowsMax));
+    }
+}
+
+void Bind(ConfigBinder& binder, DestinationFile& file) {
+    Destination& destination = file.destination;
+    binder.Choice("kind", destination.kind, {"postgresql", "http", "files"}, "What the target is.",
+                  ConfigBinder::Need::kRequired);
+    binder.Key("description", destination.description, "What it is for.");
+    binder.Key("owner", destination.owner, "A user: what they may read is delivered.", ConfigBinder::Need::kRequired);
+    binder.Key("tags", file.tags, "Tags.");
+    binder.Section("connection", destination.connection, "postgresql: where the database is.");
+    binder.Key("url", destination.url, "http: where each batch is posted.");
+    binder.Section("auth", file.auth, "http: how requests prove who asks.");
+    binder.Key("private_network", destination.private_network,
+               "http: it may be on this machine or in a private network; otherwise such an address is refused.");
+    binder.Key("batch_rows", destination.batch_rows, "http: rows of a request, 1 to 10000.");
+    binder.Key("path", destination.path, "files: a folder below the workspace, as ./out.");
+    binder.Choice("format", destination.format, {"csv", "json"}, "files: csv, or JSON with one row a line.");
+    binder.Key("guard_formulas", destination.guard_formulas,
+               "files: a quote before text that a spreadsheet would take for a formula.");
+    workspace::BindTiming(binder, destination.timing);
+    binder.Map("tables", file.tables, "What is delivered, by name: the task is destination:<destination>.<name>.");
+    destination.bearer = file.auth.bearer;
+    if (binder.describing()) return;
+    CheckKind(binder, destination);
+    if (file.tables.empty()) binder.Report("", "a destination needs \"tables\"");
+}
+
+}  // namespace
+
+void Bind(ConfigBinder& binder, DatabaseAddress& address) {
+    binder.Key("host", address.host, "The server's name or address.");
+    binder.Key("port", address.port, "Its port.");
+    binder.Key("database", address.database, "The database.");
+    binder.Key("user", address.user, "Who writes; may create tables in the schema.");
+    binder.Key("password", address.password, "`secret:NAME`, set by `tarn secret set NAME`.");
+    binder.Key("schema", address.schema, "Where _tarn_positions lies, and tables that are named without a schema.");
+    binder.Choice("tls", address.tls, {"disable", "prefer", "require", "verify-full"}, "Use of TLS.");
+    binder.Key("ca", address.ca, "verify-full: PEM file of the authority, if it is no public one.");
+}
+
+void Bind(ConfigBinder& binder, TableDelivery& delivery) {
+    binder.Key("from", delivery.from, "The table, as shop.sales.", ConfigBinder::Need::kRequired);
+    binder.Key("to", delivery.to, "postgresql: the table there; files: the file's name. If it is not the name here.");
+    binder.Key("columns", delivery.columns, "Only these columns.");
+    binder.Key("key", delivery.key, "Columns that identify a row: only what changed is written.");
+    binder.Key("take_over", delivery.take_over, "postgresql: replace what is in a table that is there already.");
+    workspace::BindTiming(binder, delivery.timing);
+    if (binder.describing()) return;
+    if (Split(delivery.from, '.').size() != 2) binder.Report("from", "from is a table, as shop.sales");
+    if (!delivery.to.empty() && !IsTableName(delivery.to)) {
+        binder.Report("to", "to is a name of letters, digits and '_', as sales or reports.sales");
+    }
+}
+
+std::string GuaranteeOf(const Destination& destination) {
+    if (destination.kind == "postgresql") {
+        return "exactly once: rows and position are one transaction of the target";
+    }
+    if (destination.kind == "files") return "exactly once: a file is replaced whole by that of the newest version";
+    return "at least once: a batch that comes again has the same Idempotency-Key";
+}
+
+std::string GuaranteeOf(const workspace::Definition& definition) {
+    const auto* destination = std::any_cast<Destination>(&definition.value);
+    return destination ? GuaranteeOf(*destination) : "";
+}
+
+std::vector<ConfigKeyDoc> DestinationKeys() { return DescribeConfig<DestinationFile>(); }
+
+void ParseDestinationFile(workspace::Definition& definition, workspace::Issues& issues) {
+    DestinationFile file;
+    auto found = ReadConfig(definition.text, definition.file, 1, [&](ConfigBinder& binder) { Bind(binder, file); });
+    issues.insert(issues.end(), found.begin(), found.end());
+    Destination& destination = file.destination;
+    destination.name = definition.name;
+    destination.file = definition.file;
+    destination.hash = definition.hash;
+    definition.description = destination.description;
+    definition.owner = destination.owner;
+    definition.tags = file.tags;
+    for (auto& [name, delivery] : file.tables) {
+        Status named = workspace::CheckName("delivery", name);
+        if (!named.ok()) issues.push_back({definition.file, 0, 0, named.error().message()});
+        delivery.name = name;
+        if (delivery.to.empty()) delivery.to = name;
+        bool dotted = delivery.to.find('.') != std::string::npos;
+        if (destination.kind == "postgresql" && !dotted)
+            delivery.to = destination.connection.schema + "." + delivery.to;
+        if (destination.kind == "files" && dotted) {
+            issues.push_back({definition.file, 0, 0, fmt::format("{}: to is a file's name without its ending", name)});
+        }
+        destination.tables.push_back(std::move(delivery));
+    }
+    definition.value = std::move(destination);
+}
+
+void ValidateDestinations(const std::vector<workspace::Definition>& all, workspace::Issues& issues) {
+    std::vector<std::string> tables;
+    for (const workspace::Definition& definition : all) {
+        if (definition.kind == "table") tables.push_back(definition.name);
+    }
+    for (const workspace::Definition& definition : all) {
+        const auto* destination = std::any_cast<Destination>(&definition.value);
+        if (!destination) continue;
+        std::map<std::string, std::string> targets;
+        for (const TableDelivery& delivery : destination->tables) {
+            auto [place, fresh] = targets.emplace(delivery.to, delivery.name);
+            if (!fresh) {
+                issues.push_back({definition.file, 0, 0,
+                                  fmt::format("{} and {} both go to {}", place->second, delivery.name, delivery.to)});
+            }
+            if (std::find(tables.begin(), tables.end(), delivery.from) != tables.end()) continue;
+            std::string nearest = NearestWord(delivery.from, tables);
+            issues.push_back({definition.file, 0, 0,
+                              fmt::format("{}: there is no table {}{}", delivery.name, delivery.from,
+                                          nearest.empty() ? "" : "; did you mean " + nearest + "?")});
+        }
+    }
+}
+
+}  // namespace tarn::destinations

@@ -1,0 +1,63 @@
+// What destinations/*.yaml says. Internal to the component.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "workspace/timing.h"
+#include "workspace/workspace.h"
+
+namespace tarn::destinations {
+
+struct DatabaseAddress {
+    std::string host = "127.0.0.1";
+    int port = 5432;
+    std::string database;
+    std::string user;
+    SecretName password;
+    std::string schema = "public";
+    std::string tls = "prefer";
+    std::string ca;
+};
+void Bind(ConfigBinder& binder, DatabaseAddress& address);
+
+// One table's way to the target.
+struct TableDelivery {
+    std::string name;
+    std::string from;  // "shop.sales"
+    std::string to;    // postgresql: the table; files: the file's name
+    std::vector<std::string> columns;  // empty: all
+    std::vector<std::string> key;
+    bool take_over = false;  // postgresql: of a table that is there already
+    workspace::TimingKeys timing;
+};
+void Bind(ConfigBinder& binder, TableDelivery& delivery);
+
+struct Destination {
+    std::string name;
+    std::string file;
+    std::string kind;  // postgresql, http, files
+    std::string description;
+    std::string owner;
+    DatabaseAddress connection;
+    std::string url;
+    SecretName bearer;
+    bool private_network = false;
+    int batch_rows = 1000;
+    std::string path;
+    std::string format = "csv";
+    bool guard_formulas = false;
+    workspace::TimingKeys timing;
+    std::vector<TableDelivery> tables;
+    std::string hash;
+};
+// "exactly once: ..." or "at least once: ...".
+std::string GuaranteeOf(const Destination& destination);
+
+std::vector<ConfigKeyDoc> DestinationKeys();
+void ParseDestinationFile(workspace::Definition& definition, workspace::Issues& issues);
+// Over all files: the tables that are delivered are there.
+void ValidateDestinations(const std::vector<workspace::Definition>& all, workspace::Issues& issues);
+
+}  // namespace tarn::destinations

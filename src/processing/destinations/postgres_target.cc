@@ -1,0 +1,374 @@
+// Kind postgresql: rows by COPY into a staging table, then the target's rows and the position, in one transaction.
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/number.h"
+#include "base/text.h"
+#include "processing/destinations/target.h"
+
+namespace tarn::destinations {
+namespace {
+
+constexpr size_t kCopyBytes = 256 << 10;  // gathered before they are sent
+constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt";
+constexpr const char* kStaging = "pg_temp._tarn_staging";
+
+struct Closer {
+    void operator()(PGconn* connection) const { PQfinish(connection); }
+    void operator()(PGresult* result) const { PQclear(result); }
+    void operator()(PGcancel* cancel) const { PQfreeCancel(cancel); }
+};
+using Connection = std::unique_ptr<PGconn, Closer>;
+using QueryResult = std::unique_ptr<PGresult, Closer>;
+
+std::string Line(const char* message) {
+    std::string text(Trim(message ? message : ""));
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
+
+Error Failure(PGconn* connection, const PGresult* result) {
+    auto field = [&](int code) -> std::string { return result ? Line(PQresultErrorField(result, code)) : ""; };
+    std::string state = field(PG_DIAG_SQLSTATE);
+    std::string message = field(PG_DIAG_MESSAGE_PRIMARY);
+    if (message.empty()) message = Line(PQerrorMessage(connection));
+    std::string where = field(PG_DIAG_CONTEXT);
+    if (where.starts_with("COPY ")) message += " (row " + where.substr(where.find(',') + 2) + ")";
+    if (state == "42501") {
+        return Error(ErrorCode::kPermissionDenied, "{}", message)
+            .WithHint("GRANT CREATE on the schema, or SELECT, INSERT, UPDATE and DELETE on the table, to its user");
+    }
+    if (state == "53100") {
+        return Error(ErrorCode::kUnavailable, "the target's disk is full: {}", message)
+            .WithHint("free space there; it is tried again, and nothing was changed");
+    }
+    if (state == "57014") return Error(ErrorCode::kCancelled, "the delivery was cancelled");
+    // Classes 22 and 23: a value, 42: a name or a type. The same rows meet them again.
+    if (state.starts_with("22") || state.starts_with("23") || state.starts_with("42")) {
+        return Error(ErrorCode::kInvalidArgument, "the target refuses the rows: {}", message)
+            .WithHint("nothing was changed there");
+    }
+    return Error(ErrorCode::kUnavailable, "{}", message);
+}
+
+Result<QueryResult> Run(PGconn* connection, const std::string& sql) {
+    QueryResult result(PQexec(connection, sql.c_str()));
+    ExecStatusType status = PQresultStatus(result.get());
+    bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_IN;
+    if (!good) return Failure(connection, result.get());
+    return result;
+}
+int64_t Changed(const QueryResult& result) { return IntegerOrZero(PQcmdTuples(result.get())); }
+
+// What holds every value of the engine's type.
+std::string TypeOf(const engine::ResultColumn& column) {
+    static const std::map<std::string, std::string> kTypes = {{"BOOLEAN", "boolean"},
+                                                              {"TINYINT", "smallint"},
+                                                              {"SMALLINT", "smallint"},
+                                                              {"INTEGER", "integer"},
+                                                              {"BIGINT", "bigint"},
+                                                              {"UTINYINT", "smallint"},
+                                                              {"USMALLINT", "integer"},
+                                                              {"UINTEGER", "bigint"},
+                                                              {"UBIGINT", "numeric(20)"},
+                                                              {"HUGEINT", "numeric"},
+                                                              {"FLOAT", "real"},
+                                                              {"DOUBLE", "double precision"},
+                                                              {"DATE", "date"},
+                                                              {"TIME", "time"},
+                                                              {"TIMESTAMP", "timestamp"},
+                                                              {"BLOB", "bytea"},
+                                                              {"TIMESTAMP WITH TIME ZONE", "timestamptz"},
+                                                              {"UUID", "uuid"}};
+    if (column.type.starts_with("DECIMAL")) {
+        return fmt::format("numeric({},{})", column.decimal_width, column.decimal_scale);
+    }
+    auto found = kTypes.find(column.type);
+    return found == kTypes.end() ? "text" : found->second;
+}
+
+std::string QuotedName(const std::string& table) {
+    std::vector<std::string> parts = Split(table, '.');
+    for (std::string& part : parts) part = QuoteIdentifier(part);
+    return Join(parts, ".");
+}
+
+using Columns = std::vector<engine::ResultColumn>;
+std::string List(const std::vector<std::string>& names, const char* prefix = "") {
+    std::vector<std::string> quoted;
+    for (const std::string& name : names) quoted.push_back(prefix + QuoteIdentifier(name));
+    return Join(quoted, ", ");
+}
+std::vector<std::string> NamesOf(const Columns& columns) {
+    std::vector<std::string> names;
+    for (const auto& column : columns) names.push_back(column.name);
+    return names;
+}
+
+// COPY's text form.
+void AppendCell(std::string& text, std::string_view cell) {
+    for (char letter : cell) {
+        switch (letter) {
+            case '\\':
+                text += "\\\\";
+                break;
+            case '\t':
+                text += "\\t";
+                break;
+            case '\n':
+                text += "\\n";
+                break;
+            case '\r':
+                text += "\\r";
+                break;
+            default:
+                text += letter;
+        }
+    }
+}
+
+// One delivery on one connection, in one transaction. Gone without Commit, it has changed nothing.
+class Transfer {
+  public:
+    Transfer(PGconn* connection, Delivery& delivery)
+        : connection_(connection),
+          delivery_(delivery),
+          target_(QuotedName(delivery.table.to)),
+          positions_(QuoteIdentifier(delivery.destination.connection.schema) + "._tarn_positions") {}
+
+    Result<Delivered> Run() {
+        TRY(Begin());
+        if (TRY(HasPosition())) {
+            TRY(destinations::Run(connection_, "ROLLBACK"));
+            return Delivered{.skipped = true};
+        }
+        auto rows = TRY(delivery_.session.Query(delivery_.Select()));
+        names_ = NamesOf(rows->columns());
+        TRY(PrepareTable(rows->columns()));
+        Delivered delivered = TRY(Copy(*rows));
+        TRY(delivery_.CheckCancelled());
+        delivery_.run.Progress("writing", delivered.rows);
+        delivered.changed = TRY(delivery_.table.key.empty() ? Replace() : Merge());
+        TRY(Do(
+            "INSERT INTO {} (delivery, table_id, version, rows, run, delivered_at) VALUES ({}, {}, {}, {}, {}, now()) "
+            "ON CONFLICT (delivery) DO UPDATE SET table_id = excluded.table_id, version = excluded.version, "
+            "rows = excluded.rows, run = excluded.run, delivered_at = excluded.delivered_at",
+            positions_, Name(), QuoteLiteral(delivery_.position.table_id), delivery_.position.version, delivered.rows,
+            delivery_.run.number()));
+        // An answer that is lost here is no loss: the next try finds the position, or its absence.
+        TRY(destinations::Run(connection_, "COMMIT"));
+        return delivered;
+    }
+
+  private:
+    template <typename... Values>
+    Result<QueryResult> Do(fmt::format_string<Values...> format, Values&&... values) {
+        return destinations::Run(connection_, fmt::format(format, std::forward<Values>(values)...));
+    }
+    std::string Name() const { return QuoteLiteral(delivery_.Name()); }
+
+    // One delivery of a name at a time, also while the connection of a program that was killed still ends.
+    Status Begin() {
+        TRY(Do("BEGIN"));
+        TRY(Do("SET LOCAL client_min_messages = warning"));
+        TRY(Do("SELECT pg_advisory_xact_lock(hashtextextended({}, 7))", QuoteLiteral(positions_)));
+        TRY(
+            Do("CREATE TABLE IF NOT EXISTS {} (delivery text PRIMARY KEY, table_id text NOT NULL, "
+               "version bigint NOT NULL, rows bigint NOT NULL, run bigint NOT NULL, "
+               "delivered_at timestamptz NOT NULL)",
+               positions_));
+        return Ok();
+    }
+    Result<bool> HasPosition() {
+        QueryResult found = TRY(Do("SELECT table_id, version FROM {} WHERE delivery = {}", positions_, Name()));
+        known_ = PQntuples(found.get()) == 1;
+        if (!known_ || PQgetvalue(found.get(), 0, 0) != delivery_.position.table_id) return false;
+        return IntegerOrZero(PQgetvalue(found.get(), 0, 1)) >= delivery_.position.version;
+    }
+    Status PrepareTable(const Columns& columns) {
+        QueryResult there =
+            TRY(Do("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass({}) AND attnum > 0 "
+                   "AND NOT attisdropped",
+                   QuoteLiteral(target_)));
+        std::vector<std::string> existing;
+        for (int row = 0; row < PQntuples(there.get()); ++row) existing.emplace_back(PQgetvalue(there.get(), row, 0));
+        if (existing.empty()) return MakeTable(columns);
+        if (!known_ && !delivery_.table.take_over) {
+            return Error(ErrorCode::kFailedPrecondition, "{} is there already, and not by this delivery",
+                         delivery_.table.to)
+                .WithHint("say `take_over: yes` to replace what is in it, or deliver to another name");
+        }
+        for (const auto& column : columns) {
+            if (std::find(existing.begin(), existing.end(), column.name) != existing.end()) continue;
+            TRY(Do("ALTER TABLE {} ADD COLUMN {} {}", target_, QuoteIdentifier(column.name), TypeOf(column)));
+            delivery_.run.Write("added the column " + column.name);
+        }
+        return Ok();
+    }
+    Status MakeTable(const Columns& columns) {
+        std::vector<std::string> parts;
+        for (const auto& column : columns) parts.push_back(QuoteIdentifier(column.name) + " " + TypeOf(column));
+        if (!delivery_.table.key.empty()) parts.push_back("PRIMARY KEY (" + List(delivery_.table.key) + ")");
+        TRY(Do("CREATE TABLE {} ({})", target_, Join(parts, ", ")));
+        delivery_.run.Write("made the table " + delivery_.table.to);
+        return Ok();
+    }
+    Status Send(const std::string& text) {
+        if (PQputCopyData(connection_, text.data(), static_cast<int>(text.size())) == 1) return Ok();
+        return Failure(connection_, nullptr);
+    }
+    Result<Delivered> Copy(engine::ResultStream& rows) {
+        TRY(Do("CREATE TEMP TABLE _tarn_staging ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA", List(names_),
+               target_));
+        TRY(Do("COPY {} ({}) FROM STDIN", kStaging, List(names_)));
+        Delivered delivered;
+        std::string text;
+        while (const engine::Chunk* chunk = TRY(rows.Next())) {
+            for (size_t row = 0; row < chunk->rows(); ++row) {
+                for (size_t column = 0; column < names_.size(); ++column) {
+                    if (column > 0) text += '\t';
+                    if (chunk->IsNull(row, column)) {
+                        text += "\\N";
+                    } else {
+                        AppendCell(text, chunk->Text(row, column));
+                    }
+                }
+                text += '\n';
+            }
+            delivered.rows += static_cast<int64_t>(chunk->rows());
+            if (text.size() < kCopyBytes) continue;
+            TRY(delivery_.CheckCancelled());
+            TRY(Send(text));
+            delivered.bytes += static_cast<int64_t>(text.size());
+            text.clear();
+            delivery_.run.Progress("copying", delivered.rows);
+        }
+        TRY(Send(text));
+        delivered.bytes += static_cast<int64_t>(text.size());
+        TRY(EndCopy());
+        return delivered;
+    }
+    Status EndCopy() {
+        if (PQputCopyEnd(connection_, nullptr) != 1) return Failure(connection_, nullptr);
+        std::optional<Error> failed;
+        while (PGresult* next = PQgetResult(connection_)) {
+            QueryResult result(next);
+            if (PQresultStatus(next) != PGRES_COMMAND_OK && !failed) failed = Failure(connection_, next);
+        }
+        if (failed) return std::move(*failed);
+        return Ok();
+    }
+    // Readers see the old rows until the commit; grants, indexes and views of the table stay.
+    Result<int64_t> Replace() {
+        QueryResult removed = TRY(Do("DELETE FROM {}", target_));
+        QueryResult added =
+            TRY(Do("INSERT INTO {} ({}) SELECT {} FROM {}", target_, List(names_), List(names_), kStaging));
+        return Changed(removed) + Changed(added);
+    }
+    Status CheckKey() {
+        std::vector<std::string> nulls;
+        for (const std::string& column : delivery_.table.key) nulls.push_back(QuoteIdentifier(column) + " IS NULL");
+        std::string key = List(delivery_.table.key);
+        QueryResult wrong =
+            TRY(Do("SELECT 1 FROM {} WHERE {} UNION ALL (SELECT 1 FROM {} GROUP BY {} "
+                   "HAVING count(*) > 1 LIMIT 1) LIMIT 1",
+                   kStaging, Join(nulls, " OR "), kStaging, key));
+        if (PQntuples(wrong.get()) == 0) return Ok();
+        return Error(ErrorCode::kInvalidArgument, "the key ({}) is NULL or repeated in {}",
+                     Join(delivery_.table.key, ", "), delivery_.table.from)
+            .WithHint("nothing was changed in the target");
+    }
+    // Only what differs is written: the target equals the version afterwards.
+    Result<int64_t> Merge() {
+        TRY(Do("ANALYZE {}", kStaging));
+        TRY(CheckKey());
+        std::vector<std::string> same;
+        std::vector<std::string> sets;
+        for (const std::string& column : delivery_.table.key) {
+            same.push_back(fmt::format("t.{0} = s.{0}", QuoteIdentifier(column)));
+        }
+        for (const std::string& column : names_) sets.push_back(fmt::format("{0} = s.{0}", QuoteIdentifier(column)));
+        std::string match = Join(same, " AND ");
+        QueryResult removed =
+            TRY(Do("DELETE FROM {} t WHERE NOT EXISTS (SELECT 1 FROM {} s WHERE {})", target_, kStaging, match));
+        QueryResult updated =
+            TRY(Do("UPDATE {} t SET {} FROM {} s WHERE {} AND ROW({}) IS DISTINCT FROM ROW({})", target_,
+                   Join(sets, ", "), kStaging, match, List(names_, "t."), List(names_, "s.")));
+        QueryResult added =
+            TRY(Do("INSERT INTO {} ({}) SELECT {} FROM {} s WHERE NOT EXISTS (SELECT 1 FROM {} t WHERE {})", target_,
+                   List(names_), List(names_), kStaging, target_, match));
+        return Changed(removed) + Changed(updated) + Changed(added);
+    }
+
+    PGconn* connection_;
+    Delivery& delivery_;
+    const std::string target_;
+    const std::string positions_;
+    std::vector<std::string> names_;
+    bool known_ = false;
+};
+
+class PostgresTarget : public Target {
+  public:
+    explicit PostgresTarget(const DestinationsDependencies& dependencies) : dependencies_(dependencies) {}
+
+    Result<Delivered> Deliver(Delivery& delivery) override {
+        Connection connection = TRY(Connect(delivery.destination));
+        std::unique_ptr<PGcancel, Closer> cancel(PQgetCancel(connection.get()));
+        auto on_cancel = delivery.run.cancel().OnCancel([&cancel] {
+            char why[256];
+            if (cancel) PQcancel(cancel.get(), why, sizeof(why));
+        });
+        return Transfer(connection.get(), delivery).Run();
+    }
+
+  private:
+    Result<Connection> Connect(const Destination& destination);
+    const DestinationsDependencies& dependencies_;
+};
+
+Result<Connection> PostgresTarget::Connect(const Destination& destination) {
+    const DatabaseAddress& settings = destination.connection;
+    std::string numeric = TRY(dependencies_.dialer.ResolveChecked({settings.host, settings.port}, {}));
+    Secret password;
+    if (!settings.password.name.empty()) password = TRY(dependencies_.secrets.Get(settings.password.name));
+    std::string password_text(password.text());
+    std::string port = std::to_string(settings.port);
+    std::string ca = settings.ca;
+    if (!ca.empty() && !ca.starts_with("/")) ca = dependencies_.workspace_directory + "/" + ca;
+    // The library's own default is a file in somebody's home.
+    if (ca.empty() && settings.tls == "verify-full") ca = kSystemRoots;
+    const std::pair<const char*, const char*> options[] = {{"host", settings.host.c_str()},
+                                                           {"hostaddr", numeric.c_str()},
+                                                           {"port", port.c_str()},
+                                                           {"dbname", settings.database.c_str()},
+                                                           {"user", settings.user.c_str()},
+                                                           {"password", password_text.c_str()},
+                                                           {"sslmode", settings.tls.c_str()},
+                                                           {"sslrootcert", ca.c_str()},
+                                                           {"application_name", "tarn"},
+                                                           {"connect_timeout", "10"},
+                                                           {"client_encoding", "UTF8"},
+                                                           {nullptr, nullptr}};
+    std::vector<const char*> names;
+    std::vector<const char*> values;
+    for (const auto& [name, value] : options) names.push_back(name), values.push_back(value);
+    Connection connection(PQconnectdbParams(names.data(), values.data(), 0));
+    if (PQstatus(connection.get()) == CONNECTION_OK) return connection;
+    std::string message = Line(PQerrorMessage(connection.get()));
+    bool login = message.find("authentication") != std::string::npos;
+    return Error(login ? ErrorCode::kPermissionDenied : ErrorCode::kUnavailable, "can't reach the database of {}: {}",
+                 destination.name, message)
+        .WithHint(login ? "set the password again with `tarn secret set NAME`"
+                        : "is it running, and are host and port right? It is tried again");
+}
+
+}  // namespace
+
+std::unique_ptr<Target> MakePostgresTarget(const DestinationsDependencies& dependencies) {
+    return std::make_unique<PostgresTarget>(dependencies);
+}
+
+}  // namespace tarn::destinations

@@ -1,0 +1,48 @@
+// Target: what every kind of destination implements: take one version's rows. Internal to the component.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "processing/destinations/destination_file.h"
+#include "processing/destinations/destinations.h"
+
+namespace tarn::destinations {
+
+// Which rows: a version of a table. The table's id, as a table that is made anew begins with version 0 again.
+struct Position {
+    std::string table_id;
+    int64_t version = -1;
+};
+
+struct Delivery {
+    const Destination& destination;
+    const TableDelivery& table;
+    Position position;
+    engine::Session& session;  // the owner's, pinned to the version
+    orchestrator::TaskRun& run;
+    std::string Name() const { return destination.name + "." + table.name; }
+    // The SELECT of what is delivered, under the owner's filters and masks.
+    std::string Select() const;
+    Status CheckCancelled() const;
+};
+
+struct Delivered {
+    bool skipped = false;  // the target has this version already
+    int64_t rows = 0;      // of the version
+    int64_t changed = -1;  // written or removed there; unknown: -1
+    int64_t bytes = 0;
+};
+
+class Target {
+  public:
+    virtual ~Target() = default;
+    // The whole version, in one step of the target where it can. Blocks; may run again for the same position.
+    virtual Result<Delivered> Deliver(Delivery& delivery) = 0;
+};
+
+std::unique_ptr<Target> MakePostgresTarget(const DestinationsDependencies& dependencies);
+std::unique_ptr<Target> MakeHttpTarget(const DestinationsDependencies& dependencies);
+std::unique_ptr<Target> MakeFilesTarget(const DestinationsDependencies& dependencies);
+
+}  // namespace tarn::destinations
