@@ -32,6 +32,9 @@ const load = {
   AlertsPage: () => import('../pages/alerts/AlertsPage'),
   HealthPage: () => import('../pages/health/HealthPage'),
 };
+// A dashboard's code comes while it is asked who is there: it is what people open by a link.
+if (/^\/dashboards\/./.test(location.pathname)) void load.DashboardPage().catch(() => undefined);
+
 const HomePage = lazy(load.HomePage);
 const CatalogPage = lazy(load.CatalogPage);
 const DatasetPage = lazy(load.DatasetPage);

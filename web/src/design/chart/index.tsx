@@ -5,6 +5,9 @@ import type { ChartProps, DrawingProps } from './Chart';
 const LazyChart = lazy(() => import('./Chart'));
 const LazyDrawing = lazy(async () => ({ default: (await import('./Chart')).Drawing }));
 
+// For who knows that charts will be drawn: their code comes while the data is asked for.
+export const fetchCharts = (): void => void import('./Chart').catch(() => undefined);
+
 export function Chart(props: ChartProps) {
   return (
     <Suspense fallback={<Skeleton height="100%" />}>

@@ -1,10 +1,11 @@
 // A dashboard: filters, tiles, and for each tile what is behind it.
 import { Button } from '@mantine/core';
-import { lazy, Suspense } from 'react';
+import { lazy, Suspense, useEffect } from 'react';
 import { useSearchParams } from 'wouter';
 import { useIsFetching, useQueryClient } from '@tanstack/react-query';
 import { useDashboard } from '../../api/queries';
 import type { Dashboard } from '../../api/types';
+import { fetchCharts } from '../../design/chart';
 import { CopyButton } from '../../design/copy';
 import { Icon } from '../../design/icons';
 import { Page } from '../../design/page';
@@ -45,6 +46,7 @@ export default function DashboardPage({ useCase, name }: { useCase: string; name
   const client = useQueryClient();
   const isFetching = useIsFetching({ queryKey: ['dashboards', 'tile'] }) > 0;
   const file = dashboard.data?.file;
+  useEffect(fetchCharts, []);
   const [parameters, setParameters] = useSearchParams();
   const isEdited = parameters.has('edit');
   const setEdited = (edited: boolean) =>

@@ -1,6 +1,6 @@
 // A tile: what it shows, what can be done with it, and what a click on a mark offers.
 import { Menu } from '@mantine/core';
-import { useCallback, useState, type CSSProperties } from 'react';
+import { useCallback, useEffect, useRef, useState, type CSSProperties } from 'react';
 import { useTile } from '../../api/queries';
 import type { Dashboard, Tile, TileData } from '../../api/types';
 import type { Picture } from '../../design/chart';
@@ -75,16 +75,44 @@ function TextCard({ tile, style }: Pick<TileProps, 'tile' | 'style'>) {
   );
 }
 
+const kNearPx = 600;
+
+// Whether it has come near to what is seen: farther ones have their data, but are drawn when somebody scrolls there.
+function useNear() {
+  const place = useRef<HTMLElement>(null);
+  const [isNear, setNear] = useState(false);
+  useEffect(() => {
+    const observer = new IntersectionObserver(
+      (entries) => {
+        if (!entries.some((entry) => entry.isIntersecting)) return;
+        setNear(true);
+        observer.disconnect();
+      },
+      { root: place.current!.closest('.page'), rootMargin: `${kNearPx}px` },
+    );
+    observer.observe(place.current!);
+    return () => observer.disconnect();
+  }, []);
+  return [place, isNear] as const;
+}
+
 function DataCard({ dashboard, tile, style, chosen }: TileProps) {
   const data = useTile(dashboard, tile.index, chosen.query);
   const [picked, setPicked] = useState<Picked | null>(null);
   const [picture, setPicture] = useState<Picture | null>(null);
   const [asTable, setAsTable] = useState(false);
+  const [place, isNear] = useNear();
   const open = useCallback(() => chosen.setOwn({ tile: String(tile.index), mark: null }), [chosen, tile.index]);
   const ignored = data.data?.filters_ignored ?? [];
   const isNumber = tile.kind === 'number';
   return (
-    <section className={`tile ${tile.kind}`} style={style} aria-label={tile.title} aria-busy={data.isFetching}>
+    <section
+      ref={place}
+      className={`tile ${tile.kind}`}
+      style={style}
+      aria-label={tile.title}
+      aria-busy={data.isFetching}
+    >
       <header>
         <button type="button" className="tile-title" onClick={open} title={tile.description || 'What is behind it'}>
           {tile.title}
@@ -100,16 +128,18 @@ function DataCard({ dashboard, tile, style, chosen }: TileProps) {
       </header>
       <div className="tile-body" onClick={isNumber ? open : undefined}>
         <Loaded query={data} lines={isNumber ? 1 : 4}>
-          {(loaded) => (
-            <TileContent
-              dashboard={dashboard}
-              tile={tile}
-              data={loaded}
-              asTable={asTable}
-              onPick={setPicked}
-              onDrawn={setPicture}
-            />
-          )}
+          {(loaded) =>
+            isNear && (
+              <TileContent
+                dashboard={dashboard}
+                tile={tile}
+                data={loaded}
+                asTable={asTable}
+                onPick={setPicked}
+                onDrawn={setPicture}
+              />
+            )
+          }
         </Loaded>
       </div>
       {picked && data.data && (
