@@ -80,6 +80,7 @@ std::vector<Command> WorkspaceCommands();  // plan, apply, run, runs, why
 std::vector<Command> SqlCommands();
 std::vector<Command> LakeCommands();
 std::vector<Command> AlertCommands();
+std::vector<Command> SourceCommands();
 std::vector<Command> PeopleCommands();
 std::vector<Command> OfflineCommands();  // export, verify, doctor
 

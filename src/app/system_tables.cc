@@ -188,6 +188,20 @@ Result<RowSet> LoadRows(Components& parts, const Principal& principal) {
     return rows;
 }
 
+// Bytes that are no text are shown as \\x and their digits, as PostgreSQL does.
+std::string ShownBytes(const std::string& bytes) { return IsUtf8(bytes) ? bytes : "\\x" + HexEncode(AsBytes(bytes)); }
+
+Result<RowSet> QuarantineRows(Components& parts, const Principal& principal) {
+    RowSet rows;
+    constexpr size_t kRowsShown = 10000;
+    for (const connectors::QuarantineEntry& entry : TRY(parts.connectors->Quarantine(principal, "", kRowsShown))) {
+        rows.rows.push_back({"raw_" + entry.source, entry.stream, entry.id, entry.kind, TextCell(entry.origin),
+                             Number(entry.record), ShownBytes(entry.reason), TextCell(ShownBytes(entry.content)),
+                             entry.since});
+    }
+    return rows;
+}
+
 std::vector<Column> ColumnsOf(const std::vector<std::pair<std::string, std::string>>& names) {
     std::vector<Column> columns;
     for (const auto& [name, type] : names) columns.push_back({name, type, true, ""});
@@ -258,11 +272,26 @@ SystemTables::SystemTables(Components& parts) {
                          {"rows", "BIGINT"},
                          {"bytes", "BIGINT"}},
                         [&parts](const Principal& principal) { return LoadRows(parts, principal); }};
+    AddQuarantine(parts);
     tables_["alerts"] = {"What alerts did: the newest ten thousand changes of those that you may see.",
                          ColumnsOf(alerting::Alerting::SystemColumns()),
                          [&parts](const Principal& principal) { return AlertRows(parts, principal); }};
     tables_["metrics"] = {"Metrics of every component, now.", ColumnsOf(access::Monitoring::SystemColumns()),
                           [&parts](const Principal&) { return MetricRows(parts); }};
+}
+
+void SystemTables::AddQuarantine(Components& parts) {
+    tables_["quarantine"] = {"What loads kept apart: broken records, files and loads with other columns than before.",
+                             {{"schema", "VARCHAR"},
+                              {"name", "VARCHAR"},
+                              {"entry", "VARCHAR"},
+                              {"kind", "VARCHAR"},
+                              {"origin", "VARCHAR"},
+                              {"record", "BIGINT"},
+                              {"reason", "VARCHAR"},
+                              {"content", "VARCHAR"},
+                              {"since", "TIMESTAMP WITH TIME ZONE"}},
+                             [&parts](const Principal& principal) { return QuarantineRows(parts, principal); }};
 }
 
 Result<std::vector<catalog::Dataset>> SystemTables::Datasets(const std::string& schema) {

@@ -93,3 +93,44 @@ def test_mysql_never_gives_the_server_a_file_of_ours(make, tmp_path):
     thief.thread.join(30)
     assert b"only we" not in thief.received and CANARY.encode() not in thief.received
     assert not thief.thread.is_alive()
+
+
+def test_broken_records_wait_are_replayed_and_reach_the_tables(make, tmp_path):
+    lines = ["id,price"] + [f"{i},{i}.50" for i in range(1, 101)]
+    lines[7] = "7,seven"
+    lines[9] = "9"
+    source = "kind: files\npath: ./inbox/*.csv\nstreams: {rows: {broken_max: 5, types: {price: DOUBLE}}}\n"
+    table = "/* tarn\nkeep: full\n*/\nSELECT count(*) AS n, sum(price::DOUBLE) AS total FROM raw_in.rows\n"
+    tarn = make({"sources/in.yaml": source, "use_cases/u/t.sql": table, "inbox/a.csv": "\n".join(lines) + "\n",
+                 "policies/p.yaml": "roles:\n  reader:\n    members: [user:rita]\n    allow:\n"
+                                    "      - {actions: ['table:Read'], resources: ['system.*']}\n"})
+    tarn.wait_fresh()
+    assert tarn.query("SELECT n, total FROM u.t") == [(98, 5083.0)]
+    waiting = "SELECT record, reason, content, origin FROM system.quarantine ORDER BY 1"
+    assert tarn.query(waiting) == [(7, "column price: 'seven' is no DOUBLE", "7,seven\n", "inbox/a.csv"),
+                                   (9, "1 fields instead of 2", "9\n", "inbox/a.csv")]
+    listed = tarn.json("quarantine", "ls", "in")["entries"]
+    assert [(entry["stream"], entry["record"]) for entry in listed] == [("in.rows", 7), ("in.rows", 9)]
+    # Who may not read the dataset sees nothing of it.
+    tarn.post("/api/v1/users", {"name": "rita"})
+    token = tarn.post("/api/v1/tokens", {"user": "rita", "name": "t"})["token"]
+    with tarn.connect("rita", token) as connection:
+        assert connection.execute(waiting).fetchall() == []
+    assert tarn.http("GET", "/api/v1/sources/in/quarantine", token=token).status == 403
+    # A declaration that fits, and a kill right after the answer.
+    (tarn.folder / "sources/in.yaml").write_text(source.replace("DOUBLE", "VARCHAR"))
+    tarn.json("apply")
+    tarn.wait_fresh()
+    (tarn.folder / "use_cases/u/t.sql").write_text(table.replace("price::DOUBLE", "TRY_CAST(price AS DOUBLE)"))
+    tarn.json("apply")
+    assert tarn.json("quarantine", "replay", "in.rows")["rows"] == 1
+    tarn.kill()
+    tarn.start()
+    tarn.wait_fresh()
+    assert tarn.query("SELECT n, total FROM u.t") == [(99, 5083.0)]
+    assert tarn.query("SELECT id, price, _load FROM raw_in.rows WHERE id = 7") == [(7, "seven", 2)]
+    assert tarn.query(waiting) == [(2, "1 fields instead of 2", "9\n", "inbox/a.csv")]
+    assert tarn.json("quarantine", "drop", "in.rows")["dropped"] == 1
+    assert tarn.query(waiting) == []
+    assert tarn.run("quarantine", "drop", "in.rows").returncode == 5
+    assert tarn.value("SELECT count(*) FROM raw_in.rows") == 99

@@ -39,6 +39,8 @@ class Connector {
 
 // kInvalidArgument naming the first of the stream's columns (`columns`, `cursor`, `key`) that the table lacks.
 Status CheckColumns(const StreamDefinition& stream, const std::string& table, const std::vector<std::string>& columns);
+// How files of the stream are to be read, as it says now.
+void SetFormatOptions(const StreamDefinition& stream, Manifest& manifest);
 // Whether `columns` of the stream lists it, or is not given.
 bool IsWanted(const StreamDefinition& stream, const std::string& column);
 // Sets the manifest's columns to those of this load; of an increment to those of all so far, wide enough for all.

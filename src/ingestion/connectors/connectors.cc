@@ -6,13 +6,17 @@
 
 #include "base/text.h"
 #include "ingestion/connectors/connector.h"
+#include "ingestion/connectors/inference.h"
 #include "ingestion/connectors/load_store.h"
+#include "ingestion/connectors/quarantine.h"
 #include "ingestion/connectors/raw_provider.h"
 #include "ingestion/connectors/source_file.h"
 #include "ingestion/connectors/sources_operations.h"
 
 namespace tarn::connectors {
 namespace {
+
+LoadOutcome OutcomeOf(const Manifest& manifest);
 
 class SourceConnectors : public Connectors {
   public:
@@ -68,8 +72,15 @@ class SourceConnectors : public Connectors {
         SourceDefinition definition = TRY(Find(source));
         const StreamDefinition& found = TRY(FindStream(definition, stream)).get();
         auto state = TRY(loads_.Read(source, stream));
+        if (IsUntold(*state)) return true;
         return kinds_.at(definition.kind)->HasNew(definition, found, *state);
     }
+    Result<std::vector<QuarantineEntry>> Quarantine(const Principal& principal, const std::string& source,
+                                                    size_t rows_max) override;
+    Result<LoadOutcome> Replay(const Principal& principal, const std::string& source, const std::string& stream,
+                               const std::vector<std::string>& ids) override;
+    Result<int64_t> Drop(const Principal& principal, const std::string& source, const std::string& stream,
+                         const std::vector<std::string>& ids) override;
     catalog::DatasetProvider& AsProvider() override { return provider_; }
     std::vector<security::Route> Routes() override { return SourceRoutes(*this); }
 
@@ -80,6 +91,31 @@ class SourceConnectors : public Connectors {
     Manifest FirstManifest(const SourceDefinition& source, const StreamDefinition& stream, const StreamState& state,
                            const std::string& run_id) const;
     void RecordLineage(const Manifest& manifest);
+    // What comes out of quarantine is committed outside of any run: the next run tells those who read the dataset.
+    bool IsUntold(const StreamState& state) const {
+        if (state.loads.empty() || state.loads.back().resolved.empty()) return false;
+        const Manifest& last = state.loads.back();
+        std::lock_guard lock(mutex_);
+        auto told = told_.find(last.source + "." + last.stream);
+        return told == told_.end() || told->second != last.load;
+    }
+    LoadOutcome TellLast(const StreamState& state) {
+        const Manifest& last = state.loads.back();
+        std::lock_guard lock(mutex_);
+        told_[last.source + "." + last.stream] = last.load;
+        return OutcomeOf(last);
+    }
+    // Holds a stream's place among those that load; kUnavailable if it is taken.
+    Result<std::shared_ptr<void>> Occupy(const std::string& name);
+    // A manifest that takes out of quarantine, and the state and the place that go with it.
+    struct Resolving {
+        std::shared_ptr<void> place;  // shared with nobody: a scope guard
+        std::shared_ptr<const StreamState> state;  // as the load store shares it
+        std::vector<Waiting> waiting;
+        std::unique_ptr<LoadWriter> writer;
+    };
+    Result<Resolving> StartResolving(const Principal& principal, const SourceDefinition& source,
+                                     const StreamDefinition& stream, const std::vector<std::string>& ids);
 
     ConnectorsDependencies dependencies_;
     LoadStore loads_;
@@ -87,9 +123,10 @@ class SourceConnectors : public Connectors {
     Counter& loads_total_;
     Counter& bytes_total_;
     std::map<std::string, std::unique_ptr<Connector>> kinds_;
-    mutable std::mutex mutex_;  // guards the two below
+    mutable std::mutex mutex_;  // guards the three below
     std::vector<SourceDefinition> sources_;
     std::set<std::string> loading_;  // streams under way: one load at a time
+    std::map<std::string, int64_t> told_;  // by stream the load out of quarantine that a run told of
 };
 
 Result<SourceDefinition> SourceConnectors::Find(const std::string& name) const {
@@ -173,14 +210,29 @@ std::vector<std::string> Drift(const Manifest* before, const Manifest& now) {
     return notes;
 }
 
+// What the stream wants done when the columns are others than before; of files each was judged by itself.
+Status JudgeDrift(const StreamState& state, const StreamDefinition& stream, Manifest& manifest) {
+    std::vector<std::string> notes = Drift(state.last(), manifest);
+    bool judged = manifest.mode == "files" || stream.on_drift == "accept" || notes.empty();
+    if (!judged && stream.on_drift == "freeze") return FrozenDrift(Join(notes, "; "));
+    if (!judged) {
+        manifest.apart = Join(notes, "; ");
+        manifest.warnings.push_back("the load is in quarantine: " + manifest.apart);
+        return Ok();
+    }
+    for (std::string& note : notes) manifest.warnings.push_back(std::move(note));
+    return Ok();
+}
+
 LoadOutcome OutcomeOf(const Manifest& manifest) {
     LoadOutcome outcome;
+    outcome.warnings = manifest.warnings;
+    if (!manifest.apart.empty()) return outcome;  // nothing that is shown changed
     outcome.load = manifest.load;
     outcome.rows = manifest.rows;
     outcome.bytes = static_cast<int64_t>(manifest.bytes);
     outcome.objects = static_cast<int64_t>(manifest.objects.size());
     outcome.changed = true;
-    outcome.warnings = manifest.warnings;
     return outcome;
 }
 
@@ -204,20 +256,10 @@ Result<LoadOutcome> SourceConnectors::Load(const Principal& principal, const std
                                            const std::function<void(const LoadProgress&)>& progress) {
     SourceDefinition definition = TRY(Find(source));
     const StreamDefinition& wanted = TRY(FindStream(definition, stream)).get();
-    std::string name = source + "." + stream;
-    {
-        std::lock_guard lock(mutex_);
-        if (!loading_.insert(name).second) {
-            return Error(ErrorCode::kUnavailable, "{} is being loaded already", name);
-        }
-    }
-    auto release = std::shared_ptr<void>(nullptr, [&](void*) {  // a scope guard, shared with nobody
-        std::lock_guard lock(mutex_);
-        loading_.erase(name);
-    });
+    auto place = TRY(Occupy(source + "." + stream));
     auto state = TRY(loads_.Read(source, stream));
     // The run that committed the last load was cut off before it could say so: there is nothing left to do.
-    const Manifest* last = state->last();
+    const Manifest* last = state->loads.empty() ? nullptr : &state->loads.back();
     if (last && !run_id.empty() && last->run_id == run_id) return OutcomeOf(*last);
     TRY(loads_.RemoveGarbage(source, stream, state->next_load()));
     LoadWriter writer(dependencies_.lake, dependencies_.engine, principal,
@@ -232,13 +274,101 @@ Result<LoadOutcome> SourceConnectors::Load(const Principal& principal, const std
     // A complete load counts even when it is empty: the source has no rows now. Otherwise nothing new is no load,
     // and so is one that shows no columns: nobody could read it.
     bool counts = manifest.mode == "full" || state->loads.empty();
-    if (manifest.objects.empty() && (!counts || manifest.columns.empty())) return outcome;
-    for (std::string& note : Drift(state->last(), manifest)) manifest.warnings.push_back(std::move(note));
+    if (manifest.objects.empty() && (!counts || manifest.columns.empty())) {
+        return IsUntold(*state) ? TellLast(*state) : outcome;
+    }
+    TRY(JudgeDrift(*state, wanted, manifest));
     TRY(loads_.Commit(manifest));
+    if (!manifest.apart.empty()) return OutcomeOf(manifest);
     RecordLineage(manifest);
     loads_total_.Add();
     bytes_total_.Add(static_cast<int64_t>(manifest.bytes));
     return OutcomeOf(manifest);
+}
+
+Result<std::shared_ptr<void>> SourceConnectors::Occupy(const std::string& name) {
+    std::lock_guard lock(mutex_);
+    if (!loading_.insert(name).second) return Error(ErrorCode::kUnavailable, "{} is being loaded already", name);
+    return std::shared_ptr<void>(nullptr, [this, name](void*) {  // a scope guard, shared with nobody
+        std::lock_guard release(mutex_);
+        loading_.erase(name);
+    });
+}
+
+Result<std::vector<QuarantineEntry>> SourceConnectors::Quarantine(const Principal& principal, const std::string& source,
+                                                                  size_t rows_max) {
+    std::vector<QuarantineEntry> entries;
+    std::vector<std::string> sources = {source};
+    if (source.empty()) sources = TRY(loads_.Sources());
+    for (const std::string& name : sources) {
+        for (const std::string& stream : TRY(loads_.Streams(name))) {
+            auto state = TRY(loads_.Read(name, stream));
+            std::vector<Waiting> waiting = WaitingOf(*state);
+            if (waiting.empty()) continue;
+            // The rights of the dataset; rows that the gate filters or masks cannot be shown as they came.
+            auto relation = dependencies_.catalog.Find(principal, "raw_" + name, stream, {});
+            if (!relation.ok()) continue;
+            bool whole = relation->obligations.empty();
+            for (const Waiting& one : waiting) TRY(AddEntries(dependencies_.lake, one, whole, rows_max, entries));
+        }
+    }
+    return entries;
+}
+
+Result<SourceConnectors::Resolving> SourceConnectors::StartResolving(const Principal& principal,
+                                                                     const SourceDefinition& source,
+                                                                     const StreamDefinition& stream,
+                                                                     const std::vector<std::string>& ids) {
+    Resolving resolving;
+    resolving.place = TRY(Occupy(source.name + "." + stream.name));
+    resolving.state = TRY(loads_.Read(source.name, stream.name));
+    const StreamState& state = *resolving.state;
+    resolving.waiting = TRY(WaitingOf(state, ids));
+    if (resolving.waiting.empty()) {
+        return Error(ErrorCode::kNotFound, "nothing of raw_{}.{} is in quarantine", source.name, stream.name);
+    }
+    TRY(loads_.RemoveGarbage(source.name, stream.name, state.next_load()));
+    Manifest manifest = *state.last();
+    manifest.load = state.next_load();
+    manifest.replay = true;
+    manifest.again = false;
+    manifest.after = Json();
+    manifest.run_id.clear();
+    manifest.rows = 0;
+    manifest.bytes = 0;
+    manifest.objects.clear();
+    manifest.warnings.clear();
+    manifest.resolved.clear();
+    resolving.writer =
+        std::make_unique<LoadWriter>(dependencies_.lake, dependencies_.engine, principal, std::move(manifest));
+    return resolving;
+}
+
+Result<LoadOutcome> SourceConnectors::Replay(const Principal& principal, const std::string& source,
+                                             const std::string& stream, const std::vector<std::string>& ids) {
+    SourceDefinition definition = TRY(Find(source));
+    const StreamDefinition& wanted = TRY(FindStream(definition, stream)).get();
+    Resolving resolving = TRY(StartResolving(principal, definition, wanted, ids));
+    TRY(FillReplay(dependencies_.engine, *resolving.state, wanted, resolving.waiting, *resolving.writer));
+    const Manifest& manifest = resolving.writer->manifest();
+    TRY(loads_.Commit(manifest));
+    RecordLineage(manifest);
+    loads_total_.Add();
+    return OutcomeOf(manifest);
+}
+
+Result<int64_t> SourceConnectors::Drop(const Principal& principal, const std::string& source, const std::string& stream,
+                                       const std::vector<std::string>& ids) {
+    SourceDefinition definition = TRY(Find(source));
+    const StreamDefinition& wanted = TRY(FindStream(definition, stream)).get();
+    Resolving resolving = TRY(StartResolving(principal, definition, wanted, ids));
+    Manifest& manifest = resolving.writer->manifest();
+    for (const Waiting& one : resolving.waiting) {
+        manifest.resolved.push_back({one.load->load, one.object ? one.object->key : ""});
+    }
+    manifest.warnings.push_back(fmt::format("{} dropped from quarantine", resolving.waiting.size()));
+    TRY(loads_.Commit(manifest));
+    return static_cast<int64_t>(resolving.waiting.size());
 }
 
 }  // namespace

@@ -47,6 +47,8 @@ struct StreamDefinition {
     std::vector<std::string> key;
     Json settings = Json::object();
     std::map<std::string, std::vector<std::string>> column_tags;
+    std::string on_drift = "accept";  // freeze: a load with other columns fails; quarantine: it is kept apart
+    std::string broken_max;  // files: how many records may be broken, "100" or "1%"; empty: none
 };
 struct SourceDefinition {
     std::string name;
@@ -71,6 +73,19 @@ struct LoadOutcome {
     int64_t objects = 0;
     bool changed = false;
     std::vector<std::string> warnings;  // schema drift, skipped files
+};
+
+// What waits in quarantine: a broken record, or a file or a whole load whose columns are not those of before.
+struct QuarantineEntry {
+    std::string source;
+    std::string stream;
+    std::string id;  // "7.2": what is replayed or dropped at once
+    std::string kind;  // "record", "file", "load"
+    std::string origin;  // file or table
+    int64_t record = -1;  // its number in the file
+    std::string reason;
+    std::string content;  // of a record, byte for byte; hidden from whom the dataset is filtered or masked for
+    std::string since;
 };
 
 struct DiscoveredStream {
@@ -110,6 +125,15 @@ class Connectors {
                                      const std::function<void(const LoadProgress&)>& progress) = 0;
     // True when a cheap look at the source (files' names and times) shows something new; who can't tell says false.
     virtual Result<bool> HasNew(const std::string& source, const std::string& stream) = 0;
+    // What of a source (empty: of all) waits in quarantine, as far as the principal may read its datasets.
+    virtual Result<std::vector<QuarantineEntry>> Quarantine(const Principal& principal, const std::string& source,
+                                                            size_t rows_max) = 0;
+    // Reads entries (none named: all of the stream) again as the stream is declared now; what is still broken stays.
+    virtual Result<LoadOutcome> Replay(const Principal& principal, const std::string& source, const std::string& stream,
+                                       const std::vector<std::string>& ids) = 0;
+    // Takes them out without loading them; their bytes stay in the bucket. How many there were.
+    virtual Result<int64_t> Drop(const Principal& principal, const std::string& source, const std::string& stream,
+                                 const std::vector<std::string>& ids) = 0;
     // GET /api/v1/sources, POST /api/v1/sources/{name}/check.
     virtual std::vector<security::Route> Routes() = 0;
     // Schemas raw_<source>.

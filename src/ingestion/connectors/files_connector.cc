@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "ingestion/connectors/connector.h"
 #include "ingestion/connectors/inference.h"
+#include "ingestion/connectors/sift.h"
 
 namespace tarn::connectors {
 namespace {
@@ -162,9 +163,7 @@ Status FilesConnector::ReadOne(ReadContext& context, const FoundFile& file) {
 Status FilesConnector::Read(ReadContext& context) {
     Manifest& manifest = context.writer.manifest();
     if (manifest.position.is_null()) manifest.position = Json::object();
-    for (const char* option : {"null", "delimiter", "header"}) {
-        if (context.stream.settings.contains(option)) manifest.format_options[option] = context.stream.settings[option];
-    }
+    SetFormatOptions(context.stream, manifest);
     Json before = manifest.position;
     LoadProgress progress;
     std::vector<FoundFile> files = TRY(Find(context.source, context.stream));
@@ -184,7 +183,8 @@ Status FilesConnector::Read(ReadContext& context) {
     if (manifest.objects.empty()) return Ok();
     progress.note = "reading types";
     context.progress(progress);
-    return InferColumns(dependencies_.engine, context.state, manifest);
+    return InferOrSift(dependencies_.engine, context.state, context.writer,
+                       TRY(ParseBrokenLimit(context.stream.broken_max)), context.stream.on_drift);
 }
 
 }  // namespace

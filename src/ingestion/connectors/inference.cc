@@ -155,6 +155,45 @@ Status FindCsvColumns(engine::Session& session, LoadObject& object, const Manife
 
 // ---- all formats
 
+// Of columns, as the stream declares them.
+Json TypesOf(const Manifest& manifest) {
+    const Json& options = manifest.format_options;
+    return options.is_object() ? options.value("types", Json::object()) : Json::object();
+}
+
+// Rows with a value that is not of its declared type.
+Result<std::vector<std::pair<int64_t, std::string>>> Mistyped(engine::Session& session, const LoadObject& object,
+                                                              const Manifest& manifest, int64_t max) {
+    std::vector<std::pair<int64_t, std::string>> rows;
+    const Json types = TypesOf(manifest);
+    std::vector<engine::Column> texts = object.columns;
+    std::vector<std::string> cases;
+    for (engine::Column& column : texts) {
+        if (types.contains(column.name)) {
+            std::string type = types[column.name].get<std::string>();
+            std::string name = "tarn_rows." + QuoteIdentifier(column.name);
+            bool whole = std::find(kIntegers.begin(), kIntegers.end(), type) != kIntegers.end();
+            // A cast would round where the reader of files refuses.
+            std::string digits = whole ? fmt::format("NOT regexp_full_match({}, '\\s*[+-]?[0-9]+\\s*') OR ", name) : "";
+            cases.push_back(fmt::format(
+                "WHEN {0} IS NOT NULL AND ({1}TRY_CAST({0} AS {2}) IS NULL) THEN {3} || {0}[:100] || {4}", name, digits,
+                type, QuoteLiteral("column " + column.name + ": '"), QuoteLiteral("' is no " + type)));
+        }
+        column.type = "VARCHAR";
+    }
+    if (cases.empty()) return rows;
+    auto stream = TRY(session.Query(fmt::format(
+        "SELECT tarn_row, tarn_why FROM (SELECT row_number() OVER () AS tarn_row, CASE {} END AS tarn_why FROM ({}) AS "
+        "tarn_rows) WHERE tarn_why IS NOT NULL ORDER BY 1 LIMIT {}",
+        Join(cases, " "), ReadObjectsSql({&object}, manifest, texts), max)));
+    while (const engine::Chunk* chunk = TRY(stream->Next())) {
+        for (size_t row = 0; row < chunk->rows(); ++row) {
+            rows.emplace_back(IntegerOrZero(chunk->Text(row, 0)), chunk->Text(row, 1));
+        }
+    }
+    return rows;
+}
+
 // Keeps a sampled inference honest: every row of every object is read with the types that are recorded.
 Status Prove(engine::Session& session, LoadObject& object, Manifest& manifest) {
     for (engine::Column& column : object.columns) {
@@ -162,10 +201,19 @@ Status Prove(engine::Session& session, LoadObject& object, Manifest& manifest) {
     }
     if (object.columns.empty()) return Ok();
     bool csv = object.format == "csv";
+    bool declared = (csv || object.format == "json") && !TypesOf(manifest).empty();
+    bool convert = csv || declared;
     Result<int64_t> rows = CountRows(session, ReadObjectsSql({&object}, manifest, object.columns),
-                                     csv ? object.columns : std::vector<engine::Column>());
+                                     convert ? object.columns : std::vector<engine::Column>());
     if (!rows.ok() && csv) return BrokenCsv(session, object, manifest, rows.error());
     if (!rows.ok()) return Unreadable(object, rows.error());
+    if (declared) {
+        auto wrong = TRY(Mistyped(session, object, manifest, 1));
+        if (!wrong.empty()) {
+            return Unreadable(object,
+                              Error(ErrorCode::kInvalidArgument, "row {}: {}", wrong[0].first, wrong[0].second));
+        }
+    }
     object.rows = *rows;
     return Ok();
 }
@@ -187,9 +235,20 @@ Status FindJsonColumns(engine::Session& session, std::vector<LoadObject*> object
     return Ok();
 }
 
-Status FindColumns(engine::Session& session, Manifest& manifest) {
+bool IsShown(const LoadObject& object) { return !object.hidden && object.apart.empty(); }
+
+void DeclareTypes(Manifest& manifest) {
+    const Json types = TypesOf(manifest);
+    for (LoadObject& object : manifest.objects) {
+        if (object.format != "csv" && object.format != "json") continue;
+        for (engine::Column& column : object.columns) column.type = types.value(column.name, column.type);
+    }
+}
+
+Status FindColumns(engine::Session& session, Manifest& manifest, bool together) {
     std::vector<LoadObject*> json;
     for (LoadObject& object : manifest.objects) {
+        if (!IsShown(object)) continue;
         if (object.format == "any") object.columns = {{"content", "BLOB", true, ""}};
         if (!object.columns.empty()) continue;
         if (object.format == "csv") {
@@ -202,10 +261,52 @@ Status FindColumns(engine::Session& session, Manifest& manifest) {
             object.columns = std::move(*columns);
         }
     }
-    return json.empty() ? Ok() : FindJsonColumns(session, std::move(json), manifest);
+    if (!together) {
+        for (LoadObject* object : json) TRY(FindJsonColumns(session, {object}, manifest));
+    } else if (!json.empty()) {
+        TRY(FindJsonColumns(session, std::move(json), manifest));
+    }
+    DeclareTypes(manifest);
+    return Ok();
+}
+
+// How an object differs from the columns so far; fields of JSON may be missing.
+std::string DriftOf(const std::vector<engine::Column>& known, const LoadObject& object) {
+    std::vector<std::string> notes;
+    for (const engine::Column& column : object.columns) {
+        const engine::Column* before = FindColumn(known, column.name);
+        if (!before) {
+            notes.push_back(fmt::format("new column {} {}", column.name, column.type));
+        } else if (WidestType(before->type, column.type) != before->type) {
+            notes.push_back(fmt::format("column {} is {}, not {}", column.name, column.type, before->type));
+        }
+    }
+    for (const engine::Column& column : object.format == "json" ? std::vector<engine::Column>() : known) {
+        bool missing = !object.columns.empty() && !FindColumn(object.columns, column.name);
+        if (missing) notes.push_back(fmt::format("column {} is missing", column.name));
+    }
+    return Join(notes, "; ");
+}
+
+Status ApplyDriftPolicy(const StreamState& state, Manifest& manifest, const std::string& on_drift) {
+    if (on_drift == "accept" || !state.last() || state.last()->columns.empty()) return Ok();
+    for (LoadObject& object : manifest.objects) {
+        std::string drift = IsShown(object) ? DriftOf(state.last()->columns, object) : "";
+        if (drift.empty()) continue;
+        if (on_drift == "freeze") return FrozenDrift(FileOf(object) + ": " + drift);
+        object.apart = drift;
+        object.columns.clear();
+        manifest.warnings.push_back(fmt::format("{} is in quarantine: {}", FileOf(object), drift));
+    }
+    return Ok();
 }
 
 }  // namespace
+
+Error FrozenDrift(const std::string& what) {
+    return Error(ErrorCode::kInvalidArgument, "the columns changed, and on_drift is freeze: {}", what)
+        .WithHint("mend the source, or set on_drift: accept for the stream; nothing of this load was committed");
+}
 
 void Merge(std::vector<engine::Column>& columns, const std::vector<engine::Column>& more) {
     for (const engine::Column& column : more) {
@@ -227,17 +328,37 @@ std::string WidestType(const std::string& left, const std::string& right) {
     return "VARCHAR";
 }
 
-Status InferColumns(engine::Engine& engine, const StreamState& state, Manifest& manifest) {
+namespace {
+Result<std::unique_ptr<engine::Session>> OpenOwn(engine::Engine& engine) {
     engine::SessionOptions options;
     options.principal = security::Principal::System("ingestion");
     options.trusted = true;
-    auto session = TRY(engine.OpenSession(std::move(options)));
+    return engine.OpenSession(std::move(options));
+}
+}  // namespace
+
+Status FindCsvShape(engine::Engine& engine, LoadObject& object, const Manifest& manifest) {
+    auto session = TRY(OpenOwn(engine));
+    Status found = FindCsvColumns(*session, object, manifest);
+    return object.columns.empty() ? found : Ok();  // the header may tell what the lines do not
+}
+
+Result<std::vector<std::pair<int64_t, std::string>>> MistypedRows(engine::Engine& engine, const LoadObject& object,
+                                                                  const Manifest& manifest, int64_t max) {
+    auto session = TRY(OpenOwn(engine));
+    return Mistyped(*session, object, manifest, max);
+}
+
+Status InferColumns(engine::Engine& engine, const StreamState& state, Manifest& manifest, const std::string& on_drift) {
+    auto session = TRY(OpenOwn(engine));
     if (state.last()) manifest.columns = state.last()->columns;
-    TRY(FindColumns(*session, manifest));
+    TRY(FindColumns(*session, manifest, on_drift == "accept"));
+    TRY(ApplyDriftPolicy(state, manifest, on_drift));
     for (const LoadObject& object : manifest.objects) Merge(manifest.columns, object.columns);
     manifest.rows = 0;
     for (LoadObject& object : manifest.objects) {
-        bool counted = object.rows >= 0 && object.format == "json";
+        if (!IsShown(object)) continue;
+        bool counted = object.rows >= 0 && object.format == "json" && TypesOf(manifest).empty();
         if (!counted) TRY(Prove(*session, object, manifest));
         bool known = object.rows >= 0 && manifest.rows >= 0;
         manifest.rows = known ? manifest.rows + object.rows : -1;

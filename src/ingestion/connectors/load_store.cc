@@ -38,6 +38,8 @@ Json ObjectJson(const LoadObject& object) {
     if (!object.columns.empty()) json["columns"] = ColumnsJson(object.columns);
     if (!object.delimiter.empty()) json["delimiter"] = object.delimiter;
     if (object.edge) json["edge"] = true;
+    if (object.hidden) json["hidden"] = true;
+    if (!object.apart.empty()) json["apart"] = object.apart;
     return json;
 }
 
@@ -60,6 +62,8 @@ Result<LoadObject> ObjectFromJson(const Json& json) {
     if (json.contains("columns")) object.columns = TRY(ColumnsOf(json["columns"]));
     object.delimiter = TRY(JsonStringOr(json, "delimiter", ""));
     object.edge = TRY(JsonBoolOr(json, "edge", false));
+    object.hidden = TRY(JsonBoolOr(json, "hidden", false));
+    object.apart = TRY(JsonStringOr(json, "apart", ""));
     return object;
 }
 
@@ -68,6 +72,8 @@ Result<LoadObject> ObjectFromJson(const Json& json) {
 Json ToJson(const Manifest& manifest) {
     Json objects = Json::array();
     for (const LoadObject& object : manifest.objects) objects.push_back(ObjectJson(object));
+    Json resolved = Json::array();
+    for (const Resolved& one : manifest.resolved) resolved.push_back({{"load", one.load}, {"key", one.key}});
     return {{"format", 1},
             {"load", manifest.load},
             {"source", manifest.source},
@@ -88,7 +94,10 @@ Json ToJson(const Manifest& manifest) {
             {"records", manifest.records},
             {"format_options", manifest.format_options},
             {"key", manifest.key},
-            {"cursor", manifest.cursor}};
+            {"cursor", manifest.cursor},
+            {"apart", manifest.apart},
+            {"replay", manifest.replay},
+            {"resolved", std::move(resolved)}};
 }
 
 Result<Manifest> ManifestFromJson(const Json& json) {
@@ -119,6 +128,11 @@ Result<Manifest> ManifestFromJson(const Json& json) {
     manifest.format_options = json.value("format_options", Json());
     manifest.key = TRY(TextsOf(json, "key"));
     manifest.cursor = TRY(JsonStringOr(json, "cursor", ""));
+    manifest.apart = TRY(JsonStringOr(json, "apart", ""));
+    manifest.replay = TRY(JsonBoolOr(json, "replay", false));
+    for (const Json& one : json.value("resolved", Json::array())) {
+        manifest.resolved.push_back({TRY(JsonInteger(one, "load")), TRY(JsonStringOr(one, "key", ""))});
+    }
     return manifest;
 }
 
@@ -156,6 +170,10 @@ Status LoadWriter::DropLast() {
 Status LoadWriter::DropAfter(size_t count) {
     while (manifest_.objects.size() > count) TRY(DropLast());
     return Ok();
+}
+
+Result<std::string> LoadWriter::ReadBack(const std::string& key, size_t bytes_max) {
+    return lake_.ReadText(principal_, {kRawBucket, key}, bytes_max);
 }
 
 Result<std::unique_ptr<engine::RowWriter>> LoadWriter::StartRows(const std::vector<engine::Column>& columns,

@@ -27,6 +27,15 @@ struct LoadObject {
     std::vector<engine::Column> columns;  // csv and json: as read in this object, in order
     std::string delimiter;  // csv: given or found
     bool edge = false;      // relational increments: the rows whose cursor is the position itself
+    bool hidden = false;    // kept and not shown: a list of broken records, or the file that they were sifted out of
+    std::string apart;      // why it is in quarantine as a whole; empty: it is not
+};
+inline constexpr const char* kBrokenFormat = "broken";  // of an object that lists broken records
+
+// What a later load took out of quarantine: an object of a load, or (without a key) the load itself.
+struct Resolved {
+    int64_t load = 0;
+    std::string key;
 };
 
 struct Manifest {
@@ -50,6 +59,9 @@ struct Manifest {
     Json format_options;    // csv: nulls, delimiter, header
     std::vector<std::string> key;
     std::string cursor;
+    std::string apart;      // why the whole load is in quarantine: it shows nothing and is nobody's position
+    bool replay = false;    // out of quarantine: it adds to what is shown, whatever the mode
+    std::vector<Resolved> resolved;
 };
 Json ToJson(const Manifest& manifest);
 Result<Manifest> ManifestFromJson(const Json& json);
@@ -57,7 +69,13 @@ Result<Manifest> ManifestFromJson(const Json& json);
 // All committed loads of one stream.
 struct StreamState {
     std::vector<Manifest> loads;  // in order
-    const Manifest* last() const { return loads.empty() ? nullptr : &loads.back(); }
+    // The newest that is not in quarantine.
+    const Manifest* last() const {
+        for (auto load = loads.rbegin(); load != loads.rend(); ++load) {
+            if (load->apart.empty()) return &*load;
+        }
+        return nullptr;
+    }
     int64_t next_load() const { return loads.empty() ? 1 : loads.back().load + 1; }
 };
 
@@ -71,6 +89,8 @@ class LoadWriter {
     // Takes back the object that was put last; all but the first `count`.
     Status DropLast();
     Status DropAfter(size_t count);
+    // The content of one that was put, now or by an earlier load.
+    Result<std::string> ReadBack(const std::string& key, size_t bytes_max);
     // Typed rows as Parquet. These two may be called from several threads, each with a writer of its own.
     Result<std::unique_ptr<engine::RowWriter>> StartRows(const std::vector<engine::Column>& columns,
                                                          const std::vector<uint32_t>& postgres_oids);

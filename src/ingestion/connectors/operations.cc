@@ -1,5 +1,7 @@
-// GET /api/v1/sources, POST /api/v1/sources/{name}/check, GET /api/v1/sources/{name}/discover.
+// Sources over HTTP: what there is, whether it answers, what it has, and what of it waits in quarantine.
 #include "ingestion/connectors/sources_operations.h"
+
+#include "base/text.h"
 
 namespace tarn::connectors {
 namespace {
@@ -56,6 +58,56 @@ Result<HttpResponse> DiscoverSource(Connectors& connectors, HttpCall& call) {
     return JsonResponse({{"streams", std::move(streams)}});
 }
 
+constexpr size_t kQuarantineRowsMax = 1000;
+
+Result<HttpResponse> ListQuarantine(Connectors& connectors, HttpCall& call) {
+    Json entries = Json::array();
+    for (const QuarantineEntry& entry :
+         TRY(connectors.Quarantine(call.principal, call.parameters["name"], kQuarantineRowsMax))) {
+        bool text = IsUtf8(entry.content);
+        entries.push_back({{"id", entry.id},
+                           {"stream", entry.stream},
+                           {"kind", entry.kind},
+                           {"origin", entry.origin},
+                           {"record", entry.record < 0 ? Json() : Json(entry.record)},
+                           {"reason", IsUtf8(entry.reason) ? entry.reason : "it is not UTF-8"},
+                           {"content", text ? entry.content : Base64Encode(AsBytes(entry.content))},
+                           {"content_is_base64", !text},
+                           {"since", entry.since}});
+    }
+    call.call.rows = static_cast<int64_t>(entries.size());
+    return JsonResponse({{"entries", std::move(entries)}});
+}
+
+struct QuarantineChoice {
+    std::string stream;
+    std::vector<std::string> ids;
+};
+Result<QuarantineChoice> ChoiceOf(HttpCall& call) {
+    Json body = TRY(call.JsonBody());
+    QuarantineChoice choice;
+    choice.stream = TRY(JsonString(body, "stream"));
+    for (const Json& id : body.value("ids", Json::array())) {
+        if (!id.is_string()) return Error(ErrorCode::kInvalidArgument, "\"ids\" is a list of texts, as [\"7.2\"]");
+        choice.ids.push_back(id.get<std::string>());
+    }
+    call.call.details = {{"stream", choice.stream}, {"ids", choice.ids}};
+    return choice;
+}
+
+Result<HttpResponse> ReplayQuarantine(Connectors& connectors, HttpCall& call) {
+    QuarantineChoice choice = TRY(ChoiceOf(call));
+    LoadOutcome outcome = TRY(connectors.Replay(call.principal, call.parameters["name"], choice.stream, choice.ids));
+    call.call.rows = outcome.rows;
+    return JsonResponse({{"load", outcome.load}, {"rows", outcome.rows}, {"warnings", outcome.warnings}});
+}
+
+Result<HttpResponse> DropQuarantine(Connectors& connectors, HttpCall& call) {
+    QuarantineChoice choice = TRY(ChoiceOf(call));
+    int64_t dropped = TRY(connectors.Drop(call.principal, call.parameters["name"], choice.stream, choice.ids));
+    return JsonResponse({{"dropped", dropped}});
+}
+
 }  // namespace
 
 std::vector<Route> SourceRoutes(Connectors& connectors) {
@@ -70,6 +122,15 @@ std::vector<Route> SourceRoutes(Connectors& connectors) {
         {{"http", "GET /api/v1/sources/{name}/discover", "source:Read", "source", AuditClass::kRead, {}},
          "{name}",
          bound(DiscoverSource)},
+        {{"http", "GET /api/v1/sources/{name}/quarantine", "source:Read", "source", AuditClass::kRead, {}},
+         "{name}",
+         bound(ListQuarantine)},
+        {{"http", "POST /api/v1/sources/{name}/quarantine/replay", "source:Run", "source", AuditClass::kChange, {}},
+         "{name}",
+         bound(ReplayQuarantine)},
+        {{"http", "POST /api/v1/sources/{name}/quarantine/drop", "source:Run", "source", AuditClass::kChange, {}},
+         "{name}",
+         bound(DropQuarantine)},
     };
 }
 

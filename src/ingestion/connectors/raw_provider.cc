@@ -38,33 +38,45 @@ Result<int64_t> ChosenLoad(const StreamState& state, const std::string& dataset,
 
 std::vector<LiveObject> LiveObjects(const StreamState& state, int64_t load) {
     std::vector<LiveObject> live;
-    std::map<std::string, size_t> by_file;
+    std::map<std::string, std::vector<size_t>> by_file;
     std::string mode;
+    const Manifest* before = nullptr;  // the last that read the source
     for (const Manifest& manifest : state.loads) {
         if (manifest.load > load) break;
+        if (!manifest.apart.empty()) continue;
         // A complete load shows itself alone; files replace their earlier selves; the rest adds up. What was loaded
         // in another mode, or before an increment that began anew, lies in what this load read.
         bool begins = manifest.mode == "full" || manifest.mode != mode ||
                       (manifest.mode == "incremental" && manifest.after.is_null());
-        if (begins) live.clear(), by_file.clear();
+        if (begins && !manifest.replay) live.clear(), by_file.clear();
         mode = manifest.mode;
         // Rows of the position's own moment were read anew: those of the load before are in this one.
-        if (manifest.again) {
-            std::erase_if(
-                live, [&](const LiveObject& old) { return old.object->edge && old.load->load + 1 == manifest.load; });
+        if (manifest.again && !manifest.replay) {
+            std::erase_if(live, [&](const LiveObject& old) { return old.object->edge && old.load == before; });
         }
+        if (!manifest.replay) before = &manifest;
         for (const LoadObject& object : manifest.objects) {
+            if (object.hidden || !object.apart.empty()) continue;
             std::string file = manifest.mode == "files" ? object.origin.value("file", "") : "";
-            auto earlier = file.empty() ? by_file.end() : by_file.find(file);
-            if (earlier != by_file.end()) {
-                live[earlier->second] = {&object, &manifest};
-                continue;
+            if (!file.empty()) {
+                // Records out of quarantine join the file that they are of; a file replaces all that was of it.
+                std::vector<size_t>& places = by_file[file];
+                bool joins = object.origin.contains("replayed");
+                for (size_t place : joins ? std::vector<size_t>() : places) live[place].object = nullptr;
+                if (!joins) places.clear();
+                places.push_back(live.size());
             }
-            if (!file.empty()) by_file[file] = live.size();
             live.push_back({&object, &manifest});
         }
     }
+    std::erase_if(live, [](const LiveObject& old) { return !old.object; });
     return live;
+}
+
+const Manifest& ShownLoad(const StreamState& state, int64_t load) {
+    size_t at = static_cast<size_t>(load - 1);
+    while (at > 0 && !state.loads[at].apart.empty()) --at;
+    return state.loads[at];
 }
 
 std::string ShownName(const std::string& column) {
@@ -149,7 +161,7 @@ Result<engine::Relation> RawProvider::Find(const security::Principal&, const std
     relation.schema = schema;
     relation.name = name;
     relation.version = std::to_string(load);
-    relation.columns = ViewColumns(state->loads[static_cast<size_t>(load - 1)]);
+    relation.columns = ViewColumns(ShownLoad(*state, load));
     relation.source = ViewOf(*state, load);
     return relation;
 }
@@ -172,6 +184,8 @@ Result<std::vector<catalog::DatasetVersion>> RawProvider::Versions(const std::st
                            {"position", load->position},
                            {"objects", load->objects.size()},
                            {"warnings", load->warnings}};
+        if (!load->apart.empty()) version.operation = "quarantine";
+        if (load->replay) version.operation = "replay";
         versions.push_back(std::move(version));
     }
     return versions;

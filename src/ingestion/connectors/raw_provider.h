@@ -35,6 +35,8 @@ struct LiveObject {
     const Manifest* load = nullptr;
 };
 std::vector<LiveObject> LiveObjects(const StreamState& state, int64_t load);
+// The load that a version shows: itself, or if it is in quarantine the last one before that is not.
+const Manifest& ShownLoad(const StreamState& state, int64_t load);
 // The view over them.
 engine::TrustedView ViewOf(const StreamState& state, int64_t load);
 // A column of the source that is called as one of ours gets another name.

@@ -171,7 +171,7 @@ std::string CursorLiteral(const Json& value) {
 // From what value of the cursor on a load's rows are in a later one, which read them anew.
 Json UntilOf(const StreamState& state, const Manifest& load, int64_t shown) {
     for (const Manifest& later : state.loads) {
-        if (later.load > load.load && later.load <= shown && later.again) return later.after;
+        if (later.load > load.load && later.load <= shown && later.again && later.apart.empty()) return later.after;
     }
     return {};
 }
@@ -245,7 +245,7 @@ std::string InferSql(const std::vector<const LoadObject*>& objects, const Manife
 }
 
 engine::TrustedView ViewOf(const StreamState& state, int64_t load) {
-    const Manifest& last = state.loads[static_cast<size_t>(load - 1)];
+    const Manifest& last = ShownLoad(state, load);
     std::map<std::string, Group> groups;
     engine::TrustedView view;
     for (const LiveObject& live : LiveObjects(state, load)) {

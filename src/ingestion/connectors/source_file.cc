@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "ingestion/connectors/sift.h"
 
 namespace tarn::connectors {
 namespace {
@@ -156,12 +157,40 @@ void BindColumnTags(ConfigBinder& binder, StreamDefinition& stream) {
         binder.Report("column_tags", "column_tags maps a column to a list of tags: {tailnum: [identifying]}");
 }
 
+// What a record has to be.
+void BindRecordRules(ConfigBinder& binder, StreamDefinition& stream) {
+    binder.Key("broken_max", stream.broken_max,
+               "files: records that may be broken, as 100 or 1%; they go to quarantine. Otherwise the load fails.");
+    Json types;
+    binder.Any("types", types, "files: types of columns, as {price: \"DECIMAL(10,2)\"}; others are found.");
+    Result<BrokenLimit> limit = ParseBrokenLimit(stream.broken_max);
+    if (!limit.ok()) binder.Report("broken_max", limit.error().message());
+    if (types.is_null()) return;
+    // The engine's spelling, so that a type found and one declared are the same text.
+    static const std::set<std::string> kTypes = {
+        "BOOLEAN", "TINYINT", "SMALLINT",  "INTEGER", "BIGINT",  "HUGEINT", "FLOAT",
+        "DOUBLE",  "DATE",    "TIMESTAMP", "TIME",    "VARCHAR", "UUID",    "TIMESTAMP WITH TIME ZONE"};
+    bool is_right = types.is_object();
+    for (const auto& [column, type] : is_right ? types.items() : Json::object().items()) {
+        std::string text = type.is_string() ? type.get<std::string>() : "";
+        is_right = is_right && (kTypes.contains(text) || (text.starts_with("DECIMAL(") && text.ends_with(")")));
+    }
+    if (!is_right) {
+        binder.Report("types", fmt::format("types maps columns to one of {}, DECIMAL(p,s)",
+                                           Join({kTypes.begin(), kTypes.end()}, ", ")));
+    }
+    stream.settings["types"] = types;
+}
+
 void Bind(ConfigBinder& binder, StreamFile& file) {
     StreamDefinition& stream = file.stream;
     BindColumnTags(binder, stream);
     binder.Key("cursor", stream.cursor, "Column or field that grows: only what is newer is read.");
     binder.Key("key", stream.key, "Columns that identify a row: of several with one key the newest is shown.");
     workspace::BindTiming(binder, stream.timing);
+    binder.Choice("on_drift", stream.on_drift, {"accept", "freeze", "quarantine"},
+                  "When columns are new, gone or of another type: take it, fail, or keep what came apart.");
+    BindRecordRules(binder, stream);
     std::string none;
     const std::string& kind = CurrentKind() ? *CurrentKind() : none;
     KindKeys keys(binder, kind, stream.settings);
@@ -195,6 +224,8 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     refuse("key", kind != "files");
     refuse("pagination", kind == "rest");
     refuse("params", kind == "rest");
+    refuse("broken_max", kind == "files");
+    refuse("types", kind == "files");
     if (!stream.key.empty() && stream.cursor.empty()) {
         binder.Report("key", "key goes with cursor: without one, every load is complete and replaces the one before");
     }

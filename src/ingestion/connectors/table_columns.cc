@@ -28,6 +28,13 @@ bool IsWanted(const StreamDefinition& stream, const std::string& column) {
     return in_key || std::find(wanted.begin(), wanted.end(), column) != wanted.end();
 }
 
+void SetFormatOptions(const StreamDefinition& stream, Manifest& manifest) {
+    manifest.format_options = Json();
+    for (const char* option : {"null", "delimiter", "header", "types"}) {
+        if (stream.settings.contains(option)) manifest.format_options[option] = stream.settings[option];
+    }
+}
+
 bool EdgeChanged(const StreamState& state, int64_t rows_now) {
     int64_t known = -1;  // a load of before there were edges: its rows of that value cannot be replaced
     for (const LoadObject& object : state.last()->objects) {

@@ -156,9 +156,12 @@ void AddStreams(const workspace::Definition& definition, const connectors::Sourc
         spec.dataset = fmt::format("raw_{}.{}", source.name, name);
         spec.file = definition.file;
         spec.timing = workspace::ResolveTiming(stream.timing, source.timing);
-        spec.watched = source.kind == "files";
+        // What comes out of quarantine is news too.
+        spec.watched = source.kind == "files" || stream.on_drift == "quarantine";
         // Of the source and this stream, not of the file: a new stream does not load the others again.
         Json text = {source.kind, source.settings, stream.settings, stream.cursor, stream.key};
+        bool has_rules = stream.on_drift != "accept" || !stream.broken_max.empty();
+        if (has_rules) text.push_back({stream.on_drift, stream.broken_max});
         spec.fingerprint = Sha256Hex(AsBytes(DumpJson(text)));
         tasks.push_back(std::move(spec));
     }

@@ -133,6 +133,16 @@ export const useDestinations = (): UseQueryResult<Api.Destination[]> =>
     queryFn: async ({ signal }) =>
       (await get<{ destinations: Api.Destination[] }>('/destinations', signal)).destinations,
   });
+export const useQuarantine = (source: string): UseQueryResult<Api.QuarantineEntry[]> =>
+  useQuery({
+    queryKey: ['quarantine', source],
+    queryFn: async ({ signal }) =>
+      (await get<{ entries: Api.QuarantineEntry[] }>(path`/sources/${source}/quarantine`, signal)).entries,
+  });
+export const replayQuarantine = (source: string, stream: string): Promise<{ load: number; rows: number }> =>
+  post(path`/sources/${source}/quarantine/replay`, { stream });
+export const dropQuarantine = (source: string, stream: string): Promise<{ dropped: number }> =>
+  post(path`/sources/${source}/quarantine/drop`, { stream });
 export const checkSource = (name: string): Promise<Api.SourceCheck> =>
   post<Api.SourceCheck>(path`/sources/${name}/check`);
 

@@ -168,6 +168,17 @@ export interface Source {
   file: string;
   streams: SourceStream[];
 }
+export interface QuarantineEntry {
+  id: string;
+  stream: string;
+  kind: 'record' | 'file' | 'load';
+  origin: string;
+  record: number | null;
+  reason: string;
+  content: string;
+  content_is_base64: boolean;
+  since: string;
+}
 export interface SourceCheck {
   ok: boolean;
   message: string;

@@ -3,7 +3,16 @@ import { Button } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation } from '@tanstack/react-query';
 import { Link, useSearchParams } from 'wouter';
-import { checkSource, startRuns, useChange, useSources, useTasks } from '../../api/queries';
+import {
+  checkSource,
+  dropQuarantine,
+  replayQuarantine,
+  startRuns,
+  useChange,
+  useQuarantine,
+  useSources,
+  useTasks,
+} from '../../api/queries';
 import type { Source, SourceStream, Task } from '../../api/types';
 import { formatEvery, plural } from '../../design/format';
 import { Icon } from '../../design/icons';
@@ -60,6 +69,68 @@ function Streams({ source, tasks }: { source: Source; tasks: Task[] }) {
   );
 }
 
+// What loads of the source kept apart; nothing is shown when nothing waits.
+function Quarantine({ source }: { source: Source }) {
+  const waiting = useQuarantine(source.name);
+  const entries = waiting.data ?? [];
+  const replay = useChange(
+    async (stream: string) => {
+      const done = await replayQuarantine(source.name, stream);
+      notifications.show({ message: `${plural(done.rows, 'row')} of ${stream} loaded from quarantine.` });
+    },
+    'quarantine',
+    'tasks',
+    'overview',
+  );
+  const drop = useChange(async (stream: string) => {
+    const done = await dropQuarantine(source.name, stream);
+    notifications.show({ message: `${plural(done.dropped, 'entry', 'entries')} of ${stream} dropped.` });
+  }, 'quarantine');
+  const error = replay.error ?? drop.error;
+  const streams = [...new Set(entries.map((entry) => entry.stream))];
+  if (entries.length === 0) return null;
+  return (
+    <div className="stack">
+      <p className="notice">
+        <Icon name="warning" size={16} />
+        In quarantine: what is broken, or came with other columns. Mend how the stream is declared, then replay it.
+      </p>
+      {streams.map((stream) => (
+        <div key={stream}>
+          {stream}{' '}
+          <Button variant="default" loading={replay.isPending} onClick={() => replay.mutate(stream)}>
+            Replay {stream}
+          </Button>{' '}
+          <Button variant="default" loading={drop.isPending} onClick={() => drop.mutate(stream)}>
+            Drop {stream}
+          </Button>
+        </div>
+      ))}
+      {error && <ErrorState error={error} />}
+      <Table
+        label={`Quarantine of ${source.name}`}
+        rows={entries}
+        keyOf={(entry) => `${entry.id} ${entry.record ?? ''}`}
+        columns={[
+          { key: 'stream', title: 'Stream', data: true, cell: (entry) => entry.stream },
+          { key: 'origin', title: 'From', data: true, cell: (entry) => entry.origin },
+          { key: 'record', title: 'Record', data: true, cell: (entry) => entry.record ?? entry.kind },
+          { key: 'reason', title: 'Why', wide: true, cell: (entry) => entry.reason },
+          {
+            key: 'content',
+            title: 'Content',
+            data: true,
+            wide: true,
+            narrow: true,
+            cell: (entry) => <code>{entry.content_is_base64 ? '(no text)' : entry.content}</code>,
+          },
+          { key: 'since', title: 'Since', cell: (entry) => <Ago time={entry.since} />, narrow: true },
+        ]}
+      />
+    </div>
+  );
+}
+
 function SourceSection({ source, tasks }: { source: Source; tasks: Task[] }) {
   const check = useMutation({ mutationFn: () => checkSource(source.name) });
   const load = useChange(
@@ -103,6 +174,7 @@ function SourceSection({ source, tasks }: { source: Source; tasks: Task[] }) {
         {error && <ErrorState error={error} />}
       </div>
       <Streams source={source} tasks={tasks} />
+      <Quarantine source={source} />
     </Section>
   );
 }
