@@ -58,9 +58,9 @@ async function filters({ page, shot }) {
   await orders.getByText('1,000').waitFor();
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: /^ordered/ }).click();
-  await page.getByLabel('from', { exact: true }).last().fill('2026-03-01');
-  await page.getByLabel('to', { exact: true }).last().fill('2026-03-07');
-  await page.getByLabel('to', { exact: true }).last().press('Enter');
+  await page.locator('.dates-choice').getByLabel('from').fill('2026-03-01');
+  await page.locator('.dates-choice').getByLabel('to').fill('2026-03-07');
+  await page.locator('.dates-choice').getByLabel('to').press('Enter');
   await page.waitForURL('**ordered=2026-03-01..2026-03-07*');
   const url = page.url();
   await settled(page);
