@@ -52,9 +52,9 @@ def write_data(folder, batch, count):
     part.rename(inbox / "things.csv")
 
 
-LOG = """CREATE TABLE deliveries (delivery text, table_id text, version bigint);
+LOG = """CREATE TABLE deliveries (delivery text, source text, version bigint);
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
-    $$BEGIN INSERT INTO deliveries VALUES (NEW.delivery, NEW.table_id, NEW.version); RETURN NEW; END$$;
+    $$BEGIN INSERT INTO deliveries VALUES (NEW.delivery, NEW.source, NEW.version); RETURN NEW; END$$;
 CREATE TRIGGER noted AFTER INSERT OR UPDATE ON _tarn_positions FOR EACH ROW EXECUTE FUNCTION note()"""
 
 

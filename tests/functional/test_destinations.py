@@ -69,8 +69,9 @@ def database():
     with postgres() as port:
         with psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres",
                              autocommit=True) as connection:
-            connection.execute("CREATE TABLE theirs (name text)")
-            connection.execute("INSERT INTO theirs VALUES ('kept')")
+            for table in ("theirs", "others"):
+                connection.execute(f"CREATE TABLE {table} (name text)")
+                connection.execute(f"INSERT INTO {table} VALUES ('kept')")
             connection.execute("CREATE TABLE seen_by_ada (id int, name text)")
             yield port, connection
 
@@ -116,6 +117,19 @@ def test_the_target_equals_the_table_and_follows_it(world):
     run = world.json("run", "destination:db.sales", "--wait")["runs"][0]
     assert run["state"] == "unchanged"
     assert dict(rows(world, "SELECT id, xmin::text FROM sales")) == after
+
+
+def test_a_changed_file_delivers_anew(world):
+    file = world.folder / "destinations/db.yaml"
+    file.write_text(file.read_text().replace("to: public.totals", "to: public.sums, columns: [total]"))
+    assert world.run("apply").returncode == 0
+    wanted = sorted(total for total, in world.query("SELECT total FROM shop.by_name"))
+    until(lambda: [one[0] for one in rows(world, "SELECT * FROM sums ORDER BY 1") or []] == wanted, "the new target")
+    # a delivery that has a position elsewhere does not empty a table of others for that
+    file.write_text(file.read_text().replace("to: public.sums, columns: [total]", "to: others"))
+    assert world.run("apply").returncode == 0
+    assert "others is there already" in world.wait_failed("destination:db.by_name")["error"]
+    assert rows(world, "SELECT * FROM others") == [("kept",)]
 
 
 def test_a_table_that_is_there_is_not_emptied(world):

@@ -18,6 +18,7 @@ using security::AuditClass;
 using security::HttpCall;
 using security::Principal;
 
+constexpr size_t kHashLetters = 12;
 constexpr int kRetries = 1000;  // with pauses up to ten minutes: a target may be down for a week
 constexpr security::OperationLimits kLimits{.body_bytes_max = 0, .concurrent_max = 10'000};
 constexpr security::Operation kDeliver = {"internal",    "Deliver",           "destination:Deliver",
@@ -136,7 +137,8 @@ Result<TaskOutcome> WorkspaceDestinations::Deliver(TaskRun& run, const Found& fo
         return outcome;
     }
     TRY(std::move(snapshot));
-    Position position{snapshot->table_id, snapshot->version};
+    std::string file = found.destination.hash.substr(0, kHashLetters);
+    Position position{fmt::format("{}-{}", snapshot->table_id, file), snapshot->version};
     auto session =
         TRY(dependencies_.engine.OpenSession({.principal = owner, .pinned = {{found.table.from, snapshot->version}}}));
     auto on_cancel = run.cancel().OnCancel([&session] { session->Cancel(); });
@@ -224,7 +226,7 @@ security::Operation OwnOperation() { return kDeliver; }
 Result<std::unique_ptr<Destinations>> Destinations::Create(DestinationsDependencies dependencies) {
     TRY(dependencies.metadata.Migrate(
         "destinations", {{1,
-                          "CREATE TABLE destination_positions (delivery TEXT PRIMARY KEY, table_id TEXT NOT NULL, "
+                          "CREATE TABLE destination_positions (delivery TEXT PRIMARY KEY, source TEXT NOT NULL, "
                           "version INTEGER NOT NULL)"}}));
     return std::unique_ptr<Destinations>(std::make_unique<WorkspaceDestinations>(std::move(dependencies)));
 }

@@ -42,16 +42,16 @@ class HttpTarget : public Target {
   private:
     Result<bool> HasPosition(const Delivery& delivery) {
         auto rows = TRY(dependencies_.metadata.Query(
-            "SELECT table_id, version FROM destination_positions WHERE delivery = $1", {delivery.Name()}));
-        return !rows.empty() && rows[0][0].text() == delivery.position.table_id &&
+            "SELECT source, version FROM destination_positions WHERE delivery = $1", {delivery.Name()}));
+        return !rows.empty() && rows[0][0].text() == delivery.position.source &&
                rows[0][1].integer() >= delivery.position.version;
     }
     Status SetPosition(const Delivery& delivery) {
         return dependencies_.metadata.Write([&](metadata::Transaction& transaction) -> Status {
             TRY(transaction.Execute(
-                "INSERT INTO destination_positions (delivery, table_id, version) VALUES ($1, $2, $3) "
-                "ON CONFLICT (delivery) DO UPDATE SET table_id = excluded.table_id, version = excluded.version",
-                {delivery.Name(), delivery.position.table_id, delivery.position.version}));
+                "INSERT INTO destination_positions (delivery, source, version) VALUES ($1, $2, $3) "
+                "ON CONFLICT (delivery) DO UPDATE SET source = excluded.source, version = excluded.version",
+                {delivery.Name(), delivery.position.source, delivery.position.version}));
             return Ok();
         });
     }
@@ -74,7 +74,7 @@ class HttpTarget : public Target {
                                  {"rows", std::move(batch)}});
         batch = Json::array();
         request.headers = {{"Content-Type", "application/json"},
-                           {"Idempotency-Key", fmt::format("{}-{}-{}-{}", delivery.Name(), delivery.position.table_id,
+                           {"Idempotency-Key", fmt::format("{}-{}-{}-{}", delivery.Name(), delivery.position.source,
                                                            delivery.position.version, number)}};
         if (!destination.bearer.name.empty()) {
             Secret token = TRY(dependencies_.secrets.Get(destination.bearer.name));

@@ -151,12 +151,13 @@ class Transfer {
         TRY(delivery_.CheckCancelled());
         delivery_.run.Progress("writing", delivered.rows);
         delivered.changed = TRY(delivery_.table.key.empty() ? Replace() : Merge());
-        TRY(Do(
-            "INSERT INTO {} (delivery, table_id, version, rows, run, delivered_at) VALUES ({}, {}, {}, {}, {}, now()) "
-            "ON CONFLICT (delivery) DO UPDATE SET table_id = excluded.table_id, version = excluded.version, "
-            "rows = excluded.rows, run = excluded.run, delivered_at = excluded.delivered_at",
-            positions_, Name(), QuoteLiteral(delivery_.position.table_id), delivery_.position.version, delivered.rows,
-            delivery_.run.number()));
+        TRY(
+            Do("INSERT INTO {} (delivery, target, source, version, rows, run, delivered_at) "
+               "VALUES ({}, {}, {}, {}, {}, {}, now()) ON CONFLICT (delivery) DO UPDATE SET "
+               "target = excluded.target, source = excluded.source, version = excluded.version, "
+               "rows = excluded.rows, run = excluded.run, delivered_at = excluded.delivered_at",
+               positions_, Name(), QuoteLiteral(target_), QuoteLiteral(delivery_.position.source),
+               delivery_.position.version, delivered.rows, delivery_.run.number()));
         // An answer that is lost here is no loss: the next try finds the position, or its absence.
         TRY(destinations::Run(connection_, "COMMIT"));
         return delivered;
@@ -175,16 +176,17 @@ class Transfer {
         TRY(Do("SET LOCAL client_min_messages = warning"));
         TRY(Do("SELECT pg_advisory_xact_lock(hashtextextended({}, 7))", QuoteLiteral(positions_)));
         TRY(
-            Do("CREATE TABLE IF NOT EXISTS {} (delivery text PRIMARY KEY, table_id text NOT NULL, "
-               "version bigint NOT NULL, rows bigint NOT NULL, run bigint NOT NULL, "
+            Do("CREATE TABLE IF NOT EXISTS {} (delivery text PRIMARY KEY, target text NOT NULL, "
+               "source text NOT NULL, version bigint NOT NULL, rows bigint NOT NULL, run bigint NOT NULL, "
                "delivered_at timestamptz NOT NULL)",
                positions_));
         return Ok();
     }
     Result<bool> HasPosition() {
-        QueryResult found = TRY(Do("SELECT table_id, version FROM {} WHERE delivery = {}", positions_, Name()));
-        known_ = PQntuples(found.get()) == 1;
-        if (!known_ || PQgetvalue(found.get(), 0, 0) != delivery_.position.table_id) return false;
+        QueryResult found = TRY(Do("SELECT source, version, target FROM {} WHERE delivery = {}", positions_, Name()));
+        // Another target than before is a stranger's until it is this delivery's.
+        known_ = PQntuples(found.get()) == 1 && PQgetvalue(found.get(), 0, 2) == target_;
+        if (!known_ || PQgetvalue(found.get(), 0, 0) != delivery_.position.source) return false;
         return IntegerOrZero(PQgetvalue(found.get(), 0, 1)) >= delivery_.position.version;
     }
     Status PrepareTable(const Columns& columns) {

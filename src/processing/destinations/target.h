@@ -9,9 +9,10 @@
 
 namespace tarn::destinations {
 
-// Which rows: a version of a table. The table's id, as a table that is made anew begins with version 0 again.
+// Which rows: a version of a source. That is the table by its id, for one that is made anew begins with version 0
+// again, and the destination's file: with other columns or another target the same version is delivered anew.
 struct Position {
-    std::string table_id;
+    std::string source;
     int64_t version = -1;
 };
 
