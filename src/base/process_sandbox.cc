@@ -50,7 +50,8 @@ class RunningSandbox {
             uint64_t one = 1;
             (void)!::write(wake_.get(), &one, sizeof(one));
         });
-        while (!reaped_) {
+        // After an exit all of its processes are gone; of one that was killed the keeper tells the end.
+        while (!exit_ && !reaped_) {
             pollfd waits[3] = {{output_.get(), POLLIN, 0}, {report_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
             if (::poll(waits, 3, -1) < 0 && errno != EINTR) return Failed("wait for a sandbox");
             if (waits[2].revents != 0) Kill();
@@ -143,7 +144,7 @@ class RunningSandbox {
         if (!kept.empty()) output(kept);
         if (kept.size() == text.size()) return true;
         dropped_ += count - static_cast<int64_t>(kept.size());
-        if (!reaped_) ::poll(nullptr, 0, kDroppingPauseMillis);
+        if (!exit_ && !reaped_) ::poll(nullptr, 0, kDroppingPauseMillis);
         return true;
     }
 

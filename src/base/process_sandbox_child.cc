@@ -65,11 +65,14 @@ struct Piece {
 
 class FirstProcess {
   public:
-    explicit FirstProcess(Child child) : child_(std::move(child)), options_(child_.options) {}
+    explicit FirstProcess(Child child) : child_(std::move(child)), options_(child_.common) {}
     [[noreturn]] void Run() {
-        Status built = Build();
+        Status built = Prepare();
+        Status asked = Receive();
+        if (!asked.ok()) ::_exit(1);  // the keeper is gone, or what it says can't be read
+        if (built.ok()) built = Build();
         if (!built.ok()) {
-            (void)SendMessage(child_.report.get(), {{"failed", built.error().message()}, {"code", errno}}, {});
+            (void)SendMessage(report_.get(), {{"failed", built.error().message()}}, {});
             ::_exit(1);
         }
         Watch();
@@ -77,12 +80,15 @@ class FirstProcess {
     }
 
   private:
+    Status Prepare();
+    Status Receive();
     Status Build();
     Status TakePieces();
     Status Take(const std::string& source, const std::string& target, bool follow = false);
     Status BecomeNobody();
     Status BuildNetwork();
     Status BuildRoot();
+    Status BuildScratch();
     Status PlacePieces();
     Status FillFolders();
     Status GiveUpPrivileges();
@@ -95,7 +101,9 @@ class FirstProcess {
     void Tell();
 
     Child child_;
-    const SandboxOptions& options_;
+    SandboxOptions options_;  // those in common, then the run's
+    Fd output_;
+    Fd report_;
     std::vector<Piece> pieces_;
     std::vector<std::pair<std::string, std::string>> links_;  // below / -> what it points to
     std::vector<Fd> listeners_;
@@ -160,7 +168,7 @@ Status FirstProcess::BecomeNobody() {
     TRY(Check(::syscall(SYS_setresuid, kUserInside, kUserInside, kUserInside) == 0, "change the user"));
     TRY(Check(::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "bind the sandbox's life to the platform's"));
     // The keeper may have died before that: then nobody holds the other end.
-    pollfd gone{child_.report.get(), 0, 0};
+    pollfd gone{child_.keeper.get(), 0, 0};
     if (::poll(&gone, 1, 0) > 0 && (gone.revents & POLLHUP) != 0) ::_exit(1);
     return Check(::prctl(PR_SET_DUMPABLE, 0) == 0, "hide the first process");
 }
@@ -199,8 +207,12 @@ Status FirstProcess::BuildRoot() {
     TRY(Check(::umount2("/old", MNT_DETACH) == 0 && ::rmdir("/old") == 0, "leave the old root"));
     TRY(FillFolders());
     if (proc) proc_ = Fd(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return MakeFolders(kHome);
+}
+
+Status FirstProcess::BuildScratch() {
+    TRY(WriteFile("/etc/hosts", hosts_));
     std::string scratch = fmt::format("mode=0700,size={},nr_inodes=20000", options_.scratch_bytes_max);
-    TRY(MakeFolders(kHome));
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID;
     TRY(Check(::mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attributes, sizeof(attributes)) == 0,
@@ -237,7 +249,6 @@ Status FirstProcess::PlacePieces() {
 Status FirstProcess::FillFolders() {
     for (const char* folder : {"/etc", "/dev", kProgramFolder}) TRY(MakeFolders(folder));
     for (const auto& [path, content] : kWritten) TRY(WriteFile(path, content));
-    TRY(WriteFile("/etc/hosts", hosts_));
     constexpr std::array<std::pair<const char*, const char*>, 6> kLinks = {{{"/proc/self/fd", "/dev/fd"},
                                                                             {"/proc/self/fd/0", "/dev/stdin"},
                                                                             {"/proc/self/fd/1", "/dev/stdout"},
@@ -254,7 +265,6 @@ Status Limit(__rlimit_resource resource, uint64_t value) {
 }
 
 Status FirstProcess::GiveUpPrivileges() {
-    ::setpriority(PRIO_PROCESS, 0, kNice);
     uint64_t cpu_seconds = static_cast<uint64_t>(options_.cpu_max.count() / 1'000'000 + 2);
     TRY(Limit(RLIMIT_CPU, cpu_seconds));
     TRY(Limit(RLIMIT_DATA, static_cast<uint64_t>(options_.memory_bytes_max)));
@@ -314,8 +324,9 @@ Status FirstProcess::Restrict() {
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::setsid();
+    ::setpriority(PRIO_PROCESS, 0, kNice);
     Fd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    if (::dup2(input.get(), 0) < 0 || ::dup2(child_.output.get(), 1) < 0 || ::dup2(child_.output.get(), 2) < 0) {
+    if (::dup2(input.get(), 0) < 0 || ::dup2(output_.get(), 1) < 0 || ::dup2(output_.get(), 2) < 0) {
         ::_exit(127);
     }
     ::execve(words[0].c_str(), arguments.data(), environment.data());
@@ -333,7 +344,7 @@ Status FirstProcess::Execute() {
     if (command_ < 0) return Failed("start a process");
     if (command_ == 0) Become(write.get());
     write.Close();
-    child_.output.Close();
+    output_.Close();
     int failure = 0;
     ssize_t count;
     do {
@@ -344,7 +355,7 @@ Status FirstProcess::Execute() {
     return Failed("execute " + options_.command[0]);
 }
 
-Status FirstProcess::Build() {
+Status FirstProcess::Prepare() {
     char go = 0;
     while (::read(child_.go.get(), &go, 1) < 0 && errno == EINTR) {
     }
@@ -354,13 +365,26 @@ Status FirstProcess::Build() {
     if (score.valid()) (void)!::write(score.get(), "1000", 4);
     TRY(TakePieces());
     TRY(BecomeNobody());
+    return BuildRoot();
+}
+
+Status FirstProcess::Receive() {
+    std::optional<Message> message = TRY(ReceiveMessage(child_.keeper.get()));
+    if (!message || message->fds.size() != 3) return Error(ErrorCode::kUnavailable, "the keeper is gone");
+    output_ = std::move(message->fds[1]);
+    report_ = std::move(message->fds[2]);
+    options_ = TRY(RequestFromJson(TRY(ParseJson(TRY(ReadMemoryFile(message->fds[0].get()))))));
+    return Ok();
+}
+
+Status FirstProcess::Build() {
     TRY(BuildNetwork());
-    TRY(BuildRoot());
+    TRY(BuildScratch());
     TRY(GiveUpPrivileges());
     TRY(Restrict());
     std::vector<int> fds;
     for (const Fd& listener : listeners_) fds.push_back(listener.get());
-    TRY(SendMessage(child_.report.get(), {{"ready", proc_.valid()}}, fds));
+    TRY(SendMessage(report_.get(), {{"ready", proc_.valid()}}, fds));
     listeners_.clear();
     return Execute();
 }
@@ -427,9 +451,13 @@ void FirstProcess::Watch() {
         if (proc_.valid()) Measure();
     }
     if (proc_.valid() && killed_for_.empty()) Measure();
+    // All others of the namespace; then they are gone before the end is told.
+    ::kill(-1, SIGKILL);
+    while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+    }
     int status = status_.value_or(128 + SIGKILL);
     if (killed_for_.empty() && status == 128 + SIGXCPU) killed_for_ = "cpu";
-    (void)SendMessage(child_.report.get(),
+    (void)SendMessage(report_.get(),
                       {{"exit", status}, {"killed", killed_for_}, {"cpu", cpu_micros_}, {"memory", memory_}}, {});
 }
 

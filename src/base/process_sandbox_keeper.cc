@@ -57,7 +57,9 @@ class Keeper {
             if (!message.ok() || !*message) return;
             if ((*message)->fds.size() != 3) continue;
             Fd report = std::move((*message)->fds[2]);
-            Status started = Start((*message)->fds[0], std::move((*message)->fds[1]), report);
+            Status started = Start((*message)->fds, report);
+            message->reset();  // its descriptors are not for the next one
+            PrepareNext();
             if (started.ok()) continue;
             Tell(report, {{"failed", started.error().message()},
                           {"unsupported", started.error().code() == ErrorCode::kNotSupported}});
@@ -71,11 +73,54 @@ class Keeper {
         (void)SendMessage(report.get(), json, fds);
     }
 
-    Status Start(const Fd& request, Fd output, Fd& report) {
+    // A first process that waits for its request.
+    struct Prepared {
+        pid_t pid = -1;
+        std::string common;  // what it was prepared with
+        Fd handle;
+        Fd socket;
+    };
+
+    Status Start(const std::vector<Fd>& given, Fd& report) {
+        SandboxOptions options = TRY(RequestFromJson(TRY(ParseJson(TRY(ReadMemoryFile(given[0].get()))))));
+        SandboxOptions common;
+        common.read_only = options.read_only;
+        common.programs = options.programs;
+        std::string name = DumpJson(RequestToJson(common));
+        Prepared first = std::move(prepared_);
+        prepared_ = Prepared();
+        if (first.pid > 0 && first.common != name) Discard(first);
+        if (first.pid < 0) first = TRY(Prepare(common, name));
+        std::vector<int> fds = {given[0].get(), given[1].get(), report.get()};
+        Tell(report, {{"started", first.pid}}, {first.handle.get()});
+        Status handed = SendMessage(first.socket.get(), Json::object(), fds);
+        if (!handed.ok()) return Discard(first), handed;
+        children_[first.pid] = {std::move(report), std::move(first.socket)};
+        common_ = std::move(common);
+        common_name_ = std::move(name);
+        return Ok();
+    }
+
+    // While a run is under way, the first process of the next one. Where that fails the next one tries, and says why.
+    void PrepareNext() {
+        if (prepared_.pid > 0 || common_name_.empty()) return;
+        auto next = Prepare(common_, common_name_);
+        if (next.ok()) prepared_ = std::move(*next);
+    }
+
+    static void Discard(Prepared& first) {
+        ::kill(first.pid, SIGKILL);
+        while (::waitpid(first.pid, nullptr, 0) < 0 && errno == EINTR) {
+        }
+        first = Prepared();
+    }
+
+    Result<Prepared> Prepare(const SandboxOptions& common, const std::string& name) {
         Child child;
-        child.options = TRY(RequestFromJson(TRY(ParseJson(TRY(ReadMemoryFile(request.get()))))));
+        child.common = common;
         child.filter = &filter_;
         child.privileged = ::geteuid() == 0;
+        auto [near, far] = TRY(MakeSocketPair());
         int ends[2];
         if (::pipe2(ends, O_CLOEXEC) != 0) return Failed("make a pipe");
         child.go = Fd(ends[0]);
@@ -89,25 +134,18 @@ class Keeper {
         if (pid < 0) return Failed("make namespaces for a sandbox");
         if (pid == 0) {
             go.Close();
+            near.Close();
             control_.Close();
             signals_.Close();
             children_.clear();
-            child.output = std::move(output);
-            child.report = std::move(report);
+            child.keeper = std::move(far);
             RunChild(std::move(child));
         }
-        Fd handle(pidfd);
-        Status mapped = MapUsers(static_cast<pid_t>(pid), child.privileged);
-        if (!mapped.ok()) {
-            ::kill(static_cast<pid_t>(pid), SIGKILL);
-            while (::waitpid(static_cast<pid_t>(pid), nullptr, 0) < 0 && errno == EINTR) {
-            }
-            return mapped;
-        }
-        Tell(report, {{"started", pid}}, {handle.get()});
-        children_[static_cast<pid_t>(pid)] = std::move(report);
+        Prepared first{static_cast<pid_t>(pid), name, Fd(pidfd), std::move(near)};
+        Status mapped = MapUsers(first.pid, child.privileged);
+        if (!mapped.ok()) return Discard(first), std::move(mapped).error();
         (void)!::write(go.get(), "g", 1);
-        return Ok();
+        return first;
     }
 
     // Root gives every run a number of its own that owns nothing; anybody else has only their own to give.
@@ -126,9 +164,10 @@ class Keeper {
         }
         int status = 0;
         for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+            if (pid == prepared_.pid) prepared_ = Prepared();
             auto found = children_.find(pid);
             if (found == children_.end()) continue;
-            Tell(found->second, {{"reaped", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)}});
+            Tell(found->second.report, {{"reaped", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)}});
             children_.erase(found);
         }
     }
@@ -136,7 +175,14 @@ class Keeper {
     Fd control_;
     Fd signals_;
     const std::string filter_;
-    std::map<pid_t, Fd> children_;  // the first process of a sandbox -> who waits for its end
+    struct Running {
+        Fd report;  // who waits for its end
+        Fd socket;  // while it is open the first process knows that we are there
+    };
+    std::map<pid_t, Running> children_;  // by the first process of a sandbox
+    Prepared prepared_;
+    SandboxOptions common_;  // what the last run was prepared with
+    std::string common_name_;
     uint32_t next_user_ = 0;
 };
 

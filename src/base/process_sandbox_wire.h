@@ -1,7 +1,7 @@
 // What the platform, the keeper and a sandbox's first process say to each other. Internal to base/process_sandbox*.
 //
 // Messages are JSON in single packets of a Unix socket, with descriptors; large requests lie in a sealed memory file.
-//   platform -> keeper   {} + request file, output pipe, report socket
+//   platform -> keeper   {} + request file, output pipe, report socket; the keeper hands the same to a first process
 //   keeper -> platform   on the report socket: {"started"} + pidfd, at the very end {"reaped": status}
 //   first process -> platform, on the same socket: {"ready"} + listeners; {"failed": text, "code": errno};
 //                        {"exit": status, "killed": limit, "cpu": microseconds, "memory": bytes}
@@ -42,16 +42,16 @@ Result<std::string> ReadMemoryFile(int fd);
 // The seccomp filter as the kernel wants it, made once.
 Result<std::string> MakeFilter();
 
-// What the first process of a sandbox is given by the keeper.
+// What the first process of a sandbox is given by the keeper. It is made before anybody asks for it, with all that runs
+// have in common; then the request comes, as a message with the three descriptors that the keeper got.
 struct Child {
-    SandboxOptions options;
+    SandboxOptions common;  // read_only and programs
     const std::string* filter;
-    Fd output;
-    Fd report;
+    Fd keeper;  // a socket; its end is the keeper's
     Fd go;  // one byte comes once the users are mapped
     bool privileged;  // the keeper is root
 };
-// The first process of the namespaces: builds them up, runs the command, watches it. Never returns.
+// The first process of the namespaces: builds them up, waits, runs the command, watches it. Never returns.
 [[noreturn]] void RunChild(Child child);
 
 int LandlockVersion();
