@@ -82,6 +82,7 @@ std::vector<Command> LakeCommands();
 std::vector<Command> AlertCommands();
 std::vector<Command> SourceCommands();
 std::vector<Command> PeopleCommands();
+std::vector<Command> BackupCommands();   // backup, restore
 std::vector<Command> OfflineCommands();  // export, verify, doctor
 
 // Parses and runs; returns the exit code.

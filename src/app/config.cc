@@ -98,6 +98,7 @@ void Bind(ConfigBinder& binder, TarnConfig& config) {
     binder.Section("identity", config.identity, "How long credentials live, and how many there may be.");
     binder.Section("audit", config.audit, "The audit log.");
     binder.Section("monitoring", config.monitoring, "Health and metrics.");
+    binder.Section("backup", config.backup, "Backups that are made by themselves.");
     binder.Section("encryption", config.encryption, "Where the root key lies.");
     binder.NotYet("buffer", kLater);
     binder.NotYet("lake", kLater);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "access/audit/config.h"
+#include "access/backup/config.h"
 #include "access/encryption/config.h"
 #include "access/identity/config.h"
 #include "access/monitoring/config.h"
@@ -65,6 +66,7 @@ struct TarnConfig {
     identity::IdentityConfig identity;
     access::AuditConfig audit;
     access::MonitoringConfig monitoring;
+    access::BackupConfig backup;
     access::EncryptionConfig encryption;
 };
 

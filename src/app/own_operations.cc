@@ -27,11 +27,13 @@ constexpr Operation kOwnToken = Row("CreateToken", "token:Create", "user", Audit
 constexpr Operation kOwnLoginLink = Row("CreateLoginLink", "user:CreateLoginLink", "user", AuditClass::kAdministration);
 constexpr Operation kOwnSecret = Row("SetSecret", "secret:Set", "secret", AuditClass::kAdministration);
 constexpr Operation kOwnExport = Row("Export", "platform:Export", "platform", AuditClass::kKeyUse);
+constexpr Operation kOwnBackup = Row("Backup", "platform:Backup", "platform", AuditClass::kAdministration);
+constexpr Operation kOwnRestore = Row("Restore", "platform:Restore", "platform", AuditClass::kAdministration);
 constexpr Operation kOwnVerify = Row("Verify", "platform:Verify", "platform", AuditClass::kRead);
 
 void AddOwnOperations(security::OperationRegistry& registry) {
     for (const Operation& row : {kOwnLoad, kOwnBuild, kOwnJob, kOwnClean, kOwnApply, kOwnToken, kOwnLoginLink,
-                                 kOwnSecret, kOwnExport, kOwnVerify}) {
+                                 kOwnSecret, kOwnExport, kOwnVerify, kOwnBackup, kOwnRestore}) {
         registry.Add(row);
     }
 }

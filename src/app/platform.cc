@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "access/backup/restore.h"
 #include "app/health_checks.h"
 #include "app/offline.h"
 #include "app/platform_state.h"
@@ -20,6 +21,7 @@ constexpr int kWebThreads = 16;  // they block on the engine and the disk, they 
 constexpr int kS3Threads = 128;  // bodies of any size come and go on them, at the pace of the client
 constexpr Duration kMaintenanceFirstAfter = std::chrono::minutes(10);  // not while everything loads
 constexpr Duration kMaintenanceEvery = std::chrono::hours(6);
+constexpr Duration kBackupLookEvery = std::chrono::seconds(30);  // whether one is due
 
 LogLevel LevelOf(const std::string& name) {
     if (name == "debug") return LogLevel::kDebug;
@@ -124,6 +126,8 @@ class RunningPlatform : public Platform {
     Status BuildOperations();
     Status BuildListeners();
     Status WriteAdminToken();
+    Status RecordRestore();
+    Status BackUp(const MaintenanceJob::Stop& stop);
     void StartMaintenance();
     Result<std::shared_ptr<TlsContext>> LoadTls();
     Result<Address> ListenAddress(const std::string& configured, const std::optional<std::string>& given);
@@ -174,6 +178,10 @@ Status RunningPlatform::BuildStorage() {
     Components& parts = parts_;
     parts.lake = TRY(lake::Lake::Create({parts.state->PathOf("lake")},
                                         {env_, *parts.identity, *parts.encryption, parts.metrics, *parts.log}));
+    access::BackupConfig backup = parts.config.backup;
+    if (!backup.to.empty()) backup.to = Absolute(options_.directory, backup.to);
+    parts.backup = TRY(access::Backup::Create(
+        backup, {env_, *parts.state, *parts.database, *parts.lake, *parts.audit, parts.metrics, kVersion}));
     parts.catalog = TRY(catalog::Catalog::Create({env_, *parts.database, *parts.identity}));
     engine::EngineConfig engine;
     engine.memory_bytes_max = parts.config.engine.memory.bytes;
@@ -406,9 +414,34 @@ Status RunningPlatform::Build() {
     TRY(OpenState());
     TRY(BuildSecurity());
     TRY(BuildStorage());
+    TRY(RecordRestore());
     TRY(BuildProcessing());
     TRY(BuildWorkspace());
     return BuildOperations();
+}
+
+// The log goes on where the backup ended: that it does stands in it, before anything else.
+Status RunningPlatform::RecordRestore() {
+    std::string file = parts_.state->PathOf(access::kRestoredFile);
+    if (!env_.files().Exists(file)) return Ok();
+    Json restored = TRY_CONTEXT(ParseJson(TRY(ReadFile(env_, file, 1 << 16))), file);
+    TRY(Own(kOwnRestore, {"platform", "*"}, [&](security::Call& call) -> Status {
+        call.details = restored;
+        return Ok();
+    }));
+    parts_.log->Warning("this state was restored from a backup", {{"backup", restored.value("backup", "")}});
+    return env_.files().Remove(file);
+}
+
+Status RunningPlatform::BackUp(const MaintenanceJob::Stop& stop) {
+    if (!parts_.backup->Due()) return Ok();
+    return Own(kOwnBackup, {"platform", "*"}, [&](security::Call& call) -> Status {
+        access::BackupOutcome outcome = TRY(parts_.backup->Run({}, stop));
+        call.details["backup"] = outcome.backup.name;
+        call.details["place"] = outcome.place;
+        call.bytes = static_cast<int64_t>(outcome.backup.bytes_new);
+        return Ok();
+    });
 }
 
 Status RunningPlatform::Start() {
@@ -453,7 +486,9 @@ void RunningPlatform::StartMaintenance() {
     };
     parts_.maintenance = std::make_unique<Maintenance>(
         env_, *parts_.log,
-        std::vector<MaintenanceJob>{{"tables", kMaintenanceFirstAfter, kMaintenanceEvery, std::move(tables)}});
+        std::vector<MaintenanceJob>{
+            {"tables", kMaintenanceFirstAfter, kMaintenanceEvery, std::move(tables)},
+            {"backup", kBackupLookEvery, kBackupLookEvery, [this](const auto& stop) { return BackUp(stop); }}});
     parts_.maintenance->Start();
 }
 

@@ -7,6 +7,7 @@
 
 #include "access/alerting/alerting.h"
 #include "access/audit/audit.h"
+#include "access/backup/backup.h"
 #include "access/encryption/encryption.h"
 #include "access/identity/identity.h"
 #include "access/monitoring/monitoring.h"
@@ -52,6 +53,7 @@ struct Components {
     std::unique_ptr<security::Router> router;
     std::unique_ptr<access::Monitoring> monitoring;
     std::unique_ptr<lake::Lake> lake;
+    std::unique_ptr<access::Backup> backup;
     std::unique_ptr<catalog::Catalog> catalog;
     std::unique_ptr<engine::Engine> engine;
     std::unique_ptr<lakehouse::Lakehouse> lakehouse;

@@ -304,6 +304,7 @@ void AddRoutes(Components& parts, Env& env) {
     router.Add(parts.encryption->Routes());
     router.Add(parts.audit->Routes());
     router.Add(parts.monitoring->Routes());
+    router.Add(parts.backup->Routes());
     router.Add(parts.orchestrator->Routes());
     router.Add(parts.connectors->Routes());
     router.Add(parts.dashboards->Routes());

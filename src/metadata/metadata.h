@@ -83,6 +83,13 @@ struct DatabaseOptions {
     size_t writes_waiting_max = 4096;
 };
 
+// The file of an embedded database, whole without its log and unchanged as long as this lives: what a backup copies.
+// Writes go on meanwhile, into the log, which grows. The database outlives it.
+class FileHold {
+  public:
+    virtual ~FileHold() = default;
+};
+
 class Database {
   public:
     // The file is made if it is not there; a wrong key is kCorruption. The key has 256 bits.
@@ -102,6 +109,9 @@ class Database {
     // Atomic and durable; `work` may run again if the transaction must be retried, so it only touches `transaction`.
     virtual Status Write(const std::function<Status(Transaction&)>& work) = 0;
     virtual Status CheckIntegrity() = 0;  // for doctor and verify
+    // Copies the log into the file, then runs `meanwhile` while no write runs: what is held is of that instant.
+    // kUnavailable when readers stand in the way for long; kNotSupported where the database is no file.
+    virtual Result<std::unique_ptr<FileHold>> HoldFile(const std::function<Status()>& meanwhile) = 0;
 };
 
 }  // namespace tarn::metadata

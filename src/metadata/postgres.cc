@@ -302,6 +302,10 @@ class PostgresDatabase : public Database {
         return Ok();
     }
 
+    Result<std::unique_ptr<FileHold>> HoldFile(const std::function<Status()>&) override {
+        return Error(ErrorCode::kNotSupported, "metadata in a PostgreSQL is backed up by PostgreSQL's own tools");
+    }
+
   private:
     template <typename Work>
     auto Read(const Work& work, const bool* started = nullptr) -> decltype(work(std::declval<Connection&>()));

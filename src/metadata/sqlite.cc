@@ -6,6 +6,7 @@
 #include <charconv>
 #include <list>
 #include <map>
+#include <mutex>
 
 #include "metadata/connection_pool.h"
 #include "metadata/connection_transaction.h"
@@ -25,6 +26,9 @@ constexpr int kBusyTimeoutMs = 10'000;
 // The write-ahead log is copied into the file from here on; far beyond, readers that stand in the way are waited for.
 constexpr int kCheckpointFrames = 1'000;
 constexpr int kTruncateFrames = 20'000;
+// A backup waits so long for readers that still need the file as it was before the log's newest pages.
+constexpr Duration kHoldTriedFor = std::chrono::seconds(30);
+constexpr Duration kHoldTryEvery = std::chrono::milliseconds(20);
 
 ErrorCode CodeOf(int extended) {
     switch (extended) {
@@ -125,6 +129,8 @@ class Connection {
     int wal_frames() const { return wal_frames_; }
     // False: readers stand in the way.
     Result<bool> Checkpoint(int mode);
+    // The same without waiting for readers.
+    Result<bool> CopyLog();
 
   private:
     struct Cached {
@@ -280,6 +286,13 @@ Result<bool> Connection::Checkpoint(int mode) {
     return code == SQLITE_OK;
 }
 
+Result<bool> Connection::CopyLog() {
+    int copied = 0;
+    int code = sqlite3_wal_checkpoint_v2(database_, nullptr, SQLITE_CHECKPOINT_PASSIVE, &wal_frames_, &copied);
+    if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) return ErrorOf(database_);
+    return code == SQLITE_OK && copied == wal_frames_;
+}
+
 struct OpenStore {
     std::unique_ptr<FileLock> lock;  // locks and the log's index are in memory: nobody else may open the file
     std::unique_ptr<EnvVfs> vfs;
@@ -329,7 +342,21 @@ class SqliteDatabase : public Database {
                      rows[0][0].text());
     }
 
+    Result<std::unique_ptr<FileHold>> HoldFile(const std::function<Status()>& meanwhile) override;
+
   private:
+    // While one lives, nothing is copied from the log into the file.
+    class Hold : public FileHold {
+      public:
+        explicit Hold(std::atomic<int>& holds) : holds_(holds) { ++holds_; }
+        ~Hold() override { --holds_; }
+        Hold(const Hold&) = delete;
+        Hold& operator=(const Hold&) = delete;
+
+      private:
+        std::atomic<int>& holds_;
+    };
+
     template <typename Work>
     auto WithReader(const Work& work) -> decltype(work(std::declval<Connection&>())) {
         instruments_.reads.Add();
@@ -355,9 +382,11 @@ class SqliteDatabase : public Database {
     const Secret key_;
     const std::unique_ptr<FileLock> lock_;
     const std::unique_ptr<EnvVfs> vfs_;  // before all connections
-    std::unique_ptr<Connection> writer_;  // the queue's thread's
-    bool log_is_new_ = false;  // the queue's thread's: nothing in the log is older than this program
-    Status stopped_;  // the queue's thread's: the failure that ended all writing
+    std::mutex writer_mutex_;  // of what follows; the queue's thread's but for HoldFile
+    std::unique_ptr<Connection> writer_;
+    bool log_is_new_ = false;  // nothing in the log is older than this program
+    Status stopped_;  // the failure that ended all writing
+    std::atomic<int> holds_{0};
     int next_checkpoint_ = kCheckpointFrames;
     ConnectionPool<Connection> readers_;
     WriteQueue queue_;  // last: its thread uses all of the above
@@ -366,6 +395,7 @@ class SqliteDatabase : public Database {
 // One transaction for the whole batch; should SQLite give that up by itself, each write gets its own.
 void SqliteDatabase::Commit(const std::vector<PendingWrite*>& batch) {
     instruments_.writes.Add(static_cast<int64_t>(batch.size()));
+    std::lock_guard lock(writer_mutex_);
     Status ready = stopped_.ok() ? StartLogAnew() : stopped_;
     if (!ready.ok()) {
         for (PendingWrite* write : batch) write->outcome = ready;
@@ -456,6 +486,7 @@ void SqliteDatabase::RollBack() {
 void SqliteDatabase::CheckpointWhenLarge() {
     int frames = writer_->wal_frames();
     instruments_.wal_frames.Set(frames);
+    if (holds_ > 0) return;
     // The log starts anew once all of it was copied and no reader needs it; until then not every commit tries again.
     if (frames < kCheckpointFrames) next_checkpoint_ = kCheckpointFrames;
     if (frames < next_checkpoint_ || !stopped_.ok()) return;
@@ -465,6 +496,30 @@ void SqliteDatabase::CheckpointWhenLarge() {
     // The log still holds everything: a full disk passes, but a failed fsync must not be tried again.
     if (status.ok() || status.error().code() == ErrorCode::kResourceExhausted) return;
     Stop("a checkpoint failed", status.error());
+}
+
+Result<std::unique_ptr<FileHold>> SqliteDatabase::HoldFile(const std::function<Status()>& meanwhile) {
+    Duration end = env_.clock().Monotonic() + kHoldTriedFor;
+    while (true) {
+        {
+            std::lock_guard lock(writer_mutex_);
+            TRY(stopped_);
+            TRY(StartLogAnew());
+            auto copied = holds_ > 0 ? Result<bool>(false) : writer_->CopyLog();
+            if (!copied.ok() && copied.error().code() != ErrorCode::kResourceExhausted) {
+                Stop("a checkpoint failed", copied.error());
+            }
+            if (TRY(std::move(copied))) {
+                TRY(meanwhile());
+                return std::unique_ptr<FileHold>(std::make_unique<Hold>(holds_));
+            }
+        }
+        if (env_.clock().Monotonic() > end) {
+            return Error(ErrorCode::kUnavailable, "metadata: readers hold the log for {}; try again",
+                         FormatDuration(kHoldTriedFor));
+        }
+        env_.clock().Sleep(kHoldTryEvery);
+    }
 }
 
 void SqliteDatabase::Stop(std::string_view what, const Error& error) {

@@ -50,6 +50,33 @@ TEST(SqliteTest, NothingReadableIsInItsFiles) {
     EXPECT_EQ(files, 2);  // the database and its log; the log's index is in memory
 }
 
+TEST(SqliteTest, AHeldFileIsWholeWithoutItsLogAndStandsStill) {
+    TestDirectory directory;
+    std::string path = directory.path() + "/m.db";
+    std::string copy = directory.path() + "/copy.db";
+    auto database = Open(path);
+    for (int i = 0; i < 500; ++i) ASSERT_TRUE(Insert(*database, i, std::string(2000, 'x')).ok());
+    int64_t rows_then = -1;
+    auto hold = database->HoldFile([&]() -> Status {
+        rows_then = TRY(database->Query("SELECT count(*) FROM rows"))[0][0].integer();
+        return Ok();
+    });
+    ASSERT_TRUE(hold.ok()) << hold.error().ToString();
+    std::string content = FileContent(path);
+    // Far more than a checkpoint's worth of changes.
+    for (int i = 500; i < 3000; ++i) ASSERT_TRUE(Insert(*database, i, std::string(4000, 'y')).ok());
+    EXPECT_TRUE(FileContent(path) == content);
+    std::ofstream(copy, std::ios::binary) << content;
+    EXPECT_EQ(Open(copy)->Query("SELECT count(*) FROM rows").value()[0][0].integer(), rows_then);
+    EXPECT_EQ(rows_then, 500);
+    hold->reset();
+    // From here on the log goes into the file again.
+    for (int i = 3000; i < 3010; ++i) ASSERT_TRUE(Insert(*database, i).ok());
+    EXPECT_FALSE(FileContent(path) == content);
+    EXPECT_EQ(database->Query("SELECT count(*) FROM rows").value()[0][0].integer(), 3010);
+    EXPECT_TRUE(database->CheckIntegrity().ok());
+}
+
 TEST(SqliteTest, AWrongKeyIsRefusedAndHarmsNothing) {
     TestDirectory directory;
     Open(directory.path() + "/m.db");

@@ -15,6 +15,10 @@ bool IsOurs(const std::string& name) {
 }
 
 Status CheckEmpty(Env& env, const std::string& path) {
+    if (env.files().Exists(path + "/" + kRestoringFile)) {
+        return Error(ErrorCode::kFailedPrecondition, "{} holds a restore that was cut off", path)
+            .WithHint("run `tarn restore` again with the same backup: it goes on; or empty the folder");
+    }
     for (const FileEntry& entry : TRY(env.files().List(path))) {
         if (IsOurs(entry.name)) continue;
         return Error(ErrorCode::kFailedPrecondition, "{} is not a state directory of Tarn, and not empty (it holds {})",

@@ -18,6 +18,9 @@
 
 namespace tarn::metadata {
 
+// Lies in a folder into which a backup is being restored, until it is whole.
+inline constexpr const char* kRestoringFile = "restoring.json";
+
 class StateDirectory {
   public:
     static constexpr int kFormat = 1;

@@ -26,6 +26,7 @@ COMPONENTS = (
     "processing/streaming", "processing/ml", "processing/etl",
     "analysis/query", "analysis/dashboards", "analysis/data_api", "analysis/notebooks",
     "access/identity", "access/monitoring", "access/audit", "access/encryption", "access/alerting", "access/governance",
+    "access/backup",
     "app",
 )
 # Every header of these is public; elsewhere only the door, and what the component's DOORS file lists.

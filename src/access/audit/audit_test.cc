@@ -36,6 +36,9 @@ class HeadDatabase : public metadata::Database, private metadata::Transaction {
     }
     Status Write(const std::function<Status(metadata::Transaction&)>& work) override { return work(*this); }
     Status CheckIntegrity() override { return Ok(); }
+    Result<std::unique_ptr<metadata::FileHold>> HoldFile(const std::function<Status()>&) override {
+        return Error(ErrorCode::kNotSupported, "it is no file");
+    }
     metadata::Row row;
 
   private:

@@ -98,6 +98,16 @@ Result<std::string> DefaultRootKeyFile(Env& env, std::string_view platform_id) {
         .WithHint("name a file in TARN_ROOT_KEY_FILE");
 }
 
+Result<std::string> CheckRootKey(Env& env, const EncryptionConfig& config, const std::string& platform_id,
+                                 std::string_view keys_json) {
+    std::string root_file = config.root_key_file;
+    if (root_file.empty()) root_file = TRY(DefaultRootKeyFile(env, platform_id));
+    Secret root = TRY(OpenRootKey(env, root_file, platform_id, false));
+    KeyFile keys(env, "keys.json", platform_id, root);
+    TRY(keys.Parse(keys_json));
+    return root_file;
+}
+
 Result<std::unique_ptr<Encryption>> Encryption::Create(const EncryptionConfig& config,
                                                        EncryptionDependencies dependencies) {
     Env& env = dependencies.env;

@@ -72,6 +72,11 @@ class Encryption : public security::KeyProvider, public security::SecretStore {
     std::unique_ptr<State> state_;
 };
 
+// Whether the root key that the configuration names opens `keys_json` (a backup's), and where it lies.
+// kFailedPrecondition says where it is looked for.
+Result<std::string> CheckRootKey(Env& env, const EncryptionConfig& config, const std::string& platform_id,
+                                 std::string_view keys_json);
+
 // Where the root key lies when the configuration does not say: see EncryptionConfig.
 Result<std::string> DefaultRootKeyFile(Env& env, std::string_view platform_id);
 

@@ -68,8 +68,10 @@ std::string KeyFile::Associated(const std::string& scope, const std::string& id)
     return fmt::format("tarn scope key\n{}\n{}\n{}", platform_id_, id, scope);
 }
 
-Status KeyFile::Load() {
-    auto parsed = ParseJson(TRY(ReadFile(env_, path_, kKeysJsonBytesMax)));
+Status KeyFile::Load() { return Parse(TRY(ReadFile(env_, path_, kKeysJsonBytesMax))); }
+
+Status KeyFile::Parse(std::string_view content) {
+    auto parsed = ParseJson(content);
     if (!parsed.ok()) return Error(ErrorCode::kCorruption, "{} is damaged: {}", path_, parsed.error().message());
     auto bad = [&](const Error& error) { return Error(ErrorCode::kCorruption, "{}: {}", path_, error.message()); };
     auto format = JsonInteger(*parsed, "format");

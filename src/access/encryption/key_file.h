@@ -26,6 +26,7 @@ class KeyFile {
     KeyFile(Env& env, std::string path, std::string platform_id, const Secret& root);
     // Reads it; kCorruption when it is not of this platform or sealed under another root key.
     Status Load();
+    Status Parse(std::string_view content);
     // Writes it durably, with all that Add put in.
     Status Save() const;
     bool Has(const std::string& scope) const { return keys_.contains(scope); }

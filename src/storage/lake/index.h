@@ -85,6 +85,9 @@ class LakeIndex {
     Status ScanFiles(const std::string& prefix, const std::function<void(const std::string&)>& file);
     // Unfinished uploads of all buckets.
     Result<std::vector<UploadInfo>> AllUploads();
+    Result<std::unique_ptr<metadata::FileHold>> HoldFile(const std::function<Status()>& meanwhile) {
+        return database_->HoldFile(meanwhile);
+    }
     Status CheckIntegrity() { return database_->CheckIntegrity(); }
     // Counts changes of what a bucket holds, in this program's life; buckets may share a count.
     uint64_t Changes(const std::string& bucket) const { return changes_[SlotOf(bucket)].load(); }

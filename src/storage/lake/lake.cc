@@ -102,6 +102,37 @@ Status LakeStore::RemoveOrphansOf(const std::string& folder) {
     return Ok();
 }
 
+// ---- backups
+
+namespace {
+
+class StoreHold : public LakeHold {
+  public:
+    StoreHold(Pins& pins, LakeIndex& index) : files_(pins), index_(index) {}
+    Status HoldIndex(const std::function<Status()>& meanwhile) {
+        file_ = TRY(index_.HoldFile(meanwhile));
+        return Ok();
+    }
+    void ReleaseIndex() override { file_.reset(); }
+    Status ScanFiles(const std::string& folder, const std::function<void(const std::string&)>& file) override {
+        return index_.ScanFiles(folder, file);
+    }
+
+  private:
+    Pins::Hold files_;
+    LakeIndex& index_;
+    std::unique_ptr<metadata::FileHold> file_;
+};
+
+}  // namespace
+
+// Stored files first: what the index held still names must not have gone by then.
+Result<std::unique_ptr<LakeHold>> LakeStore::Hold(const std::function<Status()>& meanwhile) {
+    auto hold = std::make_unique<StoreHold>(pins_, *index_);
+    TRY(hold->HoldIndex(meanwhile));
+    return hold;
+}
+
 // ---- gate and keys
 
 Status LakeStore::Require(const Principal& principal, std::string_view action, const std::string& resource) const {

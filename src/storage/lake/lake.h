@@ -137,6 +137,16 @@ class PutStream : public ByteWriter {
     virtual Result<ObjectInfo> Finish() = 0;
 };
 
+// The lake's files as they are at one instant, for a backup: index.db stands still until ReleaseIndex, and no stored
+// file is removed, until this is destroyed. The lake goes on; it outlives this.
+class LakeHold {
+  public:
+    virtual ~LakeHold() = default;
+    virtual void ReleaseIndex() = 0;
+    // Names of the stored files below objects/<folder>/ that the index has now, in order.
+    virtual Status ScanFiles(const std::string& folder, const std::function<void(const std::string&)>& file) = 0;
+};
+
 struct LakeConfig {
     std::string directory;  // <state>/lake
 };
@@ -204,6 +214,10 @@ class Lake {
     // Grows with every change of what the bucket holds, before the change is answered: who has read the bucket since it
     // had this value need not read it again. In this program's life only; not asked under the gate.
     virtual uint64_t Changes(const std::string& bucket) const = 0;
+
+    // Not asked under the gate: for backups, which read the files as they are, encrypted. `meanwhile`: HoldFile of
+    // metadata/metadata.h.
+    virtual Result<std::unique_ptr<LakeHold>> Hold(const std::function<Status()>& meanwhile) = 0;
 
     // The lake as the engine's files ("bucket/key"), acting for the principal of the engine's session.
     virtual engine::FileStore& AsFileStore() = 0;

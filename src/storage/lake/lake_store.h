@@ -57,6 +57,7 @@ class LakeStore : public Lake {
     Result<std::vector<UploadInfo>> ListUploads(const Principal& principal, const std::string& bucket) override;
     Result<std::vector<std::string>> Verify() override;
     uint64_t Changes(const std::string& bucket) const override { return index_->Changes(bucket); }
+    Result<std::unique_ptr<LakeHold>> Hold(const std::function<Status()>& meanwhile) override;
     engine::FileStore& AsFileStore() override { return file_store_; }
 
     // The rest of a put whose content is written: checks what was expected, then commits the row.

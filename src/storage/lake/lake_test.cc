@@ -248,6 +248,28 @@ TEST_F(LakeTest, AnOpenObjectStaysReadableAfterItsDeletion) {
     EXPECT_TRUE(lake.StoredFiles().empty());
 }
 
+TEST_F(LakeTest, HeldFilesStayUntilTheHoldEnds) {
+    ASSERT_OK(Put("kept", TestContent(100'000)));
+    std::set<std::string> named;
+    bool asked = false;
+    auto hold = lake->Hold([&]() -> Status {
+        asked = true;
+        return Ok();
+    });
+    ASSERT_TRUE(hold.ok()) << hold.error().ToString();
+    EXPECT_TRUE(asked);
+    std::vector<std::string> files = lake.StoredFiles();
+    ASSERT_EQ(files.size(), 1u);
+    std::string id = files[0].substr(files[0].rfind('/') + 1);
+    ASSERT_OK((*hold)->ScanFiles(id.substr(0, 2), [&](const std::string& file) { named.insert(file); }));
+    EXPECT_EQ(named, std::set<std::string>{id});
+    ASSERT_OK(lake->Delete(lake.alice, {"raw", "kept"}));
+    (*hold)->ReleaseIndex();
+    EXPECT_EQ(lake.StoredFiles(), files);
+    hold->reset();
+    EXPECT_TRUE(lake.StoredFiles().empty());
+}
+
 TEST_F(LakeTest, FilesWithoutARowAreRemovedAtStart) {
     ASSERT_OK(Put("kept", TestContent(100'000)));
     std::string orphan = lake.path() + "/objects/ab/ab000000000000000000000000000000";

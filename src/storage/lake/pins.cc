@@ -59,8 +59,19 @@ void Pins::Unpin(const std::vector<std::string>& files) {
     Remove(removable);
 }
 
+void Pins::ChangeHolds(int by) {
+    std::vector<std::string> removable;
+    {
+        std::lock_guard lock(mutex_);
+        holds_ += by;
+        removable = TakeRemovable();
+    }
+    Remove(removable);
+}
+
 std::vector<std::string> Pins::TakeRemovable() {
     std::vector<std::string> removable;
+    if (holds_ > 0) return removable;
     std::erase_if(doomed_, [&](const Doomed& doomed) {
         bool may_be_found = !looking_.empty() && *looking_.begin() < doomed.discarded_at;
         if (may_be_found || pinned_.contains(doomed.file)) return false;

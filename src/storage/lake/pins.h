@@ -37,11 +37,23 @@ class Pins {
     // Files that no committed row names any more: removed now, or when their last reader is done.
     void Discard(const std::vector<std::string>& files);
 
+    class Hold {  // nothing is removed until the last one is destroyed
+      public:
+        explicit Hold(Pins& pins) : pins_(pins) { pins_.ChangeHolds(1); }
+        ~Hold() { pins_.ChangeHolds(-1); }
+        Hold(const Hold&) = delete;
+        Hold& operator=(const Hold&) = delete;
+
+      private:
+        Pins& pins_;
+    };
+
   private:
     struct Doomed {
         std::string file;
         uint64_t discarded_at = 0;
     };
+    void ChangeHolds(int by);
     void Unpin(const std::vector<std::string>& files);
     std::vector<std::string> TakeRemovable();  // with mutex_ held
     void Remove(const std::vector<std::string>& files);
@@ -49,6 +61,7 @@ class Pins {
     std::function<void(const std::string&)> remove_;
     std::mutex mutex_;
     uint64_t sequence_ = 0;
+    int holds_ = 0;
     std::set<uint64_t> looking_;  // when each look-up under way began
     std::unordered_map<std::string, int> pinned_;
     std::vector<Doomed> doomed_;
