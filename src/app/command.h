@@ -83,7 +83,8 @@ std::vector<Command> AlertCommands();
 std::vector<Command> SourceCommands();
 std::vector<Command> PeopleCommands();
 std::vector<Command> BackupCommands();   // backup, restore
-std::vector<Command> OfflineCommands();  // export, verify, doctor
+std::vector<Command> OfflineCommands();  // export, verify
+std::vector<Command> DoctorCommands();   // doctor, reload
 
 // Parses and runs; returns the exit code.
 int RunCommandLine(Env& env, int count, char** words);

@@ -1,4 +1,4 @@
-// export, verify and doctor: of a platform that runs, or of its state when it does not.
+// export and verify: of a platform that runs, or of its state when it does not.
 #include <iostream>
 
 #include "app/client.h"
@@ -127,119 +127,6 @@ Status Export(const Invocation& call) {
     return progress.End(call, directory);
 }
 
-struct Finding {
-    bool good = true;
-    std::string text;
-};
-
-void ShowFindings(const Invocation& call, const std::vector<Finding>& findings) {
-    Json json = Json::array();
-    for (const Finding& finding : findings) {
-        json.push_back({{"good", finding.good}, {"text", finding.text}});
-        if (!call.json()) std::cout << (finding.good ? "ok     " : "WRONG  ") << finding.text << "\n";
-    }
-    if (call.json()) std::cout << DumpJson(json, 2) << "\n";
-}
-
-void ShowEngineMemory(int64_t bytes, std::vector<Finding>& findings) {
-    if (bytes > 0) findings.push_back({true, FormatSize(bytes) + " of memory is what queries may use (engine.memory)"});
-}
-
-void ExamineRunning(Client& client, std::vector<Finding>& findings) {
-    auto plan = client.Post("/api/v1/workspace/plan", Json::object());
-    if (plan.ok()) {
-        for (const Json& issue : (*plan)["issues"]) {
-            findings.push_back({false, fmt::format("{}:{}: {}", issue.value("file", ""), issue.value("line", 0),
-                                                   issue.value("message", ""))});
-        }
-        bool waits = !(*plan)["steps"].empty();
-        findings.push_back({true, waits ? fmt::format("{} changes of the folder are not applied: `tarn apply`",
-                                                      (*plan)["steps"].size())
-                                        : "the workspace's files are what runs"});
-    }
-    auto tasks = client.Get("/api/v1/tasks");
-    if (!tasks.ok()) return;
-    for (const Json& task : (*tasks)["tasks"]) {
-        bool failed = task["last"].is_object() && task["last"].value("state", "") == "failed";
-        if (failed) findings.push_back({false, task.value("id", "") + ": " + task.value("why", "")});
-    }
-    findings.push_back({true, fmt::format("{} tasks are known", (*tasks)["tasks"].size())});
-    auto overview = client.Get("/api/v1/overview");
-    if (overview.ok()) ShowEngineMemory(overview->value("engine_memory_bytes", int64_t{0}), findings);
-    auto health = client.Get("/api/v1/health");
-    if (!health.ok()) return;
-    std::vector<std::string> well;
-    for (const Json& component : health->value("components", Json::array())) {
-        std::string name = component.value("component", "");
-        if (component.value("healthy", false)) {
-            well.push_back(name);
-            continue;
-        }
-        std::string hint = component.value("hint", "");
-        findings.push_back(
-            {false, fmt::format("{}: {}{}", name, component.value("message", ""), hint.empty() ? "" : "; " + hint)});
-    }
-    findings.push_back({true, "well: " + Join(well, ", ")});
-}
-
-// What would keep `tarn up` from listening.
-void ExaminePorts(const Invocation& call, const std::string& directory, std::vector<Finding>& findings) {
-    auto config = ReadTarnConfig(call.env(), directory);
-    if (!config.ok()) return findings.push_back({false, config.error().message()});
-    auto executor = Executor::Create({.name = "doctor", .threads = 1});
-    const ListenConfig& listen = config->listen;
-    for (const auto& [key, text] : {std::pair("web", listen.web), {"s3", listen.s3}, {"sql", listen.sql}}) {
-        auto address = ParseAddress(text);
-        if (!address.ok()) {
-            findings.push_back({false, fmt::format("listen.{}: {}", key, address.error().message())});
-            continue;
-        }
-        if (!address->IsLoopback()) continue;
-        HttpServerConfig server;
-        server.listen = *address;
-        auto listening = HttpServer::Create(server, NullLog(), *executor, [](HttpRequest&, HttpResponder& responder) {
-            return responder.Send({503, {}, ""});
-        });
-        findings.push_back({listening.ok(), listening.ok()
-                                                ? fmt::format("{} ({}) is free", text, key)
-                                                : fmt::format("{} is taken: end who has it, or set listen.{} in "
-                                                              "tarn.yaml, or start with --{} 127.0.0.1:0",
-                                                              text, key, key)});
-    }
-}
-
-Status Doctor(const Invocation& call) {
-    std::vector<Finding> findings;
-    std::string directory = WorkspaceDirectory(call);
-    findings.push_back({true, "workspace " + directory});
-    Result<Client> client = Client::Find(call);
-    Result<Json> me = client.ok() ? client->Get("/api/v1/me") : Result<Json>(client.error());
-    if (me.ok()) {
-        findings.push_back({true, "Tarn runs at " + client->url() + ", you are " + me->value("name", "")});
-        ExamineRunning(*client, findings);
-    } else {
-        findings.push_back({true, "no Tarn answers: " + me.error().message()});
-        auto platform = OpenState(call);
-        findings.push_back(
-            {platform.ok(), platform.ok() ? "its state opens, with its root key" : platform.error().ToString()});
-        ExaminePorts(call, directory, findings);
-        if (platform.ok()) ShowEngineMemory((*platform)->EngineMemoryBytes(), findings);
-    }
-    auto free_bytes = call.env().files().FreeBytes(directory);
-    constexpr uint64_t kFreeWanted = 1ull << 30;
-    if (free_bytes.ok()) {
-        double gibibytes = static_cast<double>(*free_bytes) / static_cast<double>(kFreeWanted);
-        findings.push_back({*free_bytes >= kFreeWanted, fmt::format("{:.1f} GiB are free on the disk", gibibytes)});
-    }
-    ShowFindings(call, findings);
-    for (const Finding& finding : findings) {
-        if (finding.good) continue;
-        if (call.json()) return AlreadyTold(ErrorCode::kFailedPrecondition);
-        return Error(ErrorCode::kFailedPrecondition, "something is wrong");
-    }
-    return Ok();
-}
-
 }  // namespace
 
 std::vector<Command> OfflineCommands() {
@@ -257,10 +144,6 @@ std::vector<Command> OfflineCommands() {
          .example = "tarn export ../flights-open",
          .arguments = {{"DIR", "The folder to fill."}},
          .run = Export},
-        {.name = "doctor",
-         .summary = "Finds what is wrong and says what to do.",
-         .example = "tarn doctor",
-         .run = Doctor},
     };
 }
 

@@ -92,6 +92,7 @@ Status StopPlatform(Env& env, std::unique_ptr<Platform> platform) {
 
 Status Up(const Invocation& call) {
     BlockStopSignals();
+    BlockReloadSignal();
     std::string directory = AbsolutePath(call.Find("DIR").value_or("."));
     Result<FileEntry> folder = call.env().files().Stat(directory);
     if (!folder.ok() || !folder->is_directory) {
@@ -102,6 +103,7 @@ Status Up(const Invocation& call) {
     auto platform = TRY(StartPlatform(call, directory));
     Status written = WriteReadyFile(call.env(), call, *platform);
     while (written.ok() && !WaitForStopSignal(kWakeEvery)) {
+        if (TakeReloadSignal()) platform->Reload().ok();  // what came of it stands in the log
     }
     std::cout << "stopping; again Ctrl-C ends it at once, nothing is lost\n" << std::flush;
     Status stopped = StopPlatform(call.env(), std::move(platform));

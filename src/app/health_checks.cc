@@ -81,6 +81,7 @@ void AddHealthChecks(Components& parts, Env& env) {
     monitoring.AddCheck("lake", [&parts, &env] { return CheckLake(parts, env); });
     monitoring.AddCheck("engine", [&parts, &env] { return CheckEngine(parts, env); });
     monitoring.AddCheck("jobs", [&parts] { return parts.jobs->Health(); });
+    monitoring.AddCheck("certificate", [&parts] { return parts.reloader ? parts.reloader->Health() : Ok(); });
     monitoring.AddCheck("backup", [&parts] { return parts.backup->Health(); });
     monitoring.AddCheck("orchestrator", [&parts] { return parts.orchestrator->Health(); });
     monitoring.AddCheck("alerting", [&parts] { return parts.alerting->Health(); });

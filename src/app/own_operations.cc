@@ -29,11 +29,12 @@ constexpr Operation kOwnSecret = Row("SetSecret", "secret:Set", "secret", AuditC
 constexpr Operation kOwnExport = Row("Export", "platform:Export", "platform", AuditClass::kKeyUse);
 constexpr Operation kOwnBackup = Row("Backup", "platform:Backup", "platform", AuditClass::kAdministration);
 constexpr Operation kOwnRestore = Row("Restore", "platform:Restore", "platform", AuditClass::kAdministration);
+constexpr Operation kOwnReload = Row("Reload", "platform:Reload", "platform", AuditClass::kAdministration);
 constexpr Operation kOwnVerify = Row("Verify", "platform:Verify", "platform", AuditClass::kRead);
 
 void AddOwnOperations(security::OperationRegistry& registry) {
     for (const Operation& row : {kOwnLoad, kOwnBuild, kOwnJob, kOwnClean, kOwnApply, kOwnToken, kOwnLoginLink,
-                                 kOwnSecret, kOwnExport, kOwnVerify, kOwnBackup, kOwnRestore}) {
+                                 kOwnSecret, kOwnExport, kOwnVerify, kOwnBackup, kOwnReload, kOwnRestore}) {
         registry.Add(row);
     }
 }

@@ -22,6 +22,7 @@ extern const security::Operation kOwnSecret;     // the demo's
 extern const security::Operation kOwnExport;     // of a stopped platform
 extern const security::Operation kOwnBackup;     // the schedule's
 extern const security::Operation kOwnRestore;    // recorded by the first start after it
+extern const security::Operation kOwnReload;     // by a signal, or new files of the certificate
 extern const security::Operation kOwnVerify;     // of a stopped platform
 
 void AddOwnOperations(security::OperationRegistry& registry);

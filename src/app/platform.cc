@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "access/backup/restore.h"
+#include "app/doctor.h"
 #include "app/health_checks.h"
 #include "app/offline.h"
 #include "app/platform_state.h"
@@ -10,6 +11,7 @@
 #include "app/system_tables.h"
 #include "app/terminal.h"
 #include "app/workspace_tests.h"
+#include "base/log_level.h"
 #include "base/text.h"
 
 namespace tarn::app {
@@ -22,12 +24,6 @@ constexpr int kS3Threads = 128;  // bodies of any size come and go on them, at t
 constexpr Duration kMaintenanceFirstAfter = std::chrono::minutes(10);  // not while everything loads
 constexpr Duration kMaintenanceEvery = std::chrono::hours(6);
 constexpr Duration kBackupLookEvery = std::chrono::seconds(30);  // whether one is due
-
-LogLevel LevelOf(const std::string& name) {
-    if (name == "debug") return LogLevel::kDebug;
-    if (name == "warning") return LogLevel::kWarning;
-    return name == "error" ? LogLevel::kError : LogLevel::kInfo;
-}
 
 std::string Absolute(const std::string& base, const std::string& path) {
     return path.starts_with("/") ? path : base + "/" + path;
@@ -87,6 +83,17 @@ class RunningPlatform : public Platform {
         return dataset.ok() ? dataset->rows : -1;
     }
     Status Apply() override;
+    Status Reload() override;
+    Result<Json> Examine() override {
+        Findings findings;
+        TRY(Own(kOwnVerify, {"platform", "*"}, [&](security::Call&) -> Status {
+            ExamineComponents(parts_, env_, findings);
+            return Ok();
+        }));
+        Json list = Json::array();
+        for (const Finding& finding : findings) list.push_back(FindingJson(finding));
+        return list;
+    }
     Result<Json> Verify(bool audit_only) override {
         VerifyReport report;
         TRY(Own(kOwnVerify, {"platform", "*"}, [&](security::Call& call) -> Status {
@@ -127,6 +134,7 @@ class RunningPlatform : public Platform {
     Status BuildListeners();
     Status WriteAdminToken();
     Status RecordRestore();
+    Status WatchCertificate();
     Status BackUp(const MaintenanceJob::Stop& stop);
     void StartMaintenance();
     Result<std::shared_ptr<TlsContext>> LoadTls();
@@ -150,7 +158,7 @@ Status RunningPlatform::OpenState() {
     log.path = parts_.state->PathOf("log/tarn.log");
     log.file_bytes_max = parts_.config.log.file_bytes_max.bytes;
     log.files_max = parts_.config.log.files_max;
-    log.level = LevelOf(parts_.config.log.level);
+    log.level = LogLevelOf(parts_.config.log.level);
     log.terminal = options_.terminal_log;
     parts_.log = TRY(Log::Create(env_, log));
     return Ok();
@@ -453,6 +461,7 @@ Status RunningPlatform::Start() {
         TRY(parts_.workspace->ActivateApplied());
     }
     TRY(BuildListeners());
+    parts_.reloader = std::make_unique<Reloader>(parts_, env_, options_.directory);
     TRY(WriteAdminToken());
     TRY(parts_.orchestrator->Start());
     TRY(parts_.alerting->Start());
@@ -464,6 +473,30 @@ Status RunningPlatform::Start() {
                                     {"s3", listening.s3.ToString()},
                                     {"sql", listening.sql.ToString()},
                                     {"engine_memory_bytes", parts_.engine_memory_bytes}});
+    return Ok();
+}
+
+Status RunningPlatform::Reload() {
+    ReloadReport report;
+    Status reloaded = Own(kOwnReload, {"platform", "*"}, [&](security::Call& call) -> Status {
+        report = TRY(parts_.reloader->Reload());
+        call.details = ReloadJson(report);
+        return Ok();
+    });
+    if (!reloaded.ok()) {
+        parts_.log->Error("tarn.yaml was not reloaded; what was read before holds",
+                          {{"error", reloaded.error().ToString()}});
+        return reloaded;
+    }
+    parts_.log->Info("tarn.yaml was reloaded", {{"taken", Join(report.taken, ", ")},
+                                                {"need_restart", Join(report.need_restart, ", ")},
+                                                {"certificate", report.certificate ? "new" : "as before"}});
+    return Ok();
+}
+
+Status RunningPlatform::WatchCertificate() {
+    bool taken = TRY(parts_.reloader->TakeNewCertificate());
+    if (taken) parts_.log->Info("a new certificate is shown to new connections");
     return Ok();
 }
 
@@ -488,6 +521,7 @@ void RunningPlatform::StartMaintenance() {
         env_, *parts_.log,
         std::vector<MaintenanceJob>{
             {"tables", kMaintenanceFirstAfter, kMaintenanceEvery, std::move(tables)},
+            {"certificate", Duration(0), Duration(0), [this](const auto&) { return WatchCertificate(); }},
             {"backup", kBackupLookEvery, kBackupLookEvery, [this](const auto& stop) { return BackUp(stop); }}});
     parts_.maintenance->Start();
 }

@@ -60,6 +60,10 @@ class Platform {
     virtual Status SetSecret(const std::string& name, const std::string& value) = 0;
     virtual int64_t RowsOf(const std::string& schema, const std::string& name) const = 0;  // -1: unknown
     virtual Status Apply() = 0;
+    // Takes what changed in tarn.yaml: reload.h.
+    virtual Status Reload() = 0;
+    // What is wrong with its components: doctor.h. Also before Start.
+    virtual Result<Json> Examine() = 0;
     // {"checked": [...], "issues": [...]}: offline.h. Also before Start.
     virtual Result<Json> Verify(bool audit_only) = 0;
     virtual Result<int64_t> Export(const std::string& directory,

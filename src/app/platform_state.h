@@ -17,6 +17,7 @@
 #include "app/maintenance.h"
 #include "app/own_operations.h"
 #include "app/platform.h"
+#include "app/reload.h"
 #include "base/http.h"
 #include "engine/engine.h"
 #include "ingestion/connectors/connectors.h"
@@ -83,6 +84,7 @@ struct Components {
     std::unique_ptr<HttpServer> jobs_server;  // only where the web listener is not plain
     std::unique_ptr<HttpServer> s3_listener;
     std::unique_ptr<query::SqlServer> sql_server;
+    std::unique_ptr<Reloader> reloader;
 };
 
 }  // namespace tarn::app

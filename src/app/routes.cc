@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 
+#include "app/doctor.h"
 #include "app/lake_routes.h"
 #include "app/offline.h"
 #include "app/platform_state.h"
@@ -254,6 +255,21 @@ Result<HttpResponse> Verify(Components& parts, HttpCall& call) {
     return JsonResponse({{"checked", report.checked}, {"issues", report.issues}});
 }
 
+Result<HttpResponse> Reload(Components& parts, HttpCall& call) {
+    Json report = ReloadJson(TRY(parts.reloader->Reload()));
+    call.call.details = report;
+    return JsonResponse(report);
+}
+
+Result<HttpResponse> Examine(Components& parts, Env& env, HttpCall& call) {
+    Findings findings;
+    ExamineComponents(parts, env, findings);
+    Json list = Json::array();
+    for (const Finding& finding : findings) list.push_back(FindingJson(finding));
+    call.call.rows = static_cast<int64_t>(list.size());
+    return JsonResponse({{"findings", std::move(list)}});
+}
+
 const WebAsset* AssetOf(std::string_view path) {
     for (const WebAsset& asset : WebAssets()) {
         if (asset.path == path) return &asset;
@@ -322,6 +338,12 @@ void AddRoutes(Components& parts, Env& env) {
          [&parts, &env, started](HttpCall& call) { return Overview(parts, env, started, call); }},
         {{"http", "GET /api/v1/events", "self", "platform", kRead, {1 << 16, 8}}, "*", With(parts, Events)},
         {{"http", "POST /api/v1/verify", "platform:Verify", "platform", kRead, {1 << 16, 1}}, "*", With(parts, Verify)},
+        {{"http", "POST /api/v1/reload", "platform:Reload", "platform", AuditClass::kAdministration, {1 << 16, 1}},
+         "*",
+         With(parts, Reload)},
+        {{"http", "GET /api/v1/doctor", "platform:Verify", "platform", kRead, {0, 1}},
+         "*",
+         [&parts, &env](HttpCall& call) { return Examine(parts, env, call); }},
         {{"http", "GET /api/v1/workspace", "workspace:Read", "workspace", kRead, {}}, "*", With(parts, GetWorkspace)},
         {{"http", "GET /api/v1/workspace/reference", "workspace:Read", "workspace", kRead, {}},
          "*",

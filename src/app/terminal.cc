@@ -1,6 +1,8 @@
 #include "app/terminal.h"
 
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -42,6 +44,25 @@ bool WaitForStopSignal(Duration timeout) {
     auto rest = std::chrono::duration_cast<std::chrono::nanoseconds>(timeout - seconds);
     timespec wait{seconds.count(), rest.count()};
     return ::sigtimedwait(&signals, nullptr, &wait) > 0;
+}
+
+void BlockReloadSignal() {
+    if (IsTerminal(0) || IsTerminal(1)) return;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+bool TakeReloadSignal() {
+    sigset_t signals;
+    sigset_t pending;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    // Only one that is blocked can wait to be taken.
+    if (::sigpending(&pending) != 0 || sigismember(&pending, SIGHUP) != 1) return false;
+    timespec none{};
+    return ::sigtimedwait(&signals, nullptr, &none) > 0;
 }
 
 bool IsTerminal(int descriptor) { return ::isatty(descriptor) == 1; }
@@ -99,6 +120,25 @@ std::string AbsolutePath(const std::string& path) {
 
 int ProcessId() { return ::getpid(); }
 bool IsRoot() { return ::geteuid() == 0; }
+
+int64_t OpenFilesMax() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+    return limit.rlim_cur > INT64_MAX ? INT64_MAX : static_cast<int64_t>(limit.rlim_cur);
+}
+
+int FileMode(const std::string& path) {
+    struct stat info {};
+    return ::stat(path.c_str(), &info) == 0 ? static_cast<int>(info.st_mode & 07777) : 0;
+}
+
+std::string FindProgram(const std::string& name) {
+    for (const std::string& folder : Split(EnvironmentVariable("PATH").value_or("/usr/local/bin:/usr/bin:/bin"), ':')) {
+        std::string path = folder + "/" + name;
+        if (!folder.empty() && ::access(path.c_str(), X_OK) == 0) return path;
+    }
+    return {};
+}
 
 std::optional<std::string> EnvironmentVariable(const char* name) {
     const char* value = std::getenv(name);

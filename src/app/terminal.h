@@ -15,6 +15,10 @@ void BlockStopSignals();
 void AllowStopSignals();
 // True when one came within `timeout`.
 bool WaitForStopSignal(Duration timeout);
+// SIGHUP asks a program without a terminal to reload; with one it means that the terminal is gone, and ends it as ever.
+// Like BlockStopSignals before any thread.
+void BlockReloadSignal();
+bool TakeReloadSignal();  // true when one came since
 
 bool IsTerminal(int descriptor);  // 0, 1, 2
 // A line of standard input, without its end; empty at its end. `prompt` is shown on a terminal.
@@ -28,6 +32,11 @@ std::string ProgramDirectory();
 // The current directory joined with `path`, without "." and "..".
 std::string AbsolutePath(const std::string& path);
 int ProcessId();
+int64_t OpenFilesMax();
+// The permission bits of a file; 0 for one that is not there.
+int FileMode(const std::string& path);
+// Where a program of that name is found in PATH; empty when it is not.
+std::string FindProgram(const std::string& name);
 bool IsRoot();
 std::optional<std::string> EnvironmentVariable(const char* name);
 

@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <mutex>
 
+#include "base/log_level.h"
 #include "base/text.h"
 
 namespace tarn {
@@ -121,7 +123,11 @@ class RotatingFile {
 class FileLog : public Log {
   public:
     FileLog(Env& env, LogConfig config)
-        : env_(env), config_(std::move(config)), file_(env_, config_), colour_(::isatty(STDERR_FILENO) == 1) {}
+        : env_(env),
+          config_(std::move(config)),
+          level_(config_.level),
+          file_(env_, config_),
+          colour_(::isatty(STDERR_FILENO) == 1) {}
 
     Status Open() {
         if (config_.path.empty()) return Ok();
@@ -129,8 +135,9 @@ class FileLog : public Log {
         return file_.Open();
     }
 
+    void SetLevel(LogLevel level) { level_ = level; }
     void Write(LogLevel level, std::string_view message, LogFields fields) override {
-        if (level < config_.level) return;
+        if (level < level_.load(std::memory_order_relaxed)) return;
         Timestamp now = env_.clock().Now();
         std::string json = config_.path.empty() ? "" : JsonLine(now, level, message, fields);
         std::string text = config_.terminal ? TerminalLine(now, level, message, fields, colour_) : "";
@@ -161,6 +168,7 @@ class FileLog : public Log {
 
     Env& env_;
     const LogConfig config_;
+    std::atomic<LogLevel> level_;
     std::mutex mutex_;
     RotatingFile file_;
     const bool colour_;
@@ -179,6 +187,17 @@ Result<std::unique_ptr<Log>> Log::Create(Env& env, LogConfig config) {
     auto log = std::make_unique<FileLog>(env, std::move(config));
     TRY(log->Open());
     return log;
+}
+
+LogLevel LogLevelOf(std::string_view name) {
+    for (size_t i = 0; i < kLevelNames.size(); ++i) {
+        if (kLevelNames[i] == name) return static_cast<LogLevel>(i);
+    }
+    return LogLevel::kInfo;
+}
+
+void SetLogLevel(Log& log, LogLevel level) {
+    if (auto* file = dynamic_cast<FileLog*>(&log)) file->SetLevel(level);
 }
 
 Log& NullLog() {

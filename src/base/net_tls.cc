@@ -11,6 +11,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+
+#include "base/certificate.h"
 
 namespace tarn {
 namespace {
@@ -45,12 +48,22 @@ std::string TakeOpenSslError() {
 class OpenSslContext final : public TlsContext {
   public:
     OpenSslContext(SslContextPtr context, bool is_server) : context_(std::move(context)), is_server_(is_server) {}
-    SSL_CTX* get() const { return context_.get(); }
+    // Shared with OpenSSL's sessions, which count their holders: a replaced one goes with its last connection.
+    SslContextPtr Share() const {
+        std::lock_guard lock(mutex_);
+        SSL_CTX_up_ref(context_.get());
+        return SslContextPtr(context_.get());
+    }
+    void Replace(SslContextPtr context) {
+        std::lock_guard lock(mutex_);
+        context_ = std::move(context);
+    }
     bool is_server() const { return is_server_; }
 
   private:
+    mutable std::mutex mutex_;  // of context_
     SslContextPtr context_;
-    bool is_server_;
+    const bool is_server_;
 };
 
 Result<SslContextPtr> NewContext(const SSL_METHOD* method) {
@@ -266,7 +279,7 @@ Result<SslPtr> NewSsl(const TlsContext& context, int fd, bool is_server) {
     if (!ours || ours->is_server() != is_server) {
         return Error(ErrorCode::kInternal, "a TLS context of the {} side is needed", is_server ? "server" : "client");
     }
-    SslPtr ssl(SSL_new(ours->get()));
+    SslPtr ssl(SSL_new(ours->Share().get()));
     BIO* bio = BIO_new(SocketBioMethod());
     if (!ssl || !bio) return Error(ErrorCode::kInternal, "cannot make a TLS session: {}", TakeOpenSslError());
     BIO_set_data(bio, reinterpret_cast<void*>(static_cast<intptr_t>(fd)));
@@ -343,13 +356,31 @@ std::string TextOf(BIO* bio) {
 
 }  // namespace
 
-Result<std::shared_ptr<TlsContext>> TlsContext::Server(std::string_view certificate_pem, std::string_view key_pem) {
+namespace {
+
+Result<SslContextPtr> NewServerContext(std::string_view certificate_pem, std::string_view key_pem) {
     SslContextPtr context = TRY(NewContext(TLS_server_method()));
     TRY(UseChain(context.get(), certificate_pem));
     TRY(UseKey(context.get(), key_pem));
     constexpr unsigned char kSessions[] = "tarn";
     SSL_CTX_set_session_id_context(context.get(), kSessions, sizeof(kSessions) - 1);
-    return std::shared_ptr<TlsContext>(std::make_shared<OpenSslContext>(std::move(context), true));
+    return context;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<TlsContext>> TlsContext::Server(std::string_view certificate_pem, std::string_view key_pem) {
+    return std::shared_ptr<TlsContext>(
+        std::make_shared<OpenSslContext>(TRY(NewServerContext(certificate_pem, key_pem)), true));
+}
+
+Status ReplaceCertificate(TlsContext& context, std::string_view certificate_pem, std::string_view key_pem) {
+    auto* ours = dynamic_cast<OpenSslContext*>(&context);
+    if (!ours || !ours->is_server()) {
+        return Error(ErrorCode::kInternal, "a TLS context of the server side is needed");
+    }
+    ours->Replace(TRY(NewServerContext(certificate_pem, key_pem)));
+    return Ok();
 }
 
 Result<std::shared_ptr<TlsContext>> TlsContext::Client(std::string_view ca_pem) {

@@ -21,14 +21,14 @@ int64_t Micros(const std::optional<Timestamp>& time) { return time ? ToMicros(*t
 
 struct Backup::State {
     State(const BackupConfig& config_in, BackupDependencies dependencies_in)
-        : config(config_in), dependencies(std::move(dependencies_in)), metrics(dependencies.metrics) {}
+        : dependencies(std::move(dependencies_in)), metrics(dependencies.metrics), config(config_in) {}
 
-    const BackupConfig config;
     const BackupDependencies dependencies;
     BackupMetrics metrics;
     std::mutex running;  // held while one is made
 
     mutable std::mutex mutex;  // of what follows
+    BackupConfig config;
     Timestamp started_at;
     std::optional<Timestamp> last_success;
     std::optional<Timestamp> last_attempt;
@@ -38,7 +38,15 @@ struct Backup::State {
 Backup::Backup(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Backup::~Backup() = default;
 
-const BackupConfig& Backup::config() const { return state_->config; }
+BackupConfig Backup::config() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->config;
+}
+
+void Backup::SetConfig(const BackupConfig& config) {
+    std::lock_guard lock(state_->mutex);
+    state_->config = config;
+}
 
 std::optional<Timestamp> Backup::last_success() const {
     std::lock_guard lock(state_->mutex);
@@ -100,7 +108,7 @@ Result<BackupOutcome> Backup::Make(const BackupOrder& order, const Stop& stop) {
     }
     Env& env = state_->dependencies.env;
     Duration start = env.clock().Monotonic();
-    auto store = TRY(BackupStore::Open(env, order.to.empty() ? state_->config.to : order.to));
+    auto store = TRY(BackupStore::Open(env, order.to));
     auto lock = TRY(store->Lock());
     auto copier = TRY(Copier::Start(env, *store, state_->dependencies.state.platform_id(), stop));
     Timestamp at;
@@ -109,18 +117,19 @@ Result<BackupOutcome> Backup::Make(const BackupOrder& order, const Stop& stop) {
     BackupOutcome outcome;
     outcome.backup = TRY(copier->Finish(std::move(summary)));
     outcome.place = store->place();
-    outcome.pruned = TRY(Prune(*store, order.keep.value_or(state_->config.keep), stop));
+    outcome.pruned = TRY(Prune(*store, order.keep.value_or(config().keep), stop));
     return outcome;
 }
 
-Result<BackupOutcome> Backup::Run(const BackupOrder& order, const Stop& stop) {
-    if (order.to.empty() && state_->config.to.empty()) {
+Result<BackupOutcome> Backup::Run(BackupOrder order, const Stop& stop) {
+    if (order.to.empty()) order.to = config().to;
+    if (order.to.empty()) {
         return Error(ErrorCode::kInvalidArgument, "there is no place for backups")
             .WithHint("name a folder, or set backup.to in tarn.yaml");
     }
     Env& env = state_->dependencies.env;
     BackupAttempt attempt;
-    attempt.place = order.to.empty() ? state_->config.to : order.to;
+    attempt.place = order.to;
     attempt.at = env.clock().Now();
     Duration start = env.clock().Monotonic();
     auto outcome = Make(order, stop);
@@ -177,9 +186,9 @@ Result<std::vector<BackupAttempt>> Backup::Attempts() {
 }
 
 bool Backup::Due() {
-    if (state_->config.every.count() == 0 || state_->config.to.empty()) return false;
     Timestamp now = state_->dependencies.env.clock().Now();
     std::lock_guard lock(state_->mutex);
+    if (state_->config.every.count() == 0 || state_->config.to.empty()) return false;
     bool failed_lately = !state_->last_error.empty() && state_->last_attempt &&
                          now - *state_->last_attempt < std::min(kRetryAfter, state_->config.every);
     if (failed_lately) return false;
@@ -189,8 +198,8 @@ bool Backup::Due() {
 }
 
 Status Backup::Health() {
-    if (state_->config.every.count() == 0 || state_->config.to.empty()) return Ok();
     std::lock_guard lock(state_->mutex);
+    if (state_->config.every.count() == 0 || state_->config.to.empty()) return Ok();
     if (!state_->last_error.empty()) {
         return Error(ErrorCode::kFailedPrecondition, "the last backup failed: {}", state_->last_error)
             .WithHint("it is tried again; `tarn backup` tries at once");

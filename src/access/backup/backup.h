@@ -70,7 +70,7 @@ class Backup {
     static Result<std::unique_ptr<Backup>> Create(const BackupConfig& config, BackupDependencies dependencies);
     ~Backup();
 
-    Result<BackupOutcome> Run(const BackupOrder& order, const Stop& stop);
+    Result<BackupOutcome> Run(BackupOrder order, const Stop& stop);
     // By the schedule: the last one that succeeded, or this program's start, is `every` ago.
     bool Due();
     // Ok, or: the schedule's last attempt failed, or it is overdue.
@@ -78,7 +78,8 @@ class Backup {
     // The newest first.
     Result<std::vector<BackupAttempt>> Attempts();
     std::optional<Timestamp> last_success() const;
-    const BackupConfig& config() const;
+    BackupConfig config() const;
+    void SetConfig(const BackupConfig& config);
 
     std::vector<security::Route> Routes();
 

@@ -38,7 +38,7 @@ Result<HttpResponse> ListAttempts(Backup& backup, HttpCall& call) {
                             {"error", attempt.error.empty() ? Json() : Json(attempt.error)}});
     }
     call.call.rows = static_cast<int64_t>(attempts.size());
-    const BackupConfig& config = backup.config();
+    BackupConfig config = backup.config();
     Json schedule;
     if (config.every.count() > 0) {
         schedule = {{"to", config.to}, {"every", FormatDuration(config.every)}, {"keep", config.keep}};

@@ -10,20 +10,22 @@ namespace tarn::access {
 struct Monitoring::State {
     State(const MonitoringConfig& config_in, MonitoringDependencies dependencies)
         : config(config_in),
+          disk_free_min(config_in.disk_free_min.bytes),
           env(dependencies.env),
           metrics(dependencies.metrics),
           process(env, metrics, dependencies.state_path, dependencies.version) {}
 
     Status CheckDisk() const {
         uint64_t free = TRY(process.DiskFree());
-        auto least = static_cast<uint64_t>(config.disk_free_min.bytes);
-        if (free >= least) return Ok();
+        int64_t least = disk_free_min;
+        if (free >= static_cast<uint64_t>(least)) return Ok();
         return Error(ErrorCode::kResourceExhausted, "{} are free on the disk of the state directory, less than {}",
-                     FormatSize(static_cast<int64_t>(free)), FormatSize(config.disk_free_min.bytes))
+                     FormatSize(static_cast<int64_t>(free)), FormatSize(least))
             .WithHint("free space, or move the state directory to a larger disk");
     }
 
     const MonitoringConfig config;
+    std::atomic<int64_t> disk_free_min;
     Env& env;
     Metrics& metrics;
     ProcessMetrics process;
@@ -40,6 +42,8 @@ std::unique_ptr<Monitoring> Monitoring::Create(const MonitoringConfig& config, M
     monitoring->AddCheck("disk", [state = monitoring->state_.get()] { return state->CheckDisk(); });
     return monitoring;
 }
+
+void Monitoring::SetDiskFreeMin(ByteSize bytes) { state_->disk_free_min = bytes.bytes; }
 
 void Monitoring::AddCheck(std::string component, std::function<Status()> check) {
     std::lock_guard lock(state_->mutex);

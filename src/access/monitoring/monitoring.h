@@ -50,6 +50,7 @@ class Monitoring {
     void SetReady(bool ready);
     bool ready() const;
     const MonitoringConfig& config() const;
+    void SetDiskFreeMin(ByteSize bytes);
 
     // Brings the process' own numbers and the components' health up to date, for who reads the metrics then.
     void Refresh();
