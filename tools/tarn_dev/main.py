@@ -13,12 +13,13 @@
   run [ARGUMENTS]      build, then: tarn up ARGUMENTS
   soak NAME [--seed N] [--minutes M]
                        build, then tests/crash/soak_NAME.py: long, seeded, resumable
+  package              build, then a tarball, a .deb and a container file in build/package
   pictures             build, then take the pictures of the web UI that README.md shows, in Chromium
 """
 
 import sys
 
-from . import build, check, launch, setup, test
+from . import build, check, launch, package, setup, test
 from .shell import Failure
 
 COMMANDS = {
@@ -32,6 +33,7 @@ COMMANDS = {
     "demo": launch.demo,
     "run": launch.up,
     "soak": launch.soak,
+    "package": package.command,
     "pictures": launch.pictures,
 }
 
