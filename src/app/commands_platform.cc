@@ -90,6 +90,12 @@ Status StopPlatform(Env& env, std::unique_ptr<Platform> platform) {
     return env.files().Remove(running);
 }
 
+void ShowChanges(Platform& platform) {
+    Result<std::string> changes = platform.ApplyChanges();
+    std::string text = changes.ok() ? *changes : changes.error().message();
+    if (!text.empty()) std::cout << text << "\n" << std::flush;
+}
+
 Status Up(const Invocation& call) {
     BlockStopSignals();
     BlockReloadSignal();
@@ -102,8 +108,10 @@ Status Up(const Invocation& call) {
     }
     auto platform = TRY(StartPlatform(call, directory));
     Status written = WriteReadyFile(call.env(), call, *platform);
+    if (call.Has("--watch")) std::cout << "watching the folder: what you save is applied\n" << std::flush;
     while (written.ok() && !WaitForStopSignal(kWakeEvery)) {
         if (TakeReloadSignal()) platform->Reload().ok();  // what came of it stands in the log
+        if (call.Has("--watch")) ShowChanges(*platform);
     }
     std::cout << "stopping; again Ctrl-C ends it at once, nothing is lost\n" << std::flush;
     Status stopped = StopPlatform(call.env(), std::move(platform));
@@ -236,6 +244,8 @@ std::vector<CommandOption> UpOptions() {
 }  // namespace
 
 std::vector<Command> PlatformCommands() {
+    std::vector<CommandOption> up_options = UpOptions();
+    up_options.push_back({"--watch", nullptr, "For development: applies the folder whenever a file in it is saved."});
     std::vector<CommandOption> demo_options = UpOptions();
     demo_options.push_back({"--dir", "DIR", "Where the demo lives; ./tarn-demo if not given."});
     demo_options.push_back({"--once", nullptr, "The ready file means that everything is loaded and fresh."});
@@ -247,7 +257,7 @@ std::vector<Command> PlatformCommands() {
                     "root key in ~/.config/tarn (or TARN_ROOT_KEY_FILE).",
          .example = "tarn up ./flights --web 127.0.0.1:8080",
          .arguments = {{"DIR", "The workspace; this folder if not given.", false}},
-         .options = UpOptions(),
+         .options = std::move(up_options),
          .remote = false,
          .run = Up},
         {.name = "demo",

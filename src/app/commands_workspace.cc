@@ -57,7 +57,7 @@ void PrintPlannedRuns(const Json& plan) {
 
 Status Plan(const Invocation& call) {
     Client client = TRY(Client::Find(call));
-    Json plan = TRY(client.Post("/api/v1/workspace/plan", Json::object()));
+    Json plan = TRY(client.Post("/api/v1/workspace/plan", {{"ref", call.Get("--ref")}}));
     if (call.json()) {
         PrintJson(plan);
         return plan["issues"].empty() ? Ok() : AlreadyTold(ErrorCode::kInvalidArgument);
@@ -70,7 +70,7 @@ Status Plan(const Invocation& call) {
 
 Status Apply(const Invocation& call) {
     Client client = TRY(Client::Find(call));
-    Json plan = TRY(client.Post("/api/v1/workspace/apply", Json::object()));
+    Json plan = TRY(client.Post("/api/v1/workspace/apply", {{"ref", call.Get("--ref")}}));
     if (call.json()) return PrintJson(plan), Ok();
     PrintSteps(plan);
     return Ok();
@@ -87,7 +87,8 @@ Result<int64_t> SampleRows(const Invocation& call) {
 }
 
 Status Test(const Invocation& call) {
-    Json request = {{"pattern", call.Get("PATTERN")}, {"sample_rows", TRY(SampleRows(call))}};
+    Json request = {
+        {"pattern", call.Get("PATTERN")}, {"sample_rows", TRY(SampleRows(call))}, {"ref", call.Get("--ref")}};
     Client client = TRY(Client::Find(call));
     Json answer = TRY(client.Post("/api/v1/workspace/test", request));
     int64_t failed = answer.value("failed", int64_t{0});
@@ -214,6 +215,9 @@ Status Reference(const Invocation& call) {
     return Ok();
 }
 
+constexpr CommandOption kRef = {"--ref", "REF",
+                                "The files as this Git branch, tag or commit has them, not the folder's."};
+
 std::vector<Command> WorkspaceCommands() {
     return {
         {.name = "reference",
@@ -222,17 +226,20 @@ std::vector<Command> WorkspaceCommands() {
          .run = Reference},
         {.name = "plan",
          .summary = "Shows what applying the workspace's files would change, and every issue in them.",
-         .example = "tarn plan",
+         .example = "tarn plan --ref main",
+         .options = {kRef},
          .run = Plan},
         {.name = "apply",
          .summary = "Makes the workspace's files what runs, all of them or none.",
-         .example = "tarn apply",
+         .example = "tarn apply --ref v1.4",
+         .options = {kRef},
          .run = Apply},
         {.name = "test",
          .summary = "Proves the folder before it is applied: tests of tables and policies, and checks on a sample.",
          .example = "tarn test 'delays.*'",
          .arguments = {{"PATTERN", "Only tests of these names; `*` stands for any text.", false}},
-         .options = {{"--sample", "ROWS",
+         .options = {kRef,
+                     {"--sample", "ROWS",
                       "Rows of each table's result that checks are asked about, 10000; or all, none."}},
          .run = Test},
         {.name = "run",

@@ -1,6 +1,7 @@
 #include "app/platform.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "access/backup/restore.h"
 #include "app/doctor.h"
@@ -94,6 +95,7 @@ class RunningPlatform : public Platform {
         for (const Finding& finding : findings) list.push_back(FindingJson(finding));
         return list;
     }
+    Result<std::string> ApplyChanges() override;
     Result<Json> Verify(bool audit_only) override {
         VerifyReport report;
         TRY(Own(kOwnVerify, {"platform", "*"}, [&](security::Call& call) -> Status {
@@ -146,6 +148,8 @@ class RunningPlatform : public Platform {
     Components parts_;
     std::string token_file_;
     std::string issues_;
+    std::string applied_signature_;  // of the folder, as ApplyChanges took it last
+    std::string last_signature_;
     bool started_ = false;
 };
 
@@ -360,6 +364,22 @@ Status RunningPlatform::Apply() {
     });
 }
 
+Result<std::string> RunningPlatform::ApplyChanges() {
+    std::string seen = TRY(parts_.workspace->Signature());
+    if (seen == applied_signature_) return std::string();
+    // Twice the same: an editor is perhaps still writing.
+    if (std::exchange(last_signature_, seen) != seen) return std::string();
+    applied_signature_ = seen;
+    workspace::Plan plan = TRY(parts_.workspace->MakePlan(TRY(parts_.workspace->Load())));
+    Status applied = Apply();
+    if (!applied.ok()) return "not applied:\n" + applied.error().message();
+    std::vector<std::string> steps;
+    for (const workspace::PlanStep& step : plan.steps) {
+        steps.push_back(fmt::format("{} {} {}", step.change, step.kind, step.name));
+    }
+    return steps.empty() ? std::string() : "applied: " + Join(steps, ", ");
+}
+
 Result<std::shared_ptr<TlsContext>> RunningPlatform::LoadTls() {
     const TlsConfig& tls = parts_.config.tls;
     if (tls.certificate.empty() != tls.key.empty()) {
@@ -454,7 +474,15 @@ Status RunningPlatform::BackUp(const MaintenanceJob::Stop& stop) {
 
 Status RunningPlatform::Start() {
     // What was applied last runs even if the folder has become wrong since: a typo does not stop a platform.
-    Status applied = Apply();
+    std::string origin = TRY(parts_.workspace->AppliedOrigin());
+    // Before the folder is read: what is saved meanwhile is a change. Whether it can be read, Apply says.
+    applied_signature_ = parts_.workspace->Signature().value_or("");
+    if (!origin.empty()) {
+        // Somebody chose a commit: what lies in the folder meanwhile is no order to run it.
+        parts_.log->Info("what runs is a commit; `tarn apply` takes the folder", {{"origin", origin}});
+        TRY(parts_.workspace->ActivateApplied());
+    }
+    Status applied = origin.empty() ? Apply() : Ok();
     if (!applied.ok()) {
         if (issues_.empty()) issues_ = applied.error().message();
         parts_.log->Warning("the workspace was not applied", {{"issues", issues_}});

@@ -64,6 +64,9 @@ class Platform {
     virtual Status Reload() = 0;
     // What is wrong with its components: doctor.h. Also before Start.
     virtual Result<Json> Examine() = 0;
+    // Applies the folder if a file in it changed since the last call and nothing is being written any more; what came
+    // of it, for people, or empty.
+    virtual Result<std::string> ApplyChanges() = 0;
     // {"checked": [...], "issues": [...]}: offline.h. Also before Start.
     virtual Result<Json> Verify(bool audit_only) = 0;
     virtual Result<int64_t> Export(const std::string& directory,

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "app/doctor.h"
+#include "app/git_ref.h"
 #include "app/lake_routes.h"
 #include "app/offline.h"
 #include "app/platform_state.h"
@@ -229,20 +230,26 @@ Result<HttpResponse> GetWorkspace(Components& parts, HttpCall&) {
     workspace::LoadedWorkspace loaded = TRY(parts.workspace->Load());
     return JsonResponse({{"name", parts.config.name},
                          {"directory", parts.workspace->directory()},
+                         {"origin", TRY(parts.workspace->AppliedOrigin())},
                          {"definitions", std::move(definitions)},
                          {"issues", IssuesJson(loaded.issues)}});
 }
 
-Result<HttpResponse> PlanWorkspace(Components& parts, HttpCall& call) {
-    workspace::LoadedWorkspace loaded = TRY(parts.workspace->Load());
+Result<workspace::LoadedWorkspace> Wanted(Components& parts, Env& env, HttpCall& call) {
+    return LoadAt(parts, env, TRY(JsonStringOr(TRY(call.JsonBody()), "ref", "")));
+}
+
+Result<HttpResponse> PlanWorkspace(Components& parts, Env& env, HttpCall& call) {
+    workspace::LoadedWorkspace loaded = TRY(Wanted(parts, env, call));
     return JsonResponse(TRY(PlanOf(parts, call.principal, loaded)));
 }
 
-Result<HttpResponse> ApplyWorkspace(Components& parts, HttpCall& call) {
-    workspace::LoadedWorkspace loaded = TRY(parts.workspace->Load());
+Result<HttpResponse> ApplyWorkspace(Components& parts, Env& env, HttpCall& call) {
+    workspace::LoadedWorkspace loaded = TRY(Wanted(parts, env, call));
     Json plan = TRY(PlanOf(parts, call.principal, loaded));  // before it is what runs
     TRY(parts.workspace->Apply(call.principal, loaded));
     call.call.details["steps"] = plan["steps"].size();
+    if (!loaded.origin.empty()) call.call.details["origin"] = loaded.origin;
     return JsonResponse(plan);
 }
 
@@ -350,7 +357,7 @@ void AddRoutes(Components& parts, Env& env) {
          With(parts, GetReference)},
         {{"http", "POST /api/v1/workspace/plan", "workspace:Read", "workspace", kRead, {}},
          "*",
-         With(parts, PlanWorkspace)},
+         [&parts, &env](HttpCall& call) { return PlanWorkspace(parts, env, call); }},
         {{"http",
           "POST /api/v1/workspace/test",
           "workspace:Test",
@@ -358,10 +365,10 @@ void AddRoutes(Components& parts, Env& env) {
           AuditClass::kAdministration,
           {1 << 16, 4}},
          "*",
-         With(parts, TestWorkspace)},
+         [&parts, &env](HttpCall& call) { return TestWorkspace(parts, env, call); }},
         {{"http", "POST /api/v1/workspace/apply", "workspace:Apply", "workspace", AuditClass::kAdministration, {}},
          "*",
-         With(parts, ApplyWorkspace)},
+         [&parts, &env](HttpCall& call) { return ApplyWorkspace(parts, env, call); }},
         {{"http", "GET /{path...}", "public", "web UI", AuditClass::kPublic, {}}, "*", ServeAsset},
     });
 }

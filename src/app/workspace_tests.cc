@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/git_ref.h"
 #include "base/text.h"
 #include "engine/given_rows.h"
 
@@ -70,12 +71,12 @@ identity::PolicyTestSupport MakePolicyTestSupport(Components& parts) {
 }
 
 // The folder as it is, not what is applied: what is wrong is known before it runs.
-Result<HttpResponse> TestWorkspace(Components& parts, security::HttpCall& call) {
+Result<HttpResponse> TestWorkspace(Components& parts, Env& env, security::HttpCall& call) {
     Json body = TRY(call.JsonBody());
     workspace::TestOptions options;
     options.pattern = TRY(JsonStringOr(body, "pattern", ""));
     options.sample_rows = TRY(JsonIntegerOr(body, "sample_rows", options.sample_rows));
-    workspace::LoadedWorkspace loaded = TRY(parts.workspace->Load());
+    workspace::LoadedWorkspace loaded = TRY(LoadAt(parts, env, TRY(JsonStringOr(body, "ref", ""))));
     if (!loaded.issues.empty()) {
         return Error(ErrorCode::kInvalidArgument, "{}", FormatIssues(loaded.issues))
             .WithHint("nothing was tested; mend these and test again");

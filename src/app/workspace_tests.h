@@ -8,7 +8,7 @@ namespace tarn::app {
 
 identity::PolicyTestSupport MakePolicyTestSupport(Components& parts);
 
-// POST /api/v1/workspace/test: {pattern?, sample_rows?} -> {passed, failed, skipped, results}.
-Result<HttpResponse> TestWorkspace(Components& parts, security::HttpCall& call);
+// POST /api/v1/workspace/test: {pattern?, sample_rows?, ref?} -> {passed, failed, skipped, results}.
+Result<HttpResponse> TestWorkspace(Components& parts, Env& env, security::HttpCall& call);
 
 }  // namespace tarn::app

@@ -36,7 +36,10 @@ class FolderWorkspace : public Workspace {
           log_(dependencies.log) {}
 
     void Register(Kind kind) override { kinds_.push_back(std::move(kind)); }
-    Result<LoadedWorkspace> Load() override;
+    Result<LoadedWorkspace> Load() override { return LoadFrom(directory_); }
+    Result<LoadedWorkspace> LoadFrom(const std::string& directory) override;
+    Result<std::string> Signature() override;
+    Result<std::string> AppliedOrigin() override;
     Result<Plan> MakePlan(const LoadedWorkspace& loaded) override;
     Result<Plan> Apply(const security::Principal& principal, const LoadedWorkspace& loaded) override;
     Status ActivateApplied() override;
@@ -55,10 +58,14 @@ class FolderWorkspace : public Workspace {
         std::string hash;
         std::string text;
     };
-    Status LoadFolder(const std::string& folder_pattern, LoadedWorkspace& loaded);
-    Status LoadFilesIn(const std::string& folder_pattern, const std::string& folder, LoadedWorkspace& loaded);
-    void LoadFile(const std::string& folder_pattern, const std::string& folder, const std::string& name,
-                  LoadedWorkspace& loaded);
+    // Folders below `root` that files of kinds may lie in: with their pattern, as ("use_cases/*", "use_cases/delays").
+    struct Place {
+        std::string pattern;
+        std::string folder;
+    };
+    Result<std::vector<Place>> PlacesIn(const std::string& root) const;
+    Status LoadFilesIn(const std::string& root, const Place& place, LoadedWorkspace& loaded);
+    void LoadFile(const std::string& root, const Place& place, const std::string& name, LoadedWorkspace& loaded);
     const Kind* KindOf(const std::string& folder_pattern, const std::string& name) const;
     void Parse(const Kind& kind, Definition& definition, Issues& issues) const;
     void Validate(LoadedWorkspace& loaded) const;
@@ -70,8 +77,8 @@ class FolderWorkspace : public Workspace {
     metadata::Database& metadata_;
     Log& log_;
     std::vector<Kind> kinds_;
-    std::mutex apply_mutex_;     // one Apply at a time
-    mutable std::mutex mutex_;   // guards applied_
+    std::mutex apply_mutex_;  // one Apply at a time
+    mutable std::mutex mutex_;  // guards applied_
     std::vector<Definition> applied_;
 };
 
@@ -110,11 +117,11 @@ void FolderWorkspace::Parse(const Kind& kind, Definition& definition, Issues& is
     kind.parse(definition, issues);
 }
 
-void FolderWorkspace::LoadFile(const std::string& folder_pattern, const std::string& folder, const std::string& name,
+void FolderWorkspace::LoadFile(const std::string& root, const Place& place, const std::string& name,
                                LoadedWorkspace& loaded) {
-    const Kind* kind = KindOf(folder_pattern, name);
-    std::string file = folder + "/" + name;
-    if (const LaterKind* later = LaterKindOf(folder_pattern, name, kind)) {
+    const Kind* kind = KindOf(place.pattern, name);
+    std::string file = place.folder + "/" + name;
+    if (const LaterKind* later = LaterKindOf(place.pattern, name, kind)) {
         loaded.issues.push_back({file, 0, 0,
                                  fmt::format("{} come with a later version of Tarn; move this file out of "
                                              "the workspace",
@@ -122,7 +129,7 @@ void FolderWorkspace::LoadFile(const std::string& folder_pattern, const std::str
         return;
     }
     if (!kind) return;
-    Result<std::string> text = ReadFile(env_, directory_ + "/" + file, kFileBytesMax);
+    Result<std::string> text = ReadFile(env_, root + "/" + file, kFileBytesMax);
     if (!text.ok()) {
         loaded.issues.push_back({file, 0, 0, text.error().message()});
         return;
@@ -133,7 +140,7 @@ void FolderWorkspace::LoadFile(const std::string& folder_pattern, const std::str
     }
     Definition definition;
     definition.kind = kind->name;
-    definition.name = NameOf(folder, name, kind->suffix);
+    definition.name = NameOf(place.folder, name, kind->suffix);
     definition.file = file;
     definition.hash = Sha256Hex(AsBytes(*text));
     definition.text = std::move(*text);
@@ -141,28 +148,48 @@ void FolderWorkspace::LoadFile(const std::string& folder_pattern, const std::str
     loaded.definitions.push_back(std::move(definition));
 }
 
-Status FolderWorkspace::LoadFilesIn(const std::string& folder_pattern, const std::string& folder,
-                                    LoadedWorkspace& loaded) {
-    if (!env_.files().Exists(directory_ + "/" + folder)) return Ok();
-    for (const FileEntry& entry : TRY(env_.files().List(directory_ + "/" + folder))) {
+Status FolderWorkspace::LoadFilesIn(const std::string& root, const Place& place, LoadedWorkspace& loaded) {
+    for (const FileEntry& entry : TRY(env_.files().List(root + "/" + place.folder))) {
         if (entry.is_directory || entry.name.starts_with(".")) continue;
         if (loaded.definitions.size() >= kFilesMax) {
             return Error(ErrorCode::kResourceExhausted, "the workspace has more than {} files", kFilesMax);
         }
-        LoadFile(folder_pattern, folder, entry.name, loaded);
+        LoadFile(root, place, entry.name, loaded);
     }
     return Ok();
 }
 
-Status FolderWorkspace::LoadFolder(const std::string& folder_pattern, LoadedWorkspace& loaded) {
-    if (!folder_pattern.ends_with("/*")) return LoadFilesIn(folder_pattern, folder_pattern, loaded);
-    std::string parent = folder_pattern.substr(0, folder_pattern.size() - 2);
-    if (!env_.files().Exists(directory_ + "/" + parent)) return Ok();
-    for (const FileEntry& entry : TRY(env_.files().List(directory_ + "/" + parent))) {
-        if (!entry.is_directory || entry.name.starts_with(".")) continue;
-        TRY(LoadFilesIn(folder_pattern, parent + "/" + entry.name, loaded));
+Result<std::vector<FolderWorkspace::Place>> FolderWorkspace::PlacesIn(const std::string& root) const {
+    if (!env_.files().Exists(root)) return Error(ErrorCode::kNotFound, "there is no folder {}", root);
+    std::set<std::string> patterns;
+    for (const Kind& kind : kinds_) patterns.insert(kind.folder);
+    for (const LaterKind& later : kLater) patterns.insert(std::string(later.folder));
+    std::vector<Place> places;
+    for (const std::string& pattern : patterns) {
+        bool each = pattern.ends_with("/*");
+        std::string parent = each ? pattern.substr(0, pattern.size() - 2) : pattern;
+        if (!env_.files().Exists(root + "/" + parent)) continue;
+        if (!each) {
+            places.push_back({pattern, parent});
+            continue;
+        }
+        for (const FileEntry& entry : TRY(env_.files().List(root + "/" + parent))) {
+            if (!entry.is_directory || entry.name.starts_with(".")) continue;
+            places.push_back({pattern, parent + "/" + entry.name});
+        }
     }
-    return Ok();
+    return places;
+}
+
+Result<std::string> FolderWorkspace::Signature() {
+    std::string seen;
+    for (const Place& place : TRY(PlacesIn(directory_))) {
+        for (const FileEntry& entry : TRY(env_.files().List(directory_ + "/" + place.folder))) {
+            if (entry.is_directory || entry.name.starts_with(".")) continue;
+            seen += fmt::format("{}/{} {} {}\n", place.folder, entry.name, entry.bytes, ToMicros(entry.modified_at));
+        }
+    }
+    return Sha256Hex(AsBytes(seen));
 }
 
 void FolderWorkspace::Validate(LoadedWorkspace& loaded) const {
@@ -183,15 +210,9 @@ void FolderWorkspace::Validate(LoadedWorkspace& loaded) const {
     });
 }
 
-Result<LoadedWorkspace> FolderWorkspace::Load() {
-    if (!env_.files().Exists(directory_)) {
-        return Error(ErrorCode::kNotFound, "there is no folder {}", directory_);
-    }
-    std::set<std::string> folders;
-    for (const Kind& kind : kinds_) folders.insert(kind.folder);
-    for (const LaterKind& later : kLater) folders.insert(std::string(later.folder));
+Result<LoadedWorkspace> FolderWorkspace::LoadFrom(const std::string& directory) {
     LoadedWorkspace loaded;
-    for (const std::string& folder : folders) TRY(LoadFolder(folder, loaded));
+    for (const Place& place : TRY(PlacesIn(directory))) TRY(LoadFilesIn(directory, place, loaded));
     std::sort(loaded.definitions.begin(), loaded.definitions.end(),
               [](const Definition& left, const Definition& right) { return left.file < right.file; });
     Validate(loaded);
@@ -205,6 +226,11 @@ Result<std::vector<FolderWorkspace::StoredFile>> FolderWorkspace::Stored() {
         stored.push_back({row[0].text(), row[1].text(), row[2].text(), row[3].text(), row[4].text()});
     }
     return stored;
+}
+
+Result<std::string> FolderWorkspace::AppliedOrigin() {
+    auto rows = TRY(metadata_.Query("SELECT origin FROM workspace_origin"));
+    return rows.empty() ? std::string() : rows[0][0].text();
 }
 
 Result<Plan> FolderWorkspace::MakePlan(const LoadedWorkspace& loaded) {
@@ -244,9 +270,12 @@ Result<Plan> FolderWorkspace::Apply(const security::Principal& principal, const 
         }
         TRY(transaction.Execute("INSERT INTO workspace_applied (applied_at, principal, steps) VALUES ($1, $2, $3)",
                                 {now, principal.Id(), static_cast<int64_t>(plan.steps.size())}));
+        TRY(transaction.Execute("DELETE FROM workspace_origin"));
+        TRY(transaction.Execute("INSERT INTO workspace_origin (origin) VALUES ($1)", {loaded.origin}));
         return Ok();
     }));
-    log_.Info("workspace applied", {{"steps", plan.steps.size()}, {"principal", principal.Id()}});
+    log_.Info("workspace applied",
+              {{"steps", plan.steps.size()}, {"principal", principal.Id()}, {"origin", loaded.origin}});
     TRY(Activate(loaded.definitions));
     return plan;
 }
@@ -291,7 +320,8 @@ Result<std::unique_ptr<Workspace>> Workspace::Create(std::string directory, Work
                        "CREATE TABLE workspace_files (kind TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, "
                        "hash TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (kind, name));"
                        "CREATE TABLE workspace_applied (applied_at TEXT NOT NULL, principal TEXT NOT NULL, "
-                       "steps INTEGER NOT NULL)"}}));
+                       "steps INTEGER NOT NULL)"},
+                      {2, "CREATE TABLE workspace_origin (origin TEXT NOT NULL)"}}));
     return std::unique_ptr<Workspace>(new FolderWorkspace(std::move(directory), dependencies));
 }
 

@@ -81,6 +81,7 @@ struct Kind {
 struct LoadedWorkspace {
     std::vector<Definition> definitions;  // sorted by file
     Issues issues;
+    std::string origin;  // "commit 1a2b3c4... (main)"; empty: the folder
 };
 
 struct PlanStep {
@@ -105,14 +106,20 @@ class Workspace {
     static Result<std::unique_ptr<Workspace>> Create(std::string directory, WorkspaceDependencies dependencies);
     virtual ~Workspace() = default;
     virtual void Register(Kind kind) = 0;
-    // The folder as it is now. An unreadable folder is an error; anything wrong in it is an issue.
+    // The folder as it is now, or another one that stands for it (a checkout). An unreadable folder is an error;
+    // anything wrong in it is an issue.
     virtual Result<LoadedWorkspace> Load() = 0;
+    virtual Result<LoadedWorkspace> LoadFrom(const std::string& directory) = 0;
+    // Differs when a file came, went or changed its size or time: for those who watch the folder.
+    virtual Result<std::string> Signature() = 0;
     virtual Result<Plan> MakePlan(const LoadedWorkspace& loaded) = 0;
     // Stores the set and activates every kind. kInvalidArgument with all issues, then nothing has changed.
     virtual Result<Plan> Apply(const security::Principal& principal, const LoadedWorkspace& loaded) = 0;
     // What was applied last, parsed again; activates it. For the start of the program.
     virtual Status ActivateApplied() = 0;
     virtual std::vector<Definition> Applied() const = 0;
+    // The origin of what was applied last; empty: the folder, or nothing yet.
+    virtual Result<std::string> AppliedOrigin() = 0;
     virtual const std::vector<Kind>& kinds() const = 0;
     virtual const std::string& directory() const = 0;
 };

@@ -1,8 +1,11 @@
 """`tarn test` proves a folder before it is applied: tables with rows of their own, policies, checks on a sample."""
 
+import subprocess
+import time
+
 import pytest
 
-from tarn_program import write_files
+from tarn_program import Tarn, until, write_files
 
 FILES = {
     "sources/inbox.yaml": "kind: files\npath: in/*.csv\nstreams: {rows: {}}\n",
@@ -46,7 +49,6 @@ POLICY = """tests:
 
 @pytest.fixture(scope="module")
 def tested(tmp_path_factory):
-    from tarn_program import Tarn
     folder = tmp_path_factory.mktemp("tested") / "workspace"
     write_files(folder, FILES)
     with Tarn(folder) as tarn:
@@ -170,3 +172,57 @@ def test_plan_says_what_runs_anew_and_what_it_costs(tested):
     assert plan["runs_total"]["tasks"] == 2 and plan["runs_total"]["unknown"] == 1
     said = tested.run("plan").stdout
     assert "then 2 tasks run" in said and "table:d.after" in said, said
+
+
+def git(folder, *arguments):
+    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments], cwd=folder, check=True,
+                   capture_output=True)
+
+
+def test_a_commit_is_planned_tested_and_applied_whatever_the_folder_says(make):
+    tarn = make({"tarn.yaml": "name: flows\n"}, "repository/team/flows")
+    folder, repository = tarn.folder, tarn.folder.parent.parent
+    write_files(folder, {"use_cases/d/t.sql": "SELECT 1 AS a\n"})
+    git(repository, "init", "-q", "-b", "main")
+    git(repository, "add", "-A", "team/flows/use_cases")
+    git(repository, "commit", "-qm", "one")
+    git(repository, "tag", "v1")
+    write_files(folder, {"use_cases/d/t.sql": "SELECT 2 AS a\n", "use_cases/d/broken.sql": "SELEC\n"})
+    assert [step["name"] for step in tarn.post("/api/v1/workspace/plan", {"ref": "v1"})["steps"]] == ["d.t"]
+    assert tarn.post("/api/v1/workspace/test", {"ref": "v1"})["failed"] == 0
+    done = tarn.run("apply", "--ref", "v1")
+    assert done.returncode == 0 and "+ table d.t" in done.stdout, done
+    tarn.wait_fresh()
+    assert tarn.value("SELECT a FROM d.t") == 1
+    assert tarn.get("/api/v1/workspace")["origin"].endswith("(v1)")
+    # It stays what runs, also after a restart; the folder is taken when somebody says so.
+    tarn.stop()
+    tarn.start()
+    assert tarn.get("/api/v1/workspace")["origin"].endswith("(v1)")
+    (folder / "use_cases/d/broken.sql").unlink()
+    tarn.post("/api/v1/workspace/apply", {})
+    tarn.wait_fresh()
+    assert tarn.value("SELECT a FROM d.t") == 2 and tarn.get("/api/v1/workspace")["origin"] == ""
+    for ref, said in (("v2", "knows no branch"), ("--help", "is no name"), ("v1:team", "is no name")):
+        refused = tarn.http("POST", "/api/v1/workspace/apply", {"ref": ref})
+        assert refused.status == 400 and said in refused.error["message"], refused.body
+
+
+def test_a_folder_without_a_repository_says_so(make):
+    refused = make({"tarn.yaml": "name: x\n"}).http("POST", "/api/v1/workspace/plan", {"ref": "main"})
+    assert refused.status == 400 and "in no Git repository" in refused.error["message"]
+
+
+def test_a_watched_folder_is_applied_when_it_is_saved(tmp_path):
+    write_files(tmp_path / "w", {"use_cases/d/t.sql": "SELECT 1 AS a\n"})
+    with Tarn(tmp_path / "w", arguments=["--watch"]) as tarn:
+        tarn.start()
+        tarn.wait_fresh()
+        write_files(tmp_path / "w", {"use_cases/d/u.sql": "SELECT a + 1 AS b FROM t\n"})
+        until(lambda: "table:d.u" in tarn.tasks(), "the new table")
+        write_files(tmp_path / "w", {"use_cases/d/u.sql": "SELECT a + 1 AS b FROM nowhere\n"})
+        time.sleep(2)
+        tarn.wait_fresh()
+        assert tarn.value("SELECT b FROM d.u") == 2
+        write_files(tmp_path / "w", {"use_cases/d/u.sql": "SELECT a + 2 AS b FROM t\n"})
+        until(lambda: tarn.value("SELECT b FROM d.u") == 3, "the mended table")
