@@ -176,6 +176,14 @@ Status Runs(const Invocation& call) {
     return Ok();
 }
 
+Status Approve(const Invocation& call) {
+    Client client = TRY(Client::Find(call));
+    Json answer = TRY(client.Post("/api/v1/runs/" + UrlEncode(call.Get("RUN")) + "/approve", Json::object()));
+    if (call.json()) return PrintJson(answer), Ok();
+    std::cout << "run " << call.Get("RUN") << " goes on\n";
+    return Ok();
+}
+
 Status Why(const Invocation& call) {
     Client client = TRY(Client::Find(call));
     Json task = TRY(client.Get("/api/v1/why?target=" + UrlEncode(call.Get("TARGET"))));
@@ -255,6 +263,13 @@ std::vector<Command> WorkspaceCommands() {
          .example = "tarn runs --tasks",
          .options = {{"--tasks", nullptr, "Lists tasks, and why each is not running."}},
          .run = Runs},
+        {.name = "approve",
+         .summary = "Lets a run go on that waits for a person (`approval: yes`).",
+         .details =
+             "Needs the permission run:Approve on the task. Who approved stands with the run and in the audit log.",
+         .example = "tarn approve 42",
+         .arguments = {{"RUN", "The run's number."}},
+         .run = Approve},
         {.name = "why",
          .summary = "Says why something is not running.",
          .example = "tarn why delays.flights",

@@ -74,7 +74,14 @@ void Bind(ConfigBinder& binder, TableSettings& config) {
 
 void Bind(ConfigBinder& binder, RunLimits& config) {
     binder.Key("parallel", config.parallel, "Tasks that run at the same time.");
+    binder.Any("pools", config.pools, "Places of named pools, as {database: 2}: how many of their runs go at once.");
     binder.Key("keep", config.keep, "Ended runs that are kept.");
+    if (binder.describing()) return;
+    bool right = config.pools.is_object();
+    for (const auto& [name, places] : config.pools.items()) {
+        right = right && places.is_number_integer() && places.get<int64_t>() >= 1 && places.get<int64_t>() <= 1000;
+    }
+    if (!right) binder.Report("pools", "pools maps names to 1 to 1000 places, as {database: 2}");
 }
 
 void Bind(ConfigBinder& binder, LogSettings& config) {

@@ -42,6 +42,7 @@ struct TableSettings {
 
 struct RunLimits {
     int parallel = 4;
+    Json pools = Json::object();  // name -> how many of its runs go at the same time
     int64_t keep = 10000;
 };
 

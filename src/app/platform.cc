@@ -231,6 +231,7 @@ Status RunningPlatform::BuildProcessing() {
     parts.catalog->AddProvider(parts.connectors->AsProvider());
     orchestrator::OrchestratorConfig runs;
     runs.parallel_max = parts.config.runs.parallel;
+    for (const auto& [name, places] : parts.config.runs.pools.items()) runs.pools[name] = places.get<int>();
     runs.runs_kept = static_cast<int>(parts.config.runs.keep);
     parts.orchestrator = TRY(
         orchestrator::Orchestrator::Create(runs, {env_, *parts.database, *parts.identity, parts.metrics, *parts.log}));

@@ -73,6 +73,11 @@ TEST(Timing, AStreamsOwnKeysGoBeforeItsSources) {
     EXPECT_EQ(timing.every, std::chrono::minutes(5));
     EXPECT_EQ(timing.retries, 0);
     EXPECT_EQ(timing.timeout, std::chrono::hours(1));
+    TimingKeys nightly;
+    nightly.schedule = Schedule::Create("0 2 * * *", "", {}).value();
+    timing = ResolveTiming(nightly, source);
+    EXPECT_FALSE(timing.every.has_value()) << "a stream's cron replaces its source's every";
+    EXPECT_EQ(timing.schedule->cron(), "0 2 * * *");
 }
 
 TEST(Timing, NamesWhatIsWrong) {
@@ -81,6 +86,17 @@ TEST(Timing, NamesWhatIsWrong) {
         return FormatIssues(ReadConfig(text, "a.yaml", 1, [&](ConfigBinder& binder) { BindTiming(binder, keys); }));
     };
     EXPECT_EQ(read("every: 1h\nretries: 2\nretry_delay: 5s\ntimeout: 10m"), "");
+    keys = {};
+    EXPECT_EQ(read("cron: 30 2 * * mon-fri\ntime_zone: Europe/Berlin\nskip_dates: [2024-12-25]\ncatch_up: all"), "");
+    EXPECT_EQ(keys.schedule->time_zone(), "Europe/Berlin");
+    keys = {};
+    EXPECT_EQ(read("sla: 30m\npool: database\napproval: yes\npaused: no"), "");
+    EXPECT_NE(read("cron: \"61 * * * *\"").find("a.yaml:1"), std::string::npos);
+    EXPECT_NE(read("every: 1h\ncron: \"0 * * * *\"").find("two schedules"), std::string::npos);
+    EXPECT_NE(read("every: 1h\ntime_zone: Europe/Berlin").find("time_zone goes with cron"), std::string::npos);
+    EXPECT_NE(read("cron: \"0 * * * *\"\ntime_zone: Mars/Phobos").find("a.yaml:2"), std::string::npos);
+    keys = {};
+    EXPECT_NE(read("catch_up: some").find("catch_up"), std::string::npos);
     EXPECT_NE(read("every: 100ms").find("every is at least 1s"), std::string::npos);
     EXPECT_NE(read("timeout: 0s").find("timeout is more than nothing"), std::string::npos);
     EXPECT_NE(read("retries: 101").find("retries is 0 to 100"), std::string::npos);

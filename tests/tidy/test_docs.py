@@ -25,6 +25,7 @@ REFERENCE = {
 }
 # Sections that stand in a page of their own.
 ELSEWHERE = {"In tarn.yaml": ("docs/jobs.md", "In tarn.yaml"), "Keys of a job": ("docs/jobs.md", "Keys of a job"),
+             "When it runs": ("docs/runs.md", "When it runs"),
              **{name: (f"docs/{name.lower()}.md", "All keys") for name in ("Dashboards", "Destinations", "Alerts")}}
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 

@@ -25,6 +25,7 @@ class ActiveRun : public TaskRun {
           queued_at_(run.queued_at),
           attempt_(run.attempt),
           parameters_(run.parameters),
+          scheduled_for_(run.scheduled_for),
           clock_(clock),
           deadline_(clock.Monotonic() + spec_.timing.timeout) {}
     const TaskSpec& spec() const override { return spec_; }
@@ -33,6 +34,7 @@ class ActiveRun : public TaskRun {
     const std::string& trigger() const override { return trigger_; }
     Timestamp queued_at() const override { return queued_at_; }
     const workspace::ParameterValues& parameters() const override { return parameters_; }
+    std::optional<Timestamp> scheduled_for() const override { return scheduled_for_; }
     const CancelToken& cancel() const override { return cancel_; }
     void Progress(const std::string& note, int64_t rows) override {
         std::lock_guard lock(mutex_);
@@ -68,6 +70,7 @@ class ActiveRun : public TaskRun {
     Timestamp queued_at_;
     int attempt_;
     workspace::ParameterValues parameters_;
+    std::optional<Timestamp> scheduled_for_;
     Clock& clock_;
     Duration deadline_;
     CancelToken cancel_;

@@ -134,6 +134,31 @@ Status Scheduler::Cancel(const Principal& principal, const std::string& run_id) 
     return EmitLocked({event}, {});
 }
 
+Status Scheduler::Approve(const Principal& principal, const std::string& run_id) {
+    Run run = TRY(run_log_.Get(run_id));
+    TRY(Require(gate_, principal, "run:Approve", RunResource(run.task)));
+    std::lock_guard emit_lock(emit_mutex_);
+    Event event;
+    {
+        std::lock_guard lock(mutex_);
+        const TaskMemory& memory = state_.memory[run.task];
+        bool waits =
+            memory.current && memory.current->id == run_id && memory.current->state == RunState::kWaitingApproval;
+        if (!waits) {
+            return Error(ErrorCode::kFailedPrecondition, "run {} does not wait for approval: it is {}", run_id,
+                         RunStateName(run.state));
+        }
+        event.kind = EventKind::kApproved;
+        event.run = IntegerOrZero(run_id);
+        event.task = run.task;
+        event.at = env_.clock().Now();
+        event.by = principal.Id();
+    }
+    TRY(EmitLocked({event}, {}));
+    Wake();
+    return Ok();
+}
+
 Result<std::vector<Run>> Scheduler::Runs(const Principal& principal, const RunFilter& filter) {
     std::vector<Run> runs;
     for (Run& run : TRY(run_log_.Runs(filter))) {
@@ -178,7 +203,7 @@ TaskStatus Scheduler::StatusOf(const std::string& task, Timestamp now, const std
         status.fresh = !status.current && memory->second.success_at && DueReason(state_, task, now).empty() &&
                        status.last && status.last->state != RunState::kFailed;
     }
-    status.next_due = NextDue(state_, task);
+    status.next_due = NextDue(state_, task, now);
     status.why = orchestrator::Why(state_, task, now, moving);
     return status;
 }

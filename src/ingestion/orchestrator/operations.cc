@@ -46,6 +46,12 @@ Json TaskToJson(const TaskStatus& status) {
                  {"inputs", spec.inputs},   {"why", status.why},
                  {"fresh", status.fresh},   {"next_due", TimeJson(status.next_due)}};
     json["every_seconds"] = spec.timing.every ? Json(spec.timing.every->count() / 1000000) : Json();
+    json["schedule"] =
+        spec.timing.schedule
+            ? Json({{"cron", spec.timing.schedule->cron()}, {"time_zone", spec.timing.schedule->time_zone()}})
+            : Json();
+    json["pool"] = spec.timing.pool;
+    json["paused"] = spec.timing.paused;
     json["after"] = spec.after;
     json["parameters"] = ParametersJson(spec.parameters);
     json["last"] = status.last ? RunToJson(*status.last) : Json();
@@ -91,6 +97,11 @@ Result<HttpResponse> CancelRun(Orchestrator& orchestrator, HttpCall& call) {
     return JsonResponse(Json::object());
 }
 
+Result<HttpResponse> ApproveRun(Orchestrator& orchestrator, HttpCall& call) {
+    TRY(orchestrator.Approve(call.principal, call.parameters["id"]));
+    return JsonResponse(Json::object());
+}
+
 Result<HttpResponse> RetryRun(Orchestrator& orchestrator, HttpCall& call) {
     Run run = TRY(orchestrator.GetRun(call.principal, call.parameters["id"]));
     return JsonResponse({{"runs", TRY(orchestrator.Trigger(call.principal, run.task, run.parameters))}});
@@ -123,7 +134,10 @@ Json RunToJson(const Run& run) {
             {"rows", run.rows},
             {"version", run.version},
             {"warnings", run.warnings},
-            {"parameters", run.parameters}};
+            {"parameters", run.parameters},
+            {"scheduled_for", TimeJson(run.scheduled_for)},
+            {"approved_by", run.approved_by},
+            {"late", run.late}};
 }
 
 // What a run may be asked is decided for each run below (run:* on its task); the rows let any logged-in person ask.
@@ -138,6 +152,7 @@ std::vector<Route> OrchestratorRoutes(Orchestrator& orchestrator) {
         {{"http", "POST /api/v1/runs", "self", "run", kChange, {}}, "*", bound(StartRuns)},
         {{"http", "GET /api/v1/runs/{id}", "self", "run", kRead, {}}, "{id}", bound(GetRun)},
         {{"http", "POST /api/v1/runs/{id}/cancel", "self", "run", kChange, {}}, "{id}", bound(CancelRun)},
+        {{"http", "POST /api/v1/runs/{id}/approve", "self", "run", kChange, {}}, "{id}", bound(ApproveRun)},
         {{"http", "POST /api/v1/runs/{id}/retry", "self", "run", kChange, {}}, "{id}", bound(RetryRun)},
         {{"http", "GET /api/v1/tasks", "self", "run", kRead, {}}, "*", bound(ListTasks)},
         {{"http", "GET /api/v1/why", "self", "run", kRead, {}}, "*", bound(GetWhy)},

@@ -76,6 +76,7 @@ class TaskRun {
     virtual Timestamp queued_at() const = 0;  // when the run was asked for: also before a wait or a crash
     // Checked values for all that the spec declares; the same for every attempt.
     virtual const workspace::ParameterValues& parameters() const = 0;
+    virtual std::optional<Timestamp> scheduled_for() const { return std::nullopt; }  // as Run::scheduled_for
     virtual const CancelToken& cancel() const = 0;
     virtual void Progress(const std::string& note, int64_t rows) = 0;
     virtual void Write(const std::string& line) = 0;
@@ -92,7 +93,16 @@ class TaskKind {
     virtual Result<std::string> CurrentVersion(const TaskSpec& spec) = 0;
 };
 
-enum class RunState : uint8_t { kQueued, kRunning, kWaitingRetry, kSucceeded, kUnchanged, kFailed, kCancelled };
+enum class RunState : uint8_t {
+    kQueued,
+    kRunning,
+    kWaitingRetry,
+    kSucceeded,
+    kUnchanged,
+    kFailed,
+    kCancelled,
+    kWaitingApproval,
+};
 std::string_view RunStateName(RunState state);
 
 struct Run {
@@ -110,6 +120,9 @@ struct Run {
     std::string version;
     std::vector<std::string> warnings;
     workspace::ParameterValues parameters;
+    std::optional<Timestamp> scheduled_for;  // the time of cron that it stands for
+    std::string approved_by;
+    bool late = false;  // it had not ended when its sla was over
 };
 
 struct RunFilter {
@@ -132,6 +145,7 @@ struct OrchestratorConfig {
     int parallel_max = 4;
     Duration tick = std::chrono::milliseconds(50);
     Duration watch_every = std::chrono::seconds(2);
+    std::map<std::string, int> pools;  // name -> how many of its runs go at the same time; what is not here: one
     int runs_kept = 10000;
 };
 struct OrchestratorDependencies {
@@ -159,6 +173,8 @@ class Orchestrator {
     virtual Result<std::vector<std::string>> Trigger(const Principal& principal, const std::string& target,
                                                      const workspace::ParameterValues& parameters = {}) = 0;
     virtual Status Cancel(const Principal& principal, const std::string& run_id) = 0;
+    // Lets a run go on that waits for approval; needs run:Approve.
+    virtual Status Approve(const Principal& principal, const std::string& run_id) = 0;
     virtual Result<std::vector<Run>> Runs(const Principal& principal, const RunFilter& filter) = 0;
     virtual Result<Run> GetRun(const Principal& principal, const std::string& run_id) = 0;
     virtual Result<std::vector<std::string>> LogOf(const Principal& principal, const std::string& run_id) = 0;

@@ -21,18 +21,27 @@ std::optional<Timestamp> TimeOf(const metadata::Value& value) {
 }
 
 RunState StateOf(const std::string& name) {
-    for (int index = 0; index <= static_cast<int>(RunState::kCancelled); ++index) {
+    for (int index = 0; index <= static_cast<int>(RunState::kWaitingApproval); ++index) {
         if (RunStateName(static_cast<RunState>(index)) == name) return static_cast<RunState>(index);
     }
     return RunState::kFailed;
 }
 
 // What is shown of a run and never searched for.
-std::string DetailsOf(const Run& run) { return DumpJson({{"parameters", run.parameters}}); }
+std::string DetailsOf(const Run& run) {
+    Json details = {{"parameters", run.parameters}};
+    if (run.scheduled_for) details["scheduled_for"] = ToMicros(*run.scheduled_for);
+    if (!run.approved_by.empty()) details["approved_by"] = run.approved_by;
+    if (run.late) details["late"] = true;
+    return DumpJson(details);
+}
 void ReadDetails(const std::string& text, Run& run) {
     Result<Json> details = ParseJson(text);
     if (!details.ok() || !details->is_object()) return;
     if (details->contains("parameters")) run.parameters = (*details)["parameters"].get<workspace::ParameterValues>();
+    if (details->contains("scheduled_for")) run.scheduled_for = FromMicros(details->value("scheduled_for", int64_t{0}));
+    run.approved_by = details->value("approved_by", "");
+    run.late = details->value("late", false);
 }
 
 Run RunOf(const metadata::Row& row) {

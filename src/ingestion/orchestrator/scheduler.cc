@@ -42,7 +42,11 @@ Scheduler::Scheduler(OrchestratorConfig config, OrchestratorDependencies depende
       run_log_(log),
       started_(dependencies.metrics.GetCounter("tarn_orchestrator_runs_started_total", "Runs that were started.")),
       failed_(dependencies.metrics.GetCounter("tarn_orchestrator_runs_failed_total", "Attempts of runs that failed.")),
-      running_(dependencies.metrics.GetGauge("tarn_orchestrator_runs_running", "Runs under way.")) {}
+      late_(dependencies.metrics.GetCounter("tarn_orchestrator_runs_late_total", "Runs that outlasted their sla.")),
+      running_(dependencies.metrics.GetGauge("tarn_orchestrator_runs_running", "Runs under way.")) {
+    state_.places = config.parallel_max;
+    state_.pools = config.pools;
+}
 
 Scheduler::~Scheduler() { Stop(); }
 
@@ -114,6 +118,10 @@ Status Scheduler::RecoverInterrupted() {
 }
 
 Status Scheduler::Start() {
+    {
+        std::lock_guard lock(mutex_);
+        state_.up_since = env_.clock().Now();
+    }
     TRY(RecoverInterrupted());
     TRY(run_log_.Prune(config_.runs_kept));
     // The queue holds at most one entry a free place, so it never is full.
@@ -165,8 +173,11 @@ std::optional<Timestamp> Scheduler::Step() {
     {
         std::lock_guard lock(mutex_);
         if (failure_) return std::nullopt;
+        state_.up_since = std::min(state_.up_since, now);  // a clock that was set back
         decisions = Decide(state_, now);
     }
+    Status told = TellLate(decisions.late, now);
+    if (!told.ok()) return Fail(told.error()), std::nullopt;
     if (!decisions.queue.empty()) {
         Status queued = QueueDue(decisions.queue, now);
         if (!queued.ok()) return Fail(queued.error()), std::nullopt;
@@ -175,6 +186,28 @@ std::optional<Timestamp> Scheduler::Step() {
     }
     StartReady(decisions.start, now);
     return decisions.wake_at;
+}
+
+Status Scheduler::TellLate(const std::vector<std::string>& tasks, Timestamp now) {
+    if (tasks.empty()) return Ok();
+    std::vector<Event> events;
+    std::lock_guard emit_lock(emit_mutex_);
+    {
+        std::lock_guard lock(mutex_);
+        for (const std::string& task : tasks) {
+            const TaskMemory& memory = state_.memory[task];
+            if (!memory.current || memory.current->late) continue;
+            Event event;
+            event.kind = EventKind::kLate;
+            event.run = IntegerOrZero(memory.current->id);
+            event.task = task;
+            event.at = now;
+            late_.Add();
+            log_.Warning("run is late", {{"run", memory.current->id}, {"task", task}});
+            events.push_back(std::move(event));
+        }
+    }
+    return events.empty() ? Ok() : EmitLocked(std::move(events), {});
 }
 
 Event Scheduler::QueuedEvent(const std::string& task, std::string trigger, int64_t number, Timestamp now) const {
@@ -188,6 +221,7 @@ Event Scheduler::QueuedEvent(const std::string& task, std::string trigger, int64
     event.fingerprint = spec.fingerprint;
     event.input_versions = InputVersions(state_, spec);
     event.after = AfterRuns(state_, spec);
+    event.approval = spec.timing.approval;
     return event;
 }
 
@@ -201,6 +235,7 @@ Status Scheduler::QueueDue(const std::vector<Decisions::ToQueue>& due, Timestamp
             if (!state_.specs.contains(entry.task) || IsActive(state_.memory[entry.task])) continue;
             int64_t number = state_.last_run + 1 + static_cast<int64_t>(events.size());
             Event event = QueuedEvent(entry.task, entry.trigger, number, now);
+            event.scheduled_for = entry.scheduled_for;
             event.parameters = TRY(workspace::CheckParameters(state_.specs.at(entry.task).parameters, {}));
             events.push_back(std::move(event));
         }

@@ -31,6 +31,7 @@ class Scheduler : public Orchestrator {
     Result<std::vector<std::string>> Trigger(const Principal& principal, const std::string& target,
                                              const workspace::ParameterValues& parameters) override;
     Status Cancel(const Principal& principal, const std::string& run_id) override;
+    Status Approve(const Principal& principal, const std::string& run_id) override;
     Result<std::vector<Run>> Runs(const Principal& principal, const RunFilter& filter) override;
     Result<Run> GetRun(const Principal& principal, const std::string& run_id) override;
     Result<std::vector<std::string>> LogOf(const Principal& principal, const std::string& run_id) override;
@@ -49,6 +50,7 @@ class Scheduler : public Orchestrator {
     Status RecoverInterrupted();
     // Queues what is due, starts what may start; when to look again.
     std::optional<Timestamp> Step();
+    Status TellLate(const std::vector<std::string>& tasks, Timestamp now);
     Status QueueDue(const std::vector<Decisions::ToQueue>& due, Timestamp now);
     void StartReady(const std::vector<std::string>& tasks, Timestamp now);
     void Execute(std::shared_ptr<ActiveRun> active);
@@ -78,6 +80,7 @@ class Scheduler : public Orchestrator {
     RunLog run_log_;
     Counter& started_;
     Counter& failed_;
+    Counter& late_;
     Gauge& running_;
     std::map<std::string, TaskKind*> kinds_;
 

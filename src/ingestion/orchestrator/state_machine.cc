@@ -4,15 +4,17 @@
 #include <array>
 #include <functional>
 
+#include "base/number.h"
 #include "base/text.h"
 
 namespace tarn::orchestrator {
 namespace {
 
-constexpr std::array<std::string_view, 6> kEventNames = {"queued", "started", "succeeded",
-                                                         "failed", "retry",   "cancelled"};
-constexpr std::array<std::string_view, 7> kStateNames = {"queued",    "running", "waiting_retry", "succeeded",
-                                                         "unchanged", "failed",  "cancelled"};
+constexpr std::array<std::string_view, 8> kEventNames = {"queued", "started",   "succeeded", "failed",
+                                                         "retry",  "cancelled", "approved",  "late"};
+constexpr std::array<std::string_view, 8> kStateNames = {"queued",    "running", "waiting_retry", "succeeded",
+                                                         "unchanged", "failed",  "cancelled",     "waiting_approval"};
+constexpr Duration kClockJump = std::chrono::hours(24);
 
 const TaskMemory& MemoryOf(const State& state, const std::string& task) {
     static const TaskMemory kNone;
@@ -75,11 +77,13 @@ void FoldQueued(State& state, TaskMemory& memory, const Event& event) {
     run.id = std::to_string(event.run);
     run.task = event.task;
     run.trigger = event.trigger;
-    run.state = RunState::kQueued;
+    run.state = event.approval ? RunState::kWaitingApproval : RunState::kQueued;
     run.queued_at = event.at;
+    run.scheduled_for = event.scheduled_for;
     run.parameters = event.parameters;
     memory.current = std::move(run);
     memory.queued_at = event.at;
+    if (event.scheduled_for) memory.scheduled_for = event.scheduled_for;
     memory.tried_fingerprint = event.fingerprint;
     memory.tried_inputs = event.input_versions;
     memory.tried_after = event.after;
@@ -107,6 +111,9 @@ void FoldSucceeded(TaskMemory& memory, const Event& event) {
     for (const auto& [dataset, version] : event.input_versions) memory.tried_inputs[dataset] = version;
 }
 
+// Others wait for it. A run that waits for a person may do so for days: meanwhile what is there counts.
+bool Moves(const TaskMemory& memory) { return memory.current && memory.current->state != RunState::kWaitingApproval; }
+
 bool EndedWell(const TaskMemory& memory) {
     return memory.last && (memory.last->state == RunState::kSucceeded || memory.last->state == RunState::kUnchanged);
 }
@@ -124,7 +131,7 @@ Obstacle ObstacleBefore(const State& state, const std::string& task, const std::
         const TaskSpec* before = TaskOf(state, name);
         if (!before) return {true, fmt::format("follows {}, which nothing defines", name)};
         const TaskMemory& memory = MemoryOf(state, before->id);
-        if (IsActive(memory)) {
+        if (Moves(memory)) {
             return {false, fmt::format("follows {}, which is {}", name, RunStateName(memory.current->state))};
         }
         if (moving.contains(before->id)) return {false, fmt::format("follows {}, which is due first", name)};
@@ -142,7 +149,7 @@ Obstacle ObstacleOf(const State& state, const std::string& task, const std::set<
         const TaskSpec* producer = ProducerOf(state, input);
         if (!producer || producer->id == task) continue;
         const TaskMemory& memory = MemoryOf(state, producer->id);
-        if (IsActive(memory)) {
+        if (Moves(memory)) {
             return {false, fmt::format("waits for {}, which is {}", input, RunStateName(memory.current->state))};
         }
         if (moving.contains(producer->id)) return {false, fmt::format("waits for {}, which is due first", input)};
@@ -160,15 +167,88 @@ Obstacle ObstacleOf(const State& state, const std::string& task, const std::set<
 std::set<std::string> MovingTasks(const State& state, Timestamp now) {
     std::set<std::string> moving;
     for (const std::string& task : state.order) {
-        bool moves = IsActive(MemoryOf(state, task)) || !DueReason(state, task, now).empty();
-        if (moves && !MemoryOf(state, task).current) {
-            // Due but held up by an input that never delivered: it does not move, so nothing waits for it.
-            moves = !ObstacleOf(state, task, moving).never_delivered;
-        }
+        const TaskMemory& memory = MemoryOf(state, task);
+        // Due but held up by an input that never delivered: it does not move, so nothing waits for it.
+        bool moves = memory.current
+                         ? Moves(memory)
+                         : !DueReason(state, task, now).empty() && !ObstacleOf(state, task, moving).never_delivered;
         if (moves) moving.insert(task);
     }
     return moving;
 }
+
+namespace {
+
+// The time of the schedule that is to be taken next: the last one that passed, the first one, or one to come.
+std::optional<Timestamp> NextScheduled(const State& state, const TaskSpec& spec, Timestamp now) {
+    const workspace::Timing& timing = spec.timing;
+    const TaskMemory& memory = MemoryOf(state, spec.id);
+    if (timing.every) {
+        if (!memory.queued_at) return std::nullopt;
+        // A clock that was set back must not keep it waiting for what it showed before.
+        if (*memory.queued_at > now + *timing.every) return now;
+        return *memory.queued_at + *timing.every;
+    }
+    if (!timing.schedule) return std::nullopt;
+    Timestamp after = memory.scheduled_for.value_or(memory.queued_at.value_or(state.up_since));
+    if (after > now + kClockJump) after = state.up_since;  // the clock was set back
+    if (timing.catch_up == workspace::CatchUp::kNo) after = std::max(after, state.up_since);
+    std::optional<Timestamp> next = timing.schedule->Next(after);
+    if (!next || *next > now || timing.catch_up == workspace::CatchUp::kAll) return next;
+    return timing.schedule->Last(after, now);
+}
+
+bool IsScheduledNow(const State& state, const TaskSpec& spec, Timestamp now) {
+    std::optional<Timestamp> next = NextScheduled(state, spec, now);
+    return next && *next <= now;
+}
+
+std::string ScheduleText(const workspace::Timing& timing) {
+    if (timing.every) return "every " + FormatDuration(*timing.every);
+    return fmt::format("at \"{}\" {}", timing.schedule->cron(), timing.schedule->time_zone());
+}
+
+// How many runs go on, altogether and by pool.
+struct Places {
+    int taken = 0;
+    std::map<std::string, int> of_pool;
+    void Take(const TaskSpec& spec) {
+        ++taken;
+        if (!spec.timing.pool.empty()) ++of_pool[spec.timing.pool];
+    }
+    // Empty when there is one; else what the run waits for.
+    std::string WaitsFor(const State& state, const TaskSpec& spec) const {
+        if (taken >= state.places) return "a free place";
+        const std::string& pool = spec.timing.pool;
+        auto known = state.pools.find(pool);
+        auto used = of_pool.find(pool);
+        int places = known == state.pools.end() ? 1 : known->second;
+        bool full = !pool.empty() && used != of_pool.end() && used->second >= places;
+        if (!full) return "";
+        return fmt::format("a place in pool {}{}", pool,
+                           known == state.pools.end() ? " (one, for tarn.yaml does not say how many)" : "");
+    }
+};
+
+Places PlacesOf(const State& state) {
+    Places places;
+    for (const std::string& task : state.order) {
+        const TaskMemory& memory = MemoryOf(state, task);
+        if (memory.current && memory.current->state == RunState::kRunning) places.Take(state.specs.at(task));
+    }
+    return places;
+}
+
+std::string PlaceText(const State& state, const TaskSpec& spec) {
+    std::string text = PlacesOf(state).WaitsFor(state, spec);
+    return text.empty() ? "the next look" : text;
+}
+
+bool IsLate(const TaskSpec& spec, const Run& run, Timestamp now) {
+    return spec.timing.sla && !run.late && now >= run.queued_at + *spec.timing.sla;
+}
+
+}  // namespace
 
 std::string_view RunStateName(RunState state) { return kStateNames[static_cast<size_t>(state)]; }
 std::string_view EventKindName(EventKind kind) { return kEventNames[static_cast<size_t>(kind)]; }
@@ -186,6 +266,9 @@ Json ToJson(const Event& event) {
     if (!event.input_versions.empty()) json["inputs"] = event.input_versions;
     if (!event.after.empty()) json["after"] = event.after;
     if (!event.parameters.empty()) json["parameters"] = event.parameters;
+    if (event.scheduled_for) json["scheduled_for"] = ToMicros(*event.scheduled_for);
+    if (event.approval) json["approval"] = true;
+    if (!event.by.empty()) json["by"] = event.by;
     if (event.attempt != 1) json["attempt"] = event.attempt;
     if (event.changed) json["changed"] = true;
     if (!event.version.empty()) json["version"] = event.version;
@@ -205,6 +288,9 @@ Result<Event> EventFromJson(const Json& json) {
     if (json.contains("inputs")) event.input_versions = json["inputs"].get<std::map<std::string, std::string>>();
     if (json.contains("after")) event.after = json["after"].get<std::map<std::string, std::string>>();
     if (json.contains("parameters")) event.parameters = json["parameters"].get<std::map<std::string, std::string>>();
+    if (json.contains("scheduled_for")) event.scheduled_for = FromMicros(TRY(JsonInteger(json, "scheduled_for")));
+    event.approval = TRY(JsonBoolOr(json, "approval", false));
+    event.by = TRY(JsonStringOr(json, "by", ""));
     event.attempt = static_cast<int>(TRY(JsonIntegerOr(json, "attempt", 1)));
     event.changed = TRY(JsonBoolOr(json, "changed", false));
     event.version = TRY(JsonStringOr(json, "version", ""));
@@ -267,6 +353,13 @@ void Fold(State& state, const Event& event) {
         case EventKind::kCancelled:
             Finish(memory, RunState::kCancelled, event);
             break;
+        case EventKind::kApproved:
+            memory.current->state = RunState::kQueued;
+            memory.current->approved_by = event.by;
+            break;
+        case EventKind::kLate:
+            memory.current->late = true;
+            break;
     }
 }
 
@@ -292,12 +385,12 @@ std::map<std::string, std::string> AfterRuns(const State& state, const TaskSpec&
 std::string DueReason(const State& state, const std::string& task, Timestamp now) {
     const TaskSpec& spec = state.specs.at(task);
     const TaskMemory& memory = MemoryOf(state, task);
-    if (spec.only_by_hand) return "";
+    if (spec.only_by_hand || spec.timing.paused) return "";
     if (!workspace::RunsWithoutValues(spec.parameters)) return "";
     if (!memory.queued_at && (spec.eager || spec.timing.every)) return "first run";
     if (spec.eager && memory.tried_fingerprint != spec.fingerprint) return "definition";
     if (memory.outside_new) return "new data outside";
-    if (spec.timing.every && memory.queued_at && now >= *memory.queued_at + *spec.timing.every) return "schedule";
+    if (IsScheduledNow(state, spec, now)) return "schedule";
     for (const auto& [dataset, version] : InputVersions(state, spec)) {
         auto seen = memory.tried_inputs.find(dataset);
         bool is_new = seen == memory.tried_inputs.end() || seen->second != version;
@@ -310,33 +403,48 @@ std::string DueReason(const State& state, const std::string& task, Timestamp now
     return "";
 }
 
-std::optional<Timestamp> NextDue(const State& state, const std::string& task) {
+std::optional<Timestamp> NextDue(const State& state, const std::string& task, Timestamp now) {
     const TaskSpec& spec = state.specs.at(task);
     const TaskMemory& memory = MemoryOf(state, task);
     if (memory.current && memory.current->state == RunState::kWaitingRetry) return memory.retry_at;
-    if (spec.timing.every && memory.queued_at) return *memory.queued_at + *spec.timing.every;
-    return std::nullopt;
+    if (spec.only_by_hand || spec.timing.paused) return std::nullopt;
+    return NextScheduled(state, spec, now);
 }
 
 Decisions Decide(const State& state, Timestamp now) {
     Decisions decisions;
     std::set<std::string> moving = MovingTasks(state, now);
+    std::vector<std::pair<int64_t, std::string>> ready;  // the runs' numbers: who came first starts first
+    auto wake = [&](Timestamp at) {
+        if (at > now) decisions.wake_at = std::min(decisions.wake_at.value_or(at), at);
+    };
     for (const std::string& task : state.order) {
+        const TaskSpec& spec = state.specs.at(task);
         const TaskMemory& memory = MemoryOf(state, task);
-        if (std::optional<Timestamp> due = NextDue(state, task); due && *due > now) {
-            decisions.wake_at = std::min(decisions.wake_at.value_or(*due), *due);
-        }
-        if (memory.current && memory.current->state == RunState::kRunning) continue;
-        if (memory.current) {
-            bool ready = memory.current->state == RunState::kQueued || memory.retry_at <= now;
-            // A run asked for by hand before its inputs ever delivered is started all the same: it fails and says so.
-            Obstacle obstacle = ObstacleOf(state, task, moving);
-            bool waits = obstacle.Holds() && !obstacle.never_delivered;
-            if (ready && !waits) decisions.start.push_back(task);
+        std::optional<Timestamp> due = NextDue(state, task, now);
+        if (due) wake(*due);
+        if (!memory.current) {
+            std::string reason = DueReason(state, task, now);
+            if (reason.empty() || ObstacleOf(state, task, moving).Holds()) continue;
+            bool scheduled = spec.timing.schedule && due && *due <= now;
+            decisions.queue.push_back({task, reason, scheduled ? due : std::nullopt});
             continue;
         }
-        std::string reason = DueReason(state, task, now);
-        if (!reason.empty() && !ObstacleOf(state, task, moving).Holds()) decisions.queue.push_back({task, reason});
+        if (IsLate(spec, *memory.current, now)) decisions.late.push_back(task);
+        if (spec.timing.sla) wake(memory.current->queued_at + *spec.timing.sla);
+        bool waits = memory.current->state == RunState::kWaitingRetry && memory.retry_at <= now;
+        if (!waits && memory.current->state != RunState::kQueued) continue;
+        // A run asked for by hand before its inputs ever delivered is started all the same: it fails and says so.
+        Obstacle obstacle = ObstacleOf(state, task, moving);
+        if (!obstacle.Holds() || obstacle.never_delivered) ready.emplace_back(IntegerOrZero(memory.current->id), task);
+    }
+    Places places = PlacesOf(state);
+    std::sort(ready.begin(), ready.end());
+    for (const auto& [number, task] : ready) {
+        const TaskSpec& spec = state.specs.at(task);
+        if (!places.WaitsFor(state, spec).empty()) continue;
+        places.Take(spec);
+        decisions.start.push_back(task);
     }
     return decisions;
 }
@@ -351,6 +459,9 @@ std::string Why(const State& state, const std::string& task, Timestamp now, cons
     };
     if (memory.current) {
         const Run& run = *memory.current;
+        if (run.state == RunState::kWaitingApproval) {
+            return fmt::format("run {} waits for approval: `tarn approve {}`", run.id, run.id);
+        }
         if (run.state == RunState::kRunning) return fmt::format("it is running (run {}, {})", run.id, run.trigger);
         if (run.state == RunState::kWaitingRetry && memory.waits) {
             return fmt::format("run {} waits for {}; it looks again at {}", run.id, run.error,
@@ -361,7 +472,8 @@ std::string Why(const State& state, const std::string& task, Timestamp now, cons
                                run.error);
         }
         std::string obstacle = find_obstacle();
-        return fmt::format("run {} is queued and {}", run.id, obstacle.empty() ? "waits for a free place" : obstacle);
+        return fmt::format("run {} is queued and {}", run.id,
+                           obstacle.empty() ? "waits for " + PlaceText(state, spec) : obstacle);
     }
     std::string reason = DueReason(state, task, now);
     if (!reason.empty()) {
@@ -381,10 +493,12 @@ std::string Why(const State& state, const std::string& task, Timestamp now, cons
         return fmt::format("it runs only by hand: `tarn run {}`; its last success was {}", task,
                            memory.success_at ? "at " + since : since);
     }
-    if (spec.timing.every && memory.queued_at) {
-        return fmt::format("it is fresh since {}; it runs every {}{}, next at {}", since,
-                           FormatDuration(*spec.timing.every), spec.watched ? " and when a file is new or changed" : "",
-                           FormatTime(*memory.queued_at + *spec.timing.every));
+    if (spec.timing.paused) {
+        return fmt::format("it is paused in {} (`paused: yes`); `tarn run {}` runs it all the same", spec.file, task);
+    }
+    if (std::optional<Timestamp> next = NextScheduled(state, spec, now)) {
+        return fmt::format("it is fresh since {}; it runs {}{}, next at {}", since, ScheduleText(spec.timing),
+                           spec.watched ? " and when a file is new or changed" : "", FormatTime(*next));
     }
     if (!workspace::RunsWithoutValues(spec.parameters)) {
         return fmt::format("it runs by hand only: a parameter has no default; `tarn run {} --param NAME=VALUE`", task);

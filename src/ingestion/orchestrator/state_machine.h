@@ -17,7 +17,7 @@
 
 namespace tarn::orchestrator {
 
-enum class EventKind : uint8_t { kQueued, kStarted, kSucceeded, kFailed, kRetry, kCancelled };
+enum class EventKind : uint8_t { kQueued, kStarted, kSucceeded, kFailed, kRetry, kCancelled, kApproved, kLate };
 std::string_view EventKindName(EventKind kind);
 Result<EventKind> EventKindOf(std::string_view name);
 
@@ -31,6 +31,9 @@ struct Event {
     std::map<std::string, std::string> input_versions;  // queued: seen then; succeeded: really read
     std::map<std::string, std::string> after;           // queued: the last run of each task that it follows
     std::map<std::string, std::string> parameters;      // queued
+    std::optional<Timestamp> scheduled_for;             // queued: the time of cron that it stands for
+    bool approval = false;                              // queued: it waits for one
+    std::string by;                                     // approved: who
     int attempt = 1;                                    // started
     bool changed = false;                               // succeeded
     std::string version;                                // succeeded
@@ -55,6 +58,7 @@ struct TaskMemory {
     std::string version;                                       // of the last success
     std::optional<Timestamp> success_at;
     std::optional<Timestamp> queued_at;                        // of the last run
+    std::optional<Timestamp> scheduled_for;                    // the last time of cron that was taken
     bool outside_new = false;                                  // a look at the outside found something
 };
 
@@ -64,6 +68,10 @@ struct State {
     std::map<std::string, std::string> producer;    // dataset -> task id
     std::map<std::string, TaskMemory> memory;       // also of tasks that are gone, until pruned
     int64_t last_run = 0;
+    // Not of the log: how the program runs now.
+    Timestamp up_since;               // what cron says before it was not seen
+    int places = 4;                   // runs at the same time
+    std::map<std::string, int> pools; // runs of a pool at the same time; a pool that is not here has one place
 };
 
 // Puts a graph into the state. kInvalidArgument naming the members of a circle, or two tasks making one dataset.
@@ -74,10 +82,14 @@ struct Decisions {
     struct ToQueue {
         std::string task;
         std::string trigger;
+        std::optional<Timestamp> scheduled_for;
     };
     std::vector<ToQueue> queue;       // due, nothing in its way
-    std::vector<std::string> start;   // tasks whose current run (queued or waiting for its retry) can start now
-    std::optional<Timestamp> wake_at; // the next schedule or retry
+    // Tasks whose current run (queued or waiting for its retry) can start now: the longest waiting first, no more than
+    // there are places and what their pools take.
+    std::vector<std::string> start;
+    std::vector<std::string> late;    // tasks whose current run has just become late
+    std::optional<Timestamp> wake_at; // the next schedule, retry or end of an sla
 };
 Decisions Decide(const State& state, Timestamp now);
 
@@ -94,7 +106,8 @@ std::string Why(const State& state, const std::string& task, Timestamp now,
                 const std::set<std::string>* moving = nullptr);
 // Due now: by definition, schedule, new input or outside. Empty: not due.
 std::string DueReason(const State& state, const std::string& task, Timestamp now);
-std::optional<Timestamp> NextDue(const State& state, const std::string& task);
+// The schedule's next time, or the retry's; it may have passed.
+std::optional<Timestamp> NextDue(const State& state, const std::string& task, Timestamp now);
 bool IsActive(const TaskMemory& memory);
 
 }  // namespace tarn::orchestrator

@@ -175,7 +175,7 @@ void Bind(ConfigBinder& binder, JobFile& file) {
     if (file.r) TakeCode(binder, file, "r", *file.r);
     if (file.http) job.kind = "http", job.http = *file.http;
     if (file.wait_for) job.kind = "wait_for", job.wait = *file.wait_for;
-    bool by_itself = job.timing.every || !job.reads.empty() || !job.after.empty();
+    bool by_itself = job.timing.every || job.timing.schedule || !job.reads.empty() || !job.after.empty();
     if (by_itself && job.owner.empty()) {
         binder.Report("", "a job that runs by itself needs `owner`: the user whose rights it has");
     }

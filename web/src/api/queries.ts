@@ -104,7 +104,7 @@ export function useRuns(question: RunQuestion): UseQueryResult<Api.Run[]> {
   });
 }
 export const isUnderWay = (state: Api.RunState): boolean =>
-  state === 'queued' || state === 'running' || state === 'waiting_retry';
+  state === 'queued' || state === 'running' || state === 'waiting_retry' || state === 'waiting_approval';
 export const useRun = (id: string): UseQueryResult<Api.RunDetail> =>
   useQuery({
     queryKey: ['runs', 'one', id],
@@ -346,6 +346,7 @@ export function useChange<Input, Answer>(change: (input: Input) => Promise<Answe
 }
 export const startRuns = (target: string): Promise<{ runs: string[] }> => post('/runs', { target });
 export const cancelRun = (id: string): Promise<unknown> => post(path`/runs/${id}/cancel`);
+export const approveRun = (id: string): Promise<unknown> => post(path`/runs/${id}/approve`);
 export const retryRun = (id: string): Promise<{ runs: string[] }> => post(path`/runs/${id}/retry`);
 export const login = (user: string, password: string): Promise<Api.Me> => post<Api.Me>('/login', { user, password });
 export const loginByLink = (token: string): Promise<Api.Me> => post<Api.Me>('/login/link', { token });

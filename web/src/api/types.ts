@@ -1,6 +1,7 @@
 // What the API answers; docs/api.md lists the calls.
 
-export type RunState = 'queued' | 'running' | 'waiting_retry' | 'succeeded' | 'unchanged' | 'failed' | 'cancelled';
+export type RunState =
+  'queued' | 'running' | 'waiting_retry' | 'succeeded' | 'unchanged' | 'failed' | 'cancelled' | 'waiting_approval';
 export type NodeState = 'ok' | 'running' | 'waiting' | 'failed' | 'empty';
 export type NodeKind = 'source' | 'raw' | 'table' | 'job' | 'dashboard' | 'system' | 'topic';
 export type Cell = string | number | boolean | null | Cell[] | { [key: string]: Cell };
@@ -135,6 +136,10 @@ export interface Run {
   rows: number;
   version: string;
   warnings: string[];
+  parameters: Record<string, string>;
+  scheduled_for: string | null;
+  approved_by: string;
+  late: boolean;
 }
 export interface RunDetail extends Run {
   log: string[];
@@ -147,6 +152,8 @@ export interface Task {
   inputs: string[];
   after: string[];
   every_seconds: number | null;
+  schedule: { cron: string; time_zone: string } | null;
+  paused: boolean;
   why: string;
   fresh: boolean;
   next_due: string | null;

@@ -18,6 +18,7 @@ const kLooks: Record<NodeState | RunState | 'healthy' | 'failing' | 'denied' | '
   empty: { tone: 'empty', icon: 'ring', word: 'empty' },
   queued: { tone: 'waiting', icon: 'clock', word: 'queued' },
   waiting_retry: { tone: 'waiting', icon: 'retry', word: 'will retry' },
+  waiting_approval: { tone: 'waiting', icon: 'clock', word: 'waits for approval' },
   succeeded: { tone: 'ok', icon: 'check', word: 'succeeded' },
   unchanged: { tone: 'empty', icon: 'equal', word: 'unchanged' },
   cancelled: { tone: 'empty', icon: 'stop', word: 'cancelled' },

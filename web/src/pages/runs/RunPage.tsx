@@ -1,7 +1,7 @@
 // One run: its state, what it wrote, its log; cancel or retry it.
 import { Button } from '@mantine/core';
 import { Link, useLocation } from 'wouter';
-import { cancelRun, isUnderWay, retryRun, useChange, useRun, useRuns, useTasks } from '../../api/queries';
+import { approveRun, cancelRun, isUnderWay, retryRun, useChange, useRun, useRuns, useTasks } from '../../api/queries';
 import type { RunDetail } from '../../api/types';
 import { formatCount, formatExact, plural } from '../../design/format';
 import { Icon } from '../../design/icons';
@@ -24,10 +24,20 @@ function Actions({ run }: { run: RunDetail }) {
     'tasks',
     'overview',
   );
-  const error = cancel.error ?? retry.error;
+  const approve = useChange(() => approveRun(run.id), 'runs', 'tasks', 'overview');
+  const error = cancel.error ?? retry.error ?? approve.error;
   return (
     <>
       {error && <ErrorState error={error} />}
+      {run.state === 'waiting_approval' && (
+        <Button
+          loading={approve.isPending}
+          onClick={() => approve.mutate(undefined)}
+          leftSection={<Icon name="check" size={16} />}
+        >
+          Approve
+        </Button>
+      )}
       {isUnderWay(run.state) ? (
         <Button
           variant="default"
@@ -73,6 +83,10 @@ function factsOf(run: RunDetail): [string, React.ReactNode][] {
     ['Attempt', String(run.attempt)],
     ['Rows', formatCount(run.rows)],
     ['Version', run.version || '–'],
+    ...(run.scheduled_for ? ([['Scheduled for', formatExact(run.scheduled_for)]] as [string, string][]) : []),
+    ...(run.approved_by ? ([['Approved by', run.approved_by]] as [string, string][]) : []),
+    ...(run.late ? ([['Late', 'it had not ended when its sla was over']] as [string, string][]) : []),
+    ...Object.entries(run.parameters).map(([name, value]): [string, string] => [`Parameter ${name}`, value]),
   ];
 }
 

@@ -14,7 +14,16 @@ import { Ago, Said } from '../../design/time';
 import { RunsTable } from './RunsTable';
 import { stateOf, TaskGraph } from './TaskGraph';
 
-const kStates = ['queued', 'running', 'waiting_retry', 'succeeded', 'unchanged', 'failed', 'cancelled'];
+const kStates = [
+  'queued',
+  'running',
+  'waiting_retry',
+  'succeeded',
+  'unchanged',
+  'failed',
+  'cancelled',
+  'waiting_approval',
+];
 const kPage = 100;
 
 function useStart() {
@@ -51,7 +60,12 @@ function TasksTable({ tasks }: { tasks: Task[] }) {
             wraps: true,
             narrow: true,
           },
-          { key: 'every', title: 'Runs', cell: (task) => formatEvery(task.every_seconds), narrow: true },
+          {
+            key: 'every',
+            title: 'Runs',
+            cell: (task) => (task.paused ? 'paused' : (task.schedule?.cron ?? formatEvery(task.every_seconds))),
+            narrow: true,
+          },
           { key: 'next', title: 'Next', cell: (task) => <Ago time={task.next_due} />, narrow: true },
           { key: 'last', title: 'Last run', cell: (task) => <LastRun task={task} /> },
           {
