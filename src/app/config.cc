@@ -72,6 +72,12 @@ void Bind(ConfigBinder& binder, TableSettings& config) {
                "How long old versions of tables, and tables that were removed, are kept; then their files go.");
 }
 
+void Bind(ConfigBinder& binder, WarehouseSettings& config) {
+    binder.Key("disk", config.disk, "Disk that all serving caches may take; 0: a tenth of what is free.");
+    binder.Key("parallel", config.parallel, "Serving caches that are built at the same time.");
+    binder.Key("versions", config.versions, "Versions of a table that are cached: 1 is the newest only.");
+}
+
 void Bind(ConfigBinder& binder, RunLimits& config) {
     binder.Key("parallel", config.parallel, "Tasks that run at the same time.");
     binder.Any("pools", config.pools, "Places of named pools, as {database: 2}: how many of their runs go at once.");
@@ -99,6 +105,7 @@ void Bind(ConfigBinder& binder, TarnConfig& config) {
     binder.Section("state", config.state, "The state directory.");
     binder.Section("engine", config.engine, "Limits of the SQL engine.");
     binder.Section("tables", config.tables, "The tables of the lakehouse.");
+    binder.Section("warehouse", config.warehouse, "The serving caches of tables with `cache: yes`.");
     binder.Section("runs", config.runs, "Limits of runs.");
     binder.Section("jobs", config.jobs, "What jobs find on this machine.");
     binder.Section("log", config.log, "The program's log, in the state directory under log/.");

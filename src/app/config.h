@@ -40,6 +40,12 @@ struct TableSettings {
     Duration keep = std::chrono::hours(24 * 7);
 };
 
+struct WarehouseSettings {
+    ByteSize disk{0};
+    int parallel = 1;
+    int versions = 1;
+};
+
 struct RunLimits {
     int parallel = 4;
     Json pools = Json::object();  // name -> how many of its runs go at the same time
@@ -61,6 +67,7 @@ struct TarnConfig {
     StateConfig state;
     EngineLimits engine;
     TableSettings tables;
+    WarehouseSettings warehouse;
     RunLimits runs;
     jobs::JobsConfig jobs;
     LogSettings log;

@@ -83,6 +83,7 @@ void AddHealthChecks(Components& parts, Env& env) {
     monitoring.AddCheck("jobs", [&parts] { return parts.jobs->Health(); });
     monitoring.AddCheck("certificate", [&parts] { return parts.reloader ? parts.reloader->Health() : Ok(); });
     monitoring.AddCheck("backup", [&parts] { return parts.backup->Health(); });
+    monitoring.AddCheck("warehouse", [&parts] { return parts.warehouse->Health(); });
     monitoring.AddCheck("orchestrator", [&parts] { return parts.orchestrator->Health(); });
     monitoring.AddCheck("alerting", [&parts] { return parts.alerting->Health(); });
 }

@@ -21,6 +21,7 @@ constexpr Operation Row(std::string_view name, std::string_view action, std::str
 constexpr Operation kOwnLoad = Row("Load", "source:Load", "source.stream", AuditClass::kChange);
 constexpr Operation kOwnBuild = Row("Build", "table:Write", "schema.table", AuditClass::kChange);
 constexpr Operation kOwnJob = Row("RunJob", "run:Run", "use_case.job", AuditClass::kChange);
+constexpr Operation kOwnCache = Row("BuildCache", "table:Read", "schema.table", AuditClass::kRead);
 constexpr Operation kOwnClean = Row("Clean", "table:Vacuum", "schema.table", AuditClass::kChange);
 constexpr Operation kOwnApply = Row("Apply", "workspace:Apply", "workspace", AuditClass::kAdministration);
 constexpr Operation kOwnToken = Row("CreateToken", "token:Create", "user", AuditClass::kAdministration);
@@ -33,8 +34,9 @@ constexpr Operation kOwnReload = Row("Reload", "platform:Reload", "platform", Au
 constexpr Operation kOwnVerify = Row("Verify", "platform:Verify", "platform", AuditClass::kRead);
 
 void AddOwnOperations(security::OperationRegistry& registry) {
-    for (const Operation& row : {kOwnLoad, kOwnBuild, kOwnJob, kOwnClean, kOwnApply, kOwnToken, kOwnLoginLink,
-                                 kOwnSecret, kOwnExport, kOwnVerify, kOwnBackup, kOwnReload, kOwnRestore}) {
+    for (const Operation& row :
+         {kOwnLoad, kOwnBuild, kOwnJob, kOwnCache, kOwnClean, kOwnApply, kOwnToken, kOwnLoginLink, kOwnSecret,
+          kOwnExport, kOwnVerify, kOwnBackup, kOwnReload, kOwnRestore}) {
         registry.Add(row);
     }
 }

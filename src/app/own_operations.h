@@ -14,6 +14,7 @@ namespace tarn::app {
 extern const security::Operation kOwnLoad;       // of one stream of a source
 extern const security::Operation kOwnBuild;      // of one table
 extern const security::Operation kOwnJob;        // the run of a job, for its person
+extern const security::Operation kOwnCache;      // of one table: its serving cache
 extern const security::Operation kOwnClean;      // of tables: old versions, and what was removed
 extern const security::Operation kOwnApply;      // the workspace, at start
 extern const security::Operation kOwnToken;      // the command line's, at start

@@ -126,6 +126,7 @@ class RunningPlatform : public Platform {
     Status OpenState();
     Status BuildSecurity();
     Status BuildStorage();
+    Status BuildWarehouse();
     Status BuildProcessing();
     Status BuildDestinations();
     Status BuildAlerting();
@@ -186,6 +187,25 @@ Status RunningPlatform::BuildSecurity() {
     return Ok();
 }
 
+// Before the engine, which reads the copies' files through it.
+Status RunningPlatform::BuildWarehouse() {
+    Components& parts = parts_;
+    const WarehouseSettings& settings = parts.config.warehouse;
+    warehouse::WarehouseConfig config{.directory = parts.state->PathOf("warehouse"),
+                                      .disk_bytes_max = settings.disk.bytes,
+                                      .parallel = settings.parallel,
+                                      .versions = settings.versions};
+    auto recorded = [this](const std::string& table, const std::function<Status()>& build) {
+        return parts_.dispatcher->Run(kOwnCache, security::Principal::System("warehouse"), {"table", table}, "",
+                                      [&](security::Call&) { return build(); });
+    };
+    parts.warehouse =
+        TRY(warehouse::Warehouse::Create(config, {env_, parts.lake->AsFileStore(), *parts.encryption, *parts.database,
+                                                  parts.metrics, *parts.log, std::move(recorded)}));
+    parts.catalog->SetServingCache(parts.warehouse->AsServingCache());
+    return Ok();
+}
+
 Status RunningPlatform::BuildStorage() {
     Components& parts = parts_;
     parts.lake = TRY(lake::Lake::Create({parts.state->PathOf("lake")},
@@ -195,6 +215,7 @@ Status RunningPlatform::BuildStorage() {
     parts.backup = TRY(access::Backup::Create(
         backup, {env_, *parts.state, *parts.database, *parts.lake, *parts.audit, parts.metrics, kVersion}));
     parts.catalog = TRY(catalog::Catalog::Create({env_, *parts.database, *parts.identity}));
+    TRY(BuildWarehouse());
     engine::EngineConfig engine;
     engine.memory_bytes_max = parts.config.engine.memory.bytes;
     if (engine.memory_bytes_max == 0) engine.memory_bytes_max = HalfOfMemory(env_);
@@ -206,8 +227,8 @@ Status RunningPlatform::BuildStorage() {
     engine.spill_directory = parts.state->PathOf("tmp/engine");
     engine.extension_directory = ProgramDirectory() + "/extensions";
     TRY(env_.files().CreateDirectories(engine.spill_directory));
-    parts.engine = TRY(
-        engine::Engine::Create(engine, {env_, parts.lake->AsFileStore(), *parts.catalog, parts.metrics, *parts.log}));
+    parts.engine = TRY(engine::Engine::Create(
+        engine, {env_, parts.warehouse->AsFileStore(), *parts.catalog, parts.metrics, *parts.log}));
     // The gate asks what the catalog knows of the data; policies' expressions are checked by who will run them.
     parts.identity->SetTableFacts(*parts.catalog, [&parts](const std::string& sql) -> Status {
         auto analysis = TRY(parts.engine->Analyze(sql));
@@ -235,8 +256,8 @@ Status RunningPlatform::BuildProcessing() {
     runs.runs_kept = static_cast<int>(parts.config.runs.keep);
     parts.orchestrator = TRY(
         orchestrator::Orchestrator::Create(runs, {env_, *parts.database, *parts.identity, parts.metrics, *parts.log}));
-    parts.batch = TRY(batch::Batch::Create(
-        {env_, *parts.engine, *parts.catalog, *parts.lakehouse, *parts.connectors, *parts.orchestrator, *parts.log}));
+    parts.batch = TRY(batch::Batch::Create({env_, *parts.engine, *parts.catalog, *parts.lakehouse, *parts.connectors,
+                                            *parts.orchestrator, *parts.log, parts.warehouse.get()}));
     // In front of the batch's own kinds: each run is an operation, and in the audit log.
     parts.source_task = std::make_unique<AuditedTask>(parts.batch->AsSourceTask(), kOwnLoad,
                                                       security::Principal::System("ingestion"), *parts.dispatcher);
@@ -493,6 +514,7 @@ Status RunningPlatform::Start() {
     parts_.reloader = std::make_unique<Reloader>(parts_, env_, options_.directory);
     TRY(WriteAdminToken());
     TRY(parts_.orchestrator->Start());
+    parts_.warehouse->Start(*parts_.engine, *parts_.lake, *parts_.lakehouse);
     TRY(parts_.alerting->Start());
     StartMaintenance();
     started_ = true;
@@ -565,6 +587,7 @@ void RunningPlatform::Stop() {
     if (parts_.maintenance) parts_.maintenance->Stop();
     if (parts_.alerting) parts_.alerting->Stop();
     if (parts_.orchestrator) parts_.orchestrator->Stop();
+    if (parts_.warehouse) parts_.warehouse->Stop();
     if (parts_.identity) parts_.identity->Stop();
     if (parts_.audit) parts_.audit->Stop();
     if (started_) parts_.log->Info("tarn stopped");

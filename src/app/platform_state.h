@@ -33,6 +33,7 @@
 #include "storage/lake/lake.h"
 #include "storage/lake/s3_server.h"
 #include "storage/lakehouse/lakehouse.h"
+#include "storage/warehouse/warehouse.h"
 #include "workspace/workspace.h"
 
 namespace tarn::app {
@@ -56,6 +57,7 @@ struct Components {
     std::unique_ptr<lake::Lake> lake;
     std::unique_ptr<access::Backup> backup;
     std::unique_ptr<catalog::Catalog> catalog;
+    std::unique_ptr<warehouse::Warehouse> warehouse;  // the engine reads its files
     std::unique_ptr<engine::Engine> engine;
     std::unique_ptr<lakehouse::Lakehouse> lakehouse;
     std::unique_ptr<Dialer> dialer;

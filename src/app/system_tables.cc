@@ -202,10 +202,44 @@ Result<RowSet> QuarantineRows(Components& parts, const Principal& principal) {
     return rows;
 }
 
+Result<RowSet> CacheRows(Components& parts, const Principal& principal) {
+    RowSet rows;
+    for (const auto& [table, unused] : parts.warehouse->Tables()) {
+        auto cache = parts.catalog->CacheOf(principal, table.schema, table.name);
+        if (!cache) continue;
+        auto dataset = parts.catalog->Describe(principal, table.schema, table.name);
+        bool is_built = cache->built_at.has_value();
+        rows.rows.push_back({table.schema, table.name, cache->state, TextCell(cache->reason), TextCell(cache->version),
+                             dataset.ok() ? TextCell(dataset->version) : std::nullopt, Number(cache->rows),
+                             Number(cache->bytes), TimeCell(cache->built_at),
+                             is_built ? std::optional(fmt::format("{:.6f}", cache->build_seconds)) : std::nullopt,
+                             Number(cache->hits), Number(cache->misses)});
+    }
+    return rows;
+}
+
 std::vector<Column> ColumnsOf(const std::vector<std::pair<std::string, std::string>>& names) {
     std::vector<Column> columns;
     for (const auto& [name, type] : names) columns.push_back({name, type, true, ""});
     return columns;
+}
+
+constexpr const char* kCachesAre =
+    "The serving caches of tables with `cache: yes`: how fresh, how often they answered.";
+
+std::vector<Column> CacheColumns() {
+    return ColumnsOf({{"schema", "VARCHAR"},
+                      {"name", "VARCHAR"},
+                      {"state", "VARCHAR"},
+                      {"reason", "VARCHAR"},
+                      {"cached_version", "VARCHAR"},
+                      {"version", "VARCHAR"},
+                      {"rows", "BIGINT"},
+                      {"bytes", "BIGINT"},
+                      {"built_at", "TIMESTAMP WITH TIME ZONE"},
+                      {"build_seconds", "DOUBLE"},
+                      {"hits", "BIGINT"},
+                      {"misses", "BIGINT"}});
 }
 
 }  // namespace
@@ -276,6 +310,7 @@ SystemTables::SystemTables(Components& parts) {
     tables_["alerts"] = {"What alerts did: the newest ten thousand changes of those that you may see.",
                          ColumnsOf(alerting::Alerting::SystemColumns()),
                          [&parts](const Principal& principal) { return AlertRows(parts, principal); }};
+    tables_["caches"] = {kCachesAre, CacheColumns(), [&parts](const Principal& who) { return CacheRows(parts, who); }};
     tables_["metrics"] = {"Metrics of every component, now.", ColumnsOf(access::Monitoring::SystemColumns()),
                           [&parts](const Principal&) { return MetricRows(parts); }};
 }

@@ -236,10 +236,8 @@ class KeptSandbox : public Sandbox {
 
     Status StartKeeper() {
         auto [control, far] = TRY(sandbox::MakeSocketPair());
-        ProcessOptions options;
-        options.command = command_;
+        ProcessOptions options{.command = command_, .directory = "/"};
         options.inherited_fd = far.get();
-        options.directory = "/";
         auto keeper = TRY(Process::Start(options));
         far.Close();
         std::optional<Message> hello = TRY(sandbox::ReceiveMessage(control.get()));

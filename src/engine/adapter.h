@@ -4,6 +4,7 @@
 // to, and which files it may therefore open. Every callback from DuckDB (file system, catalog, scan) finds it there.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -54,6 +55,9 @@ struct StatementContext : public duckdb::ClientContextState {
     std::mutex mutex;
     std::map<std::string, std::shared_ptr<const Relation>> resolved;  // by ResolveKey
     std::unordered_set<std::string> readable;                         // "bucket/key"
+    std::unordered_set<std::string> copies;                           // those of ServedCopy
+    // Set when one of `copies` could not be read. Shared with open files, which may outlive the statement.
+    std::shared_ptr<std::atomic<bool>> copy_failed = std::make_shared<std::atomic<bool>>(false);
     std::map<std::string, std::weak_ptr<StoredFile>> open_files;
     std::string writable_prefix;                                      // "bucket/prefix", empty: none
     std::vector<std::unique_ptr<duckdb::CatalogEntry>> entries;       // live as long as the statement
@@ -64,9 +68,15 @@ struct StatementContext : public duckdb::ClientContextState {
     // A file that is open already is not opened again: DuckDB opens each one twice.
     Result<std::shared_ptr<StoredFile>> OpenOnce(const security::Principal& reader, const std::string& path);
     bool MayRead(const std::string& path);
+    bool IsCopy(const std::string& path);
+    // Reads what `failed` resolved, the same versions under the same decisions, but no copies.
+    void ContinueWithoutCopies(StatementContext& failed);
     bool MayWrite(const std::string& path);
     // Remembers `error` and throws it as an exception that DuckDB passes on.
     [[noreturn]] void Throw(Error error);
+
+  private:
+    void AllowFiles(const Relation& relation);  // under the mutex
 };
 
 // The statement that a DuckDB callback works for; throws if there is none.

@@ -130,6 +130,8 @@ struct WriteOptions {
     int64_t rows_per_file_max = 10'000'000;
     std::vector<std::string> partition_by;
     bool statistics = true;
+    bool single_file = false;  // `prefix` is the path of the one file, which is there even without rows
+    std::string compression = "zstd";  // or "snappy", "lz4_raw", "uncompressed": larger, quicker to read
 };
 struct ColumnStatistics {
     Json min;  // Delta's JSON forms; null where there is none

@@ -35,15 +35,20 @@ StatementContext& ContextOfOpener(optional_ptr<FileOpener> opener, const string&
 
 class ReadHandle : public FileHandle {
   public:
-    ReadHandle(duckdb::FileSystem& system, const string& path, FileOpenFlags flags, std::shared_ptr<StoredFile> file)
-        : FileHandle(system, path, flags), file_(std::move(file)) {}
+    ReadHandle(duckdb::FileSystem& system, const string& path, FileOpenFlags flags, std::shared_ptr<StoredFile> file,
+               std::shared_ptr<std::atomic<bool>> copy_failed)
+        : FileHandle(system, path, flags), file_(std::move(file)), copy_failed_(std::move(copy_failed)) {}
     void Close() override {}
     StoredFile& file() { return *file_; }
+    void Failed() {
+        if (copy_failed_) *copy_failed_ = true;
+    }
 
     idx_t position = 0;
 
   private:
     std::shared_ptr<StoredFile> file_;  // shared by the handles of one statement
+    std::shared_ptr<std::atomic<bool>> copy_failed_;  // the statement's, if this is the file of a copy
 };
 
 // Finished by Close only: a failed COPY destroys it, and nothing becomes visible.
@@ -103,11 +108,14 @@ class TarnFileSystem : public duckdb::FileSystem {
             reader.on_behalf_of = statement.principal.Id();
         }
         auto file = statement.OpenOnce(reader, name);
+        bool is_copy = statement.IsCopy(name);
         if (!file) {
+            if (is_copy) *statement.copy_failed = true;
             if (flags.ReturnNullIfNotExists() && file.error().code() == ErrorCode::kNotFound) return nullptr;
             statement.Throw(std::move(file).error().Context("reading " + path));
         }
-        return duckdb::make_uniq<ReadHandle>(*this, path, flags, std::move(file).value());
+        return duckdb::make_uniq<ReadHandle>(*this, path, flags, std::move(file).value(),
+                                             is_copy ? statement.copy_failed : nullptr);
     }
 
     void Read(FileHandle& handle, void* buffer, int64_t bytes, idx_t location) override {
@@ -190,6 +198,7 @@ class TarnFileSystem : public duckdb::FileSystem {
     static int64_t ReadAt(FileHandle& handle, void* buffer, int64_t bytes, idx_t location) {
         auto got = Reader(handle).file().ReadAt(location, {static_cast<uint8_t*>(buffer), static_cast<size_t>(bytes)});
         // No context here: DuckDB reads from its own threads. The code is kept in the exception's kind.
+        if (!got) Reader(handle).Failed();
         if (!got) throw duckdb::IOException("%s: %s", handle.path, got.error().message());
         return static_cast<int64_t>(*got);
     }

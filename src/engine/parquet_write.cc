@@ -78,9 +78,13 @@ duckdb::unique_ptr<duckdb::CopyStatement> CopyTo(duckdb::unique_ptr<duckdb::Quer
     size_t slash = options.prefix.rfind('/');
     info.file_path = kFileScheme + options.prefix.substr(0, slash);
     std::string stem = options.prefix.substr(slash + 1);
-    info.options["compression"] = {Value("zstd")};
+    info.options["compression"] = {Value(options.compression)};
     info.options["row_group_size"] = {Value::BIGINT(kRowGroupRows)};
     info.options["return_stats"] = {Value::BOOLEAN(true)};
+    if (options.single_file) {
+        info.file_path = kFileScheme + options.prefix;
+        return copy;
+    }
     info.options["filename_pattern"] = {Value(stem + "{uuid}")};
     info.options["append"] = {Value::BOOLEAN(true)};
     if (options.partition_by.empty()) {

@@ -63,6 +63,12 @@ struct GeneratedRows {
     std::function<Result<RowSet>()> make;  // called once when the scan starts
 };
 
+// A copy of a relation's version that is scanned in place of its own files: never the only one, never needed.
+struct ServedCopy {
+    FileScan original;  // what it is a copy of: a statement whose copy fails reads this instead
+    std::shared_ptr<const void> held;  // the copy's file stays while somebody has this
+};
+
 struct Relation {
     std::string schema;
     std::string name;
@@ -71,6 +77,8 @@ struct Relation {
     std::variant<FileScan, TrustedView, GeneratedRows> source;
     security::Obligations obligations;  // row filter and masks that the engine applies below the user's expressions
     std::string comment;
+    std::shared_ptr<const ServedCopy>
+        copy;  // set: `source` is a FileScan of a copy of this very version; shared by plans
 };
 
 // AT (VERSION => n) or AT (TIMESTAMP => t).
@@ -84,6 +92,9 @@ struct RelationSummary {
     std::string name;
     std::string comment;
 };
+
+// The relation with its own files again.
+Relation WithoutCopy(Relation relation);
 
 class RelationSource {
   public:

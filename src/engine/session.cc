@@ -61,19 +61,73 @@ class QueryMeter {
     bool ended_ = false;
 };
 
+using ParameterMap = duckdb::case_insensitive_map_t<duckdb::BoundParameterData>;
+
+struct Bound {
+    Run run;
+    std::unique_ptr<duckdb::PreparedStatement> prepared;
+};
+
+Result<Bound> BindOn(SessionCore& core, Run run, const duckdb::SQLStatement& parsed) {
+    Bound bound{.run = std::move(run), .prepared = nullptr};
+    const std::string& sql = bound.run.context->sql;
+    try {
+        auto prepared = bound.run.connection->Prepare(parsed.Copy());
+        if (prepared->HasError()) {
+            core.engine.queries(false).Add();
+            return OurError(*bound.run.context, ToError(prepared->GetErrorObject(), sql));
+        }
+        bound.prepared.reset(prepared.release());
+    } catch (const std::exception& failure) {
+        core.engine.queries(false).Add();
+        return OurError(*bound.run.context, ToError(failure, sql));
+    }
+    return bound;
+}
+
 class StreamedResult : public ResultStream {
   public:
-    StreamedResult(std::shared_ptr<SessionCore> core, Run run, std::unique_ptr<duckdb::PreparedStatement> prepared,
-                   std::vector<ResultColumn> columns)
+    StreamedResult(std::shared_ptr<SessionCore> core, Bound bound, std::vector<ResultColumn> columns)
         : core_(std::move(core)),
-          run_(std::move(run)),
-          prepared_(std::move(prepared)),
+          run_(std::move(bound.run)),
+          prepared_(std::move(bound.prepared)),
           columns_(std::move(columns)),
           meter_(core_->engine) {}
 
-    Status Start(duckdb::case_insensitive_map_t<duckdb::BoundParameterData>& parameters) {
+    // Binds the statement once more, to what the failed run read but for copies (ServedCopy).
+    using Again = std::function<Result<Bound>(StatementContext& failed)>;
+
+    Status Start(ParameterMap parameters, Again again) {
+        again_ = std::move(again);
+        parameters_ = std::move(parameters);
+        Status started = Run();
+        return !started.ok() && MayRunAgain() ? RunAgain() : started;
+    }
+
+    const std::vector<ResultColumn>& columns() const override { return columns_; }
+
+    Result<const Chunk*> Next() override {
+        view_.reset();
+        Status fetched = Fetch();
+        if (!fetched.ok() && MayRunAgain()) {
+            TRY(RunAgain());
+            fetched = Fetch();
+        }
+        TRY(std::move(fetched));
+        again_ = nullptr;  // from here on the reader has rows: they cannot be taken back
+        if (!chunk_ || chunk_->size() == 0) {
+            meter_.End(true);
+            return nullptr;
+        }
+        meter_.Rows(static_cast<int64_t>(chunk_->size()));
+        view_ = WrapChunk(*run_.connection->context, *chunk_);
+        return view_.get();
+    }
+
+  private:
+    Status Run() {
         try {
-            result_ = prepared_->Execute(parameters, true);
+            result_ = prepared_->Execute(parameters_, true);
         } catch (const std::exception& failure) {
             return Failed(ToError(failure, run_.context->sql));
         }
@@ -85,40 +139,41 @@ class StreamedResult : public ResultStream {
         }
         return Ok();
     }
-
-    const std::vector<ResultColumn>& columns() const override { return columns_; }
-
-    Result<const Chunk*> Next() override {
-        view_.reset();
+    Status Fetch() {
         try {
             duckdb::ErrorData failure;
             if (!result_->TryFetch(chunk_, failure)) return Failed(ToError(failure, run_.context->sql));
         } catch (const std::exception& failure) {
             return Failed(ToError(failure, run_.context->sql));
         }
-        if (!chunk_ || chunk_->size() == 0) {
-            meter_.End(true);
-            return nullptr;
-        }
-        meter_.Rows(static_cast<int64_t>(chunk_->size()));
-        view_ = WrapChunk(*run_.connection->context, *chunk_);
-        return view_.get();
+        return Ok();
     }
 
-  private:
+    bool MayRunAgain() const { return again_ && *run_.context->copy_failed; }
+    Status RunAgain() {
+        Bound bound = TRY(again_(*run_.context));
+        again_ = nullptr;
+        chunk_.reset();
+        result_.reset();
+        prepared_ = std::move(bound.prepared);
+        run_ = std::move(bound.run);
+        return Run();
+    }
     Error Failed(Error error) {
-        meter_.End(false);
+        if (!MayRunAgain()) meter_.End(false);
         return OurError(*run_.context, std::move(error));
     }
 
     // In this order: the view before its chunk, the result before its statement, all before the connection.
     std::shared_ptr<SessionCore> core_;
-    Run run_;
+    engine::Run run_;
     std::unique_ptr<duckdb::PreparedStatement> prepared_;
     duckdb::unique_ptr<duckdb::QueryResult> result_;
     duckdb::unique_ptr<duckdb::DataChunk> chunk_;
     std::unique_ptr<Chunk> view_;
     std::vector<ResultColumn> columns_;
+    ParameterMap parameters_;
+    Again again_;
     QueryMeter meter_;
 };
 
@@ -229,35 +284,24 @@ class SqlStatement : public Statement {
         fresh_ = {};
         if (!bound.prepared) bound = TRY(Bind());
         auto values = TRY(Parameters(bound, parameters));
-        auto stream =
-            std::make_unique<StreamedResult>(core_, std::move(bound.run), std::move(bound.prepared), info_.columns);
-        TRY(stream->Start(values));
+        StreamedResult::Again again;
+        if (!bound.run.context->copies.empty()) {
+            // The statement may be gone by the time that the result's first rows are asked for: it gets its own copy.
+            again = [core = core_, sql = sql_, parsed = std::shared_ptr<duckdb::SQLStatement>(parsed_->Copy())](
+                        StatementContext& failed) -> Result<Bound> {
+                Run run = TRY(core->NewRun(sql));
+                run.context->ContinueWithoutCopies(failed);
+                return BindOn(*core, std::move(run), *parsed);
+            };
+        }
+        auto stream = std::make_unique<StreamedResult>(core_, std::move(bound), info_.columns);
+        TRY(stream->Start(std::move(values), std::move(again)));
         return std::unique_ptr<ResultStream>(std::move(stream));
     }
 
   private:
-    struct Bound {
-        Run run;
-        std::unique_ptr<duckdb::PreparedStatement> prepared;
-    };
+    Result<Bound> Bind() { return BindOn(*core_, TRY(core_->NewRun(sql_)), *parsed_); }
 
-    Result<Bound> Bind() {
-        Bound bound{.run = TRY(core_->NewRun(sql_)), .prepared = nullptr};
-        try {
-            auto prepared = bound.run.connection->Prepare(parsed_->Copy());
-            if (prepared->HasError()) {
-                core_->engine.queries(false).Add();
-                return OurError(*bound.run.context, ToError(prepared->GetErrorObject(), sql_));
-            }
-            bound.prepared.reset(prepared.release());
-        } catch (const std::exception& failure) {
-            core_->engine.queries(false).Add();
-            return OurError(*bound.run.context, ToError(failure, sql_));
-        }
-        return bound;
-    }
-
-    using ParameterMap = duckdb::case_insensitive_map_t<duckdb::BoundParameterData>;
     Result<ParameterMap> Parameters(Bound& bound, const std::vector<SqlValue>& given) {
         const auto& names = bound.prepared->named_param_map;
         if (names.size() != given.size()) {
@@ -365,6 +409,11 @@ class SessionImpl : public Session {
         Run run = TRY(core_->NewRun(sql));
         QueryMeter meter(core_->engine);
         auto written = CopyToParquet(run, *statement, options);
+        if (!written.ok() && *run.context->copy_failed) {
+            Run again = TRY(core_->NewRun(sql));
+            again.context->ContinueWithoutCopies(*run.context);
+            written = CopyToParquet(again, *statement, options);
+        }
         meter.End(written.ok());
         return written;
     }

@@ -17,6 +17,13 @@ std::string ResolveKey(const std::string& schema, const std::string& name, const
 
 }  // namespace
 
+Relation WithoutCopy(Relation relation) {
+    if (!relation.copy) return relation;
+    relation.source = relation.copy->original;
+    relation.copy = nullptr;
+    return relation;
+}
+
 std::shared_ptr<const Relation> StatementContext::Resolve(const std::string& schema, const std::string& name,
                                                           const AtClause& at) {
     std::string key = ResolveKey(schema, name, at);
@@ -49,12 +56,28 @@ std::shared_ptr<const Relation> StatementContext::Resolve(const std::string& sch
     std::lock_guard lock(mutex);
     auto [place, first] = resolved.emplace(key, relation);
     if (!first) return place->second;
-    if (const auto* scan = std::get_if<FileScan>(&relation->source)) {
-        for (const ScanFile& file : scan->files) readable.insert(file.path);
-    } else if (const auto* view = std::get_if<TrustedView>(&relation->source)) {
+    AllowFiles(*relation);
+    return relation;
+}
+
+void StatementContext::AllowFiles(const Relation& relation) {
+    if (const auto* scan = std::get_if<FileScan>(&relation.source)) {
+        for (const ScanFile& file : scan->files) {
+            readable.insert(file.path);
+            if (relation.copy) copies.insert(file.path);
+        }
+    } else if (const auto* view = std::get_if<TrustedView>(&relation.source)) {
         readable.insert(view->files.begin(), view->files.end());
     }
-    return relation;
+}
+
+void StatementContext::ContinueWithoutCopies(StatementContext& failed) {
+    std::scoped_lock lock(mutex, failed.mutex);
+    for (const auto& [key, relation] : failed.resolved) {
+        auto own = relation->copy ? std::make_shared<const Relation>(WithoutCopy(*relation)) : relation;
+        AllowFiles(*own);
+        resolved[key] = std::move(own);
+    }
 }
 
 Result<std::shared_ptr<StoredFile>> StatementContext::OpenOnce(const security::Principal& reader,
@@ -76,6 +99,11 @@ bool StatementContext::MayRead(const std::string& path) {
     if (trusted) return true;
     std::lock_guard lock(mutex);
     return readable.contains(path);
+}
+
+bool StatementContext::IsCopy(const std::string& path) {
+    std::lock_guard lock(mutex);
+    return copies.contains(path);
 }
 
 bool StatementContext::MayWrite(const std::string& path) {

@@ -26,16 +26,20 @@ POLICY = """roles:
       - {actions: ["lake:*", "dashboard:Read", "run:Read", "source:Read"], resources: ["*"]}
 row_filters:
   - {role: analyst, table: "shop.people", where: "city = 'Bern'"}
+  - {role: analyst, table: "shop.cached", where: "city = 'Bern'"}
   - {role: analyst, table: "raw_people.*", where: "city = 'Bern'"}
 masks:
   - {role: analyst, tag: identifying, with: "NULL"}
   - {role: analyst, column: shop.people.name, with: "left(value, 1)"}
+  - {role: analyst, column: shop.cached.name, with: "left(value, 1)"}
 """
 FILES = {
     "tarn.yaml": "name: masks\n",
     "sources/people.yaml": "kind: files\npath: ./inbox/*.csv\n"
                            "streams: {people: {column_tags: {email: [identifying]}}}\n",
     "use_cases/shop/people.sql": "/* tarn\nkeep: merge\nkey: [id]\n*/\n"
+                                 "SELECT id, name, city, email AS contact, score FROM raw_people.people\n",
+    "use_cases/shop/cached.sql": "/* tarn\nkeep: merge\nkey: [id]\ncache: yes\n*/\n"
                                  "SELECT id, name, city, email AS contact, score FROM raw_people.people\n",
     "use_cases/shop/contacts.sql": "SELECT id, upper(contact) || '!' AS label FROM people\n",
     "use_cases/shop/open.sql": "/* tarn\ndeclassify: [label]\n*/\nSELECT id, length(label) AS label FROM contacts\n",
@@ -53,6 +57,8 @@ def shop(tmp_path_factory):
     with Tarn(folder) as tarn:
         tarn.start()
         tarn.wait_fresh()
+        until(lambda: tarn.query("SELECT state FROM system.caches WHERE cached_version = version") == [("ready",)],
+              "building the cache")
         tarn.post("/api/v1/users", {"name": "ann"})
         tarn.ann = tarn.post("/api/v1/tokens", {"user": "ann", "name": "test"})["token"]
         tarn.ann_key = tarn.post("/api/v1/s3-keys", {"user": "ann"})
@@ -104,7 +110,7 @@ ASKED = [
     "SELECT count(*) FILTER (WHERE id = 3) FROM {}", "PREPARE a AS SELECT * FROM {}", "CREATE TABLE x AS FROM {}",
     "COPY {} TO STDOUT", "COPY (SELECT * FROM {}) TO STDOUT (FORMAT csv)", "SELECT histogram(id) FROM {}",
 ]
-TABLES = ["shop.people", "raw_people.people"]
+TABLES = ["shop.people", "raw_people.people", "shop.cached"]
 
 
 def ask(connection, sql):
@@ -218,7 +224,8 @@ def test_a_change_of_policy_holds_within_a_second_for_open_sessions_and_prepared
     tarn.wait_fresh()
     tarn.post("/api/v1/users", {"name": "ann"})
     token = tarn.post("/api/v1/tokens", {"user": "ann", "name": "test"})["token"]
-    sql = "SELECT string_agg(contact, ',' ORDER BY id) FROM shop.people WHERE id > %s"
+    of_table = "SELECT string_agg(contact, ',' ORDER BY id) FROM shop.{} WHERE id > %s"
+    sql, cached = of_table.format("people"), of_table.format("cached")
     with tarn.connect("token:ann", token, prepare_threshold=0) as connection:
         assert connection.execute(sql, [0]).fetchone() == ("alma@example,bob@example,eve@example",)
         for policy, expected in ((POLICY, None), (POLICY.split("masks")[0], "alma@example,bob@example"),
@@ -226,6 +233,7 @@ def test_a_change_of_policy_holds_within_a_second_for_open_sessions_and_prepared
             write_files(tarn.folder, {"policies/analysts.yaml": policy})
             tarn.json("apply")
             until(lambda: connection.execute(sql, [0]).fetchone() == (expected,), "the new policy", 1)
+            assert connection.execute(cached, [0]).fetchone() == (expected,)
 
 
 @pytest.mark.parametrize("restriction, message", [

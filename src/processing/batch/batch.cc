@@ -186,12 +186,14 @@ TaskSpec TableSpec(const workspace::Definition& definition, const TableDefinitio
 Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
     std::vector<TableDefinition> tables;
     std::vector<lakehouse::TableName> names;
+    std::vector<lakehouse::TableName> cached;
     std::vector<TaskSpec> tasks = TasksOf(all);
     for (const workspace::Definition& definition : all) {
         const auto* table = std::any_cast<TableDefinition>(&definition.value);
         if (!table) continue;
         tables.push_back(*table);
         names.push_back({table->schema, table->name});
+        if (table->cache) cached.push_back(names.back());
     }
     for (const TaskSource& source : sources_) {
         std::vector<TaskSpec> more = source(all);
@@ -205,6 +207,7 @@ Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
     }
     // Before tasks start: a table that is back must be there for its first run.
     TRY(dependencies_.lakehouse.KeepOnly(security::Principal::System("batch"), names));
+    if (dependencies_.warehouse != nullptr) TRY(dependencies_.warehouse->SetTables(cached));
     dependencies_.catalog.SetAnnotations(AnnotationsOf(all));
     return dependencies_.orchestrator.SetTasks(std::move(tasks));
 }

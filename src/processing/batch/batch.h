@@ -20,6 +20,7 @@
 #include "ingestion/orchestrator/orchestrator.h"
 #include "storage/catalog/catalog.h"
 #include "storage/lakehouse/lakehouse.h"
+#include "storage/warehouse/warehouse.h"
 #include "workspace/timing.h"
 #include "workspace/workspace.h"
 
@@ -39,6 +40,7 @@ struct TableDefinition {
     std::vector<std::string> key;
     std::string since;
     bool delete_missing = false;
+    bool cache = false;  // also kept in the serving cache
     std::string description;
     std::vector<engine::Column> columns;
     std::map<std::string, std::vector<std::string>> column_tags;
@@ -60,6 +62,7 @@ struct BatchDependencies {
     connectors::Connectors& connectors;
     orchestrator::Orchestrator& orchestrator;
     Log& log;
+    warehouse::Warehouse* warehouse = nullptr;  // none: `cache: yes` is kept in mind, and nothing is cached
 };
 
 class Batch {

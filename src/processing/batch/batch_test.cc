@@ -120,7 +120,7 @@ TEST_F(BatchTest, HeadersAreCheckedWithTheirLines) {
     EXPECT_NE(ApplyOne("/* tarn\nsince: a\n*/\nSELECT 1 AS a").find("since goes with"), std::string::npos);
     EXPECT_NE(ApplyOne("/* tarn\ndelete_missing: yes\n*/\nSELECT 1 AS a").find("delete_missing"), std::string::npos);
     EXPECT_NE(ApplyOne("/* tarn\nkeep: some\n*/\nSELECT 1 AS a").find("full"), std::string::npos);
-    EXPECT_NE(ApplyOne("/* tarn\ncache: yes\n*/\nSELECT 1 AS a").find("later version"), std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\ncache: twice\n*/\nSELECT 1 AS a").find("yes or no"), std::string::npos);
     EXPECT_NE(ApplyOne("/* tarn\nchecks: [{rows: 'many'}]\n*/\nSELECT 1 AS a").find("comparison"), std::string::npos);
     EXPECT_NE(ApplyOne("/* tarn\nchecks: [{rows: '> 0; DROP'}]\n*/\nSELECT 1 AS a").find("comparison"),
               std::string::npos);

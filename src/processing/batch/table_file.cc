@@ -47,6 +47,7 @@ struct Header {
     std::vector<std::string> key;
     std::string since;
     bool delete_missing = false;
+    bool cache = false;
     std::map<std::string, ColumnDoc> columns;
     std::vector<std::string> declassify;
     std::vector<CheckDoc> checks;
@@ -78,7 +79,7 @@ void Bind(ConfigBinder& binder, Header& header) {
     binder.Map("columns", header.columns, "Descriptions and tags by column.");
     binder.List("checks", header.checks, "What must hold before a version is published.");
     workspace::BindTiming(binder, header.timing);
-    binder.NotYet("cache", "the serving cache comes with a later version of Tarn; take it out");
+    binder.Key("cache", header.cache, "The newest version is also kept in the serving cache, which queries read.");
     binder.Key("declassify", header.declassify,
                "Columns that do not inherit the tags of what they are computed from. Only what `columns` says holds.");
     if (binder.describing()) return;
@@ -131,6 +132,7 @@ void FillFromHeader(const Header& header, TableDefinition& table, workspace::Def
     table.key = header.key;
     table.since = header.since;
     table.delete_missing = header.delete_missing;
+    table.cache = header.cache;
     table.timing = header.timing;
     for (const auto& [name, doc] : header.columns) {
         table.columns.push_back({name, "", true, doc.description});

@@ -40,6 +40,16 @@ class CatalogImpl : public Catalog {
         providers_.push_back(&provider);
     }
 
+    void SetServingCache(ServingCache& cache) override { cache_ = &cache; }
+    std::optional<CacheInfo> CacheOf(const Principal& principal, const std::string& schema,
+                                     const std::string& name) override {
+        ServingCache* cache = cache_;
+        if (cache == nullptr || !MaySee(principal, schema + "." + name)) return std::nullopt;
+        auto info = cache->InfoOf(schema, name);
+        if (info && HidesRows(principal, schema + "." + name)) info->rows = info->bytes = -1;
+        return info;
+    }
+
     void SetAnnotations(std::map<std::string, Annotation> annotations) override {
         tags_->Declare(annotations);
         std::unique_lock lock(mutex_);
@@ -104,6 +114,7 @@ class CatalogImpl : public Catalog {
     std::unique_ptr<TagStore> tags_;
     mutable std::shared_mutex mutex_;
     std::map<std::string, Annotation> annotations_;
+    std::atomic<ServingCache*> cache_{nullptr};
     std::vector<DatasetProvider*> providers_;  // owned by their components, which outlive the catalog's calls
 };
 
@@ -115,6 +126,8 @@ Result<engine::Relation> CatalogImpl::Find(const Principal& principal, const std
     for (DatasetProvider* provider : Providers()) {
         auto relation = provider->Find(principal, schema, name, at);
         if (relation.ok()) {
+            // Whichever files are read, the gate's word of now counts for them.
+            if (ServingCache* cache = cache_) cache->Serve(*relation);
             relation->obligations = std::move(decision.obligations);
             return relation;
         }

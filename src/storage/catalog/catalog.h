@@ -116,6 +116,29 @@ struct Annotation {
     std::vector<std::string> declassified;  // columns that inherit no tags
 };
 
+// What is known of a table's serving cache.
+struct CacheInfo {
+    std::string state;   // "ready", "building", "waiting"
+    std::string reason;  // why it is not ready
+    std::string version;  // that is cached; empty: none
+    int64_t rows = -1;
+    int64_t bytes = -1;
+    std::optional<Timestamp> built_at;
+    double build_seconds = 0;
+    int64_t hits = 0;  // since the start
+    int64_t misses = 0;
+};
+
+// Copies of tables that are read instead of the tables' own files. Implemented by the warehouse.
+class ServingCache {
+  public:
+    virtual ~ServingCache() = default;
+    // If there is a copy of exactly this relation, makes it scan that: engine::Relation::copy.
+    virtual void Serve(engine::Relation& relation) = 0;
+    // Nothing: the table has no cache.
+    virtual std::optional<CacheInfo> InfoOf(const std::string& schema, const std::string& name) = 0;
+};
+
 struct CatalogDependencies {
     Env& env;
     metadata::Database& metadata;
@@ -126,6 +149,8 @@ class Catalog : public engine::RelationSource, public security::TableFacts {
   public:
     static Result<std::unique_ptr<Catalog>> Create(CatalogDependencies dependencies);
     virtual void AddProvider(DatasetProvider& provider) = 0;
+    // It outlives the catalog's calls.
+    virtual void SetServingCache(ServingCache& cache) = 0;
     // By "schema.name"; replaces all that were set before.
     virtual void SetAnnotations(std::map<std::string, Annotation> annotations) = 0;
 
@@ -136,6 +161,9 @@ class Catalog : public engine::RelationSource, public security::TableFacts {
                                      const std::string& name) = 0;
     virtual Result<std::vector<DatasetVersion>> Versions(const Principal& principal, const std::string& schema,
                                                          const std::string& name, int limit) = 0;
+    // Of the tables that the principal may see; rows and bytes are not told where rows are hidden.
+    virtual std::optional<CacheInfo> CacheOf(const Principal& principal, const std::string& schema,
+                                             const std::string& name) = 0;
     // By name, description, column, tag; best first.
     virtual Result<std::vector<Dataset>> Search(const Principal& principal, const std::string& text, int limit) = 0;
 

@@ -40,6 +40,18 @@ Json DatasetJson(const Dataset& dataset) {
             {"sql", dataset.sql}};
 }
 
+Json CacheJson(const CacheInfo& cache) {
+    return {{"state", cache.state},
+            {"reason", cache.reason},
+            {"version", cache.version},
+            {"rows", OrNull(cache.rows)},
+            {"bytes", OrNull(cache.bytes)},
+            {"built_at", cache.built_at ? Json(FormatTime(*cache.built_at)) : Json()},
+            {"build_seconds", cache.build_seconds},
+            {"hits", cache.hits},
+            {"misses", cache.misses}};
+}
+
 Json VersionJson(const DatasetVersion& version) {
     return {{"version", version.version},
             {"committed_at", FormatTime(version.committed_at)},
@@ -119,6 +131,9 @@ class CatalogOperations {
                                              {"type", column.type},
                                              {"nullable", column.nullable},
                                              {"description", column.description}});
+            }
+            if (auto cache = catalog_.CacheOf(call.principal, dataset.schema, dataset.name)) {
+                answer["cache"] = CacheJson(*cache);
             }
         } else if (!security::IsHidden(relation.error()) && relation.error().code() != ErrorCode::kNotFound) {
             answer["problem"] = relation.error().message();

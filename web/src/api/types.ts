@@ -68,8 +68,20 @@ export interface DatasetColumn {
   nullable: boolean;
   description: string;
 }
+export interface DatasetCache {
+  state: 'ready' | 'building' | 'waiting' | string;
+  reason: string;
+  version: string;
+  rows: number | null;
+  bytes: number | null;
+  built_at: string | null;
+  build_seconds: number;
+  hits: number;
+  misses: number;
+}
 export interface DatasetDetail extends Dataset {
   columns: DatasetColumn[];
+  cache?: DatasetCache;
   sql?: string;
   problem?: string;
 }

@@ -2,6 +2,7 @@
 description: Every flight with its plane, airports and weather.
 keep: merge
 key: [carrier, flight, origin, time_hour]
+cache: yes
 columns:
   tailnum: {description: Registration of the plane}
   arr_delay: {description: "Minutes late at the gate, negative when early, empty when it never arrived"}

@@ -1,8 +1,9 @@
 // One dataset: columns, a preview, its versions, where it comes from, and the SQL that makes it.
+import type { ReactNode } from 'react';
 import { Tabs } from '@mantine/core';
 import { Link, useSearchParams } from 'wouter';
 import { useDataset, usePreview, useRuns, useTasks, useVersions, useWorkspace } from '../../api/queries';
-import type { DatasetDetail, DatasetVersion } from '../../api/types';
+import type { DatasetCache, DatasetDetail, DatasetVersion } from '../../api/types';
 import { CopyButton } from '../../design/copy';
 import { formatBytes, formatCount, plural, toCsv } from '../../design/format';
 import { Grid } from '../../design/grid';
@@ -156,6 +157,25 @@ function DatasetRuns({ dataset }: { dataset: DatasetDetail }) {
   );
 }
 
+// Which version is cached and how old it is, or why there is none; how many reads it answered.
+function CacheFact({ cache }: { cache: DatasetCache }) {
+  const asked = cache.hits + cache.misses;
+  const answered =
+    asked === 0 ? 'not read yet' : `${Math.floor((100 * cache.hits) / asked)} % of ${formatCount(asked)} reads`;
+  if (!cache.version)
+    return (
+      <span title={cache.reason}>
+        {cache.state}: {cache.reason}
+      </span>
+    );
+  return (
+    <span title={cache.reason || `built in ${cache.build_seconds.toFixed(2)} s`}>
+      version {cache.version}, {formatBytes(cache.bytes)}, <Ago time={cache.built_at} />; {answered}
+      {cache.state !== 'ready' && `; ${cache.state}`}
+    </span>
+  );
+}
+
 function Detail({ dataset, file }: { dataset: DatasetDetail; file: string }) {
   const [parameters, setParameters] = useSearchParams();
   const tab = parameters.get('tab') ?? 'columns';
@@ -170,6 +190,7 @@ function Detail({ dataset, file }: { dataset: DatasetDetail; file: string }) {
           ['Updated', <Ago key="updated" time={dataset.updated_at} />],
           ...(dataset.owner ? [['Owner', dataset.owner] as [string, string]] : []),
           ['Kind', dataset.kind],
+          ...(dataset.cache ? [['Cache', <CacheFact key="cache" cache={dataset.cache} />] as [string, ReactNode]] : []),
         ]}
       />
       {dataset.problem && <ErrorState error={new Error(dataset.problem)} />}
