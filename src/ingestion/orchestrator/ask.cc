@@ -26,8 +26,8 @@ std::vector<std::string> Scheduler::Matching(const std::string& target) const {
         // What makes no dataset goes by its own name.
         std::string name = spec.dataset.empty() ? id.substr(id.find(':') + 1) : spec.dataset;
         bool whole = name.starts_with(target + ".") || name.starts_with("raw_" + target + ".");
-        bool named = MatchesWildcard(target, id) || MatchesWildcard(target, name) ||
-                     MatchesWildcard("raw_" + target, name);
+        bool named =
+            MatchesWildcard(target, id) || MatchesWildcard(target, name) || MatchesWildcard("raw_" + target, name);
         if (whole || named) matching.push_back(id);
     }
     return matching;

@@ -88,8 +88,8 @@ struct Decisions {
     // Tasks whose current run (queued or waiting for its retry) can start now: the longest waiting first, no more than
     // there are places and what their pools take.
     std::vector<std::string> start;
-    std::vector<std::string> late;    // tasks whose current run has just become late
-    std::optional<Timestamp> wake_at; // the next schedule, retry or end of an sla
+    std::vector<std::string> late;  // tasks whose current run has just become late
+    std::optional<Timestamp> wake_at;  // the next schedule, retry or end of an sla
 };
 Decisions Decide(const State& state, Timestamp now);
 
