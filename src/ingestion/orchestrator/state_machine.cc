@@ -455,7 +455,8 @@ std::string Why(const State& state, const std::string& task, Timestamp now, cons
     // Looks at the whole graph, so only for what waits: the tasks of a large workspace are mostly fresh.
     auto find_obstacle = [&]() -> std::string {
         if (spec.inputs.empty() && spec.after.empty()) return "";
-        return ObstacleOf(state, task, moving ? *moving : MovingTasks(state, now)).text;
+        if (moving) return ObstacleOf(state, task, *moving).text;
+        return ObstacleOf(state, task, MovingTasks(state, now)).text;
     };
     if (memory.current) {
         const Run& run = *memory.current;
