@@ -1,27 +1,17 @@
 #include "base/certificate.h"
 
-#include <openssl/bio.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include <ctime>
-#include <memory>
 
 #include "base/bytes.h"
+#include "base/openssl_ptr.h"
 
 namespace tarn {
 namespace {
 
-template <auto kFree>
-struct Freer {
-    template <typename T>
-    void operator()(T* pointer) const {
-        kFree(pointer);
-    }
-};
-using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
-using CertificatePtr = std::unique_ptr<X509, Freer<X509_free>>;
-using NamesPtr = std::unique_ptr<GENERAL_NAMES, Freer<GENERAL_NAMES_free>>;
+using NamesPtr = OpenSslPtr<GENERAL_NAMES, GENERAL_NAMES_free>;
 
 Result<Timestamp> TimeOf(const ASN1_TIME* time) {
     std::tm parts{};

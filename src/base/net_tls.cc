@@ -1,6 +1,5 @@
 #include "base/net_tls.h"
 
-#include <openssl/bio.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -14,24 +13,16 @@
 #include <mutex>
 
 #include "base/certificate.h"
+#include "base/openssl_ptr.h"
 
 namespace tarn {
 namespace {
 
-template <auto kFree>
-struct Freer {
-    template <typename T>
-    void operator()(T* pointer) const {
-        kFree(pointer);
-    }
-};
-using SslContextPtr = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
-using SslPtr = std::unique_ptr<SSL, Freer<SSL_free>>;
-using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using CertificatePtr = std::unique_ptr<X509, Freer<X509_free>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>>;
-using BioMethodPtr = std::unique_ptr<BIO_METHOD, Freer<BIO_meth_free>>;
+using SslContextPtr = OpenSslPtr<SSL_CTX, SSL_CTX_free>;
+using SslPtr = OpenSslPtr<SSL, SSL_free>;
+using KeyPtr = OpenSslPtr<EVP_PKEY, EVP_PKEY_free>;
+using ExtensionPtr = OpenSslPtr<X509_EXTENSION, X509_EXTENSION_free>;
+using BioMethodPtr = OpenSslPtr<BIO_METHOD, BIO_meth_free>;
 
 constexpr size_t kRecordBytesMax = 16 << 10;
 constexpr size_t kReadAheadBytes = 64 << 10;
@@ -306,7 +297,7 @@ Status SetSerialAndDates(X509* certificate) {
     unsigned char serial[16];
     if (RAND_bytes(serial, sizeof(serial)) != 1) return Error(ErrorCode::kInternal, "no randomness from OpenSSL");
     serial[0] &= 0x7f;  // serial numbers are positive
-    std::unique_ptr<BIGNUM, Freer<BN_free>> number(BN_bin2bn(serial, sizeof(serial), nullptr));
+    OpenSslPtr<BIGNUM, BN_free> number(BN_bin2bn(serial, sizeof(serial), nullptr));
     BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate));
     constexpr long kHour = 3600;
     X509_gmtime_adj(X509_getm_notBefore(certificate), -kHour);  // clocks differ a little
