@@ -3,7 +3,7 @@ import type { EChartsCoreOption } from 'echarts/core';
 import { formatNumber, formatShort, formatterFor } from '../format';
 import type { Palette } from './palette';
 import type { ChartData } from './series';
-import { tooltipBox } from './tooltip';
+import { tooltipBox, tooltipLook } from './tooltip';
 
 export type ChartKind = 'line' | 'area' | 'bar';
 export interface ChartLook {
@@ -194,11 +194,8 @@ export function chartOptions(
     tooltip: {
       trigger: 'axis',
       axisPointer: { type: kind === 'bar' ? 'shadow' : 'line' },
-      backgroundColor: palette.surface,
-      borderColor: palette.line,
-      textStyle: { color: palette.ink, fontSize: 12 },
+      ...tooltipLook(palette),
       formatter: tooltipOf(write),
-      confine: true,
     },
     xAxis: sideways ? values : names,
     yAxis: sideways ? names : values,

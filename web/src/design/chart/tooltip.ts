@@ -1,8 +1,20 @@
 // What a chart says of the point below the pointer: elements with text, so that no name is ever read as markup.
+import type { Palette } from './palette';
+
 export interface TooltipLine {
   name: string;
   text: string;
   color?: string | undefined;
+}
+
+/** What every chart's tooltip looks like. */
+export function tooltipLook(palette: Palette) {
+  return {
+    backgroundColor: palette.surface,
+    borderColor: palette.line,
+    textStyle: { color: palette.ink, fontSize: 12 },
+    confine: true,
+  };
 }
 
 export function tooltipBox(title: string, lines: TooltipLine[]): HTMLElement {

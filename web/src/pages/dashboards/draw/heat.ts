@@ -1,7 +1,7 @@
 // A heat map: x, y and a value as colour, from little to much by lightness alone.
 import type { EChartsCoreOption } from 'echarts/core';
 import type { Palette } from '../../../design/chart/palette';
-import { tooltipBox } from '../../../design/chart/tooltip';
+import { tooltipBox, tooltipLook } from '../../../design/chart/tooltip';
 import { cellText, formatShort } from '../../../design/format';
 import { numberOf } from '../../../design/number';
 import { chosenWriter } from '../formats';
@@ -83,10 +83,7 @@ export function heatOptions(tile: Drawable, palette: Palette, width: number): EC
     },
     tooltip: {
       trigger: 'item',
-      backgroundColor: palette.surface,
-      borderColor: palette.line,
-      textStyle: { color: palette.ink, fontSize: 12 },
-      confine: true,
+      ...tooltipLook(palette),
       formatter: ({ data }: { data: Heat['cells'][number] }) =>
         tooltipBox(
           tile.columns

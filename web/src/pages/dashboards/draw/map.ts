@@ -1,7 +1,7 @@
 // A map: points where the rows have lon and lat, else shapes coloured by a value.
 import type { EChartsCoreOption } from 'echarts/core';
 import type { Palette } from '../../../design/chart/palette';
-import { tooltipBox } from '../../../design/chart/tooltip';
+import { tooltipBox, tooltipLook } from '../../../design/chart/tooltip';
 import { cellText, formatNumber, isNumeric } from '../../../design/format';
 import { numberOf } from '../../../design/number';
 import { chosenWriter } from '../formats';
@@ -28,10 +28,7 @@ export function coordinatesOf(tile: Drawable): { lon: number; lat: number } | nu
 function tooltipOf(tile: Drawable, palette: Palette, skip: number[]) {
   return {
     trigger: 'item',
-    backgroundColor: palette.surface,
-    borderColor: palette.line,
-    textStyle: { color: palette.ink, fontSize: 12 },
-    confine: true,
+    ...tooltipLook(palette),
     formatter: ({ name, data }: { name: string; data?: { row: number } }) => {
       const row = data && tile.rows[data.row];
       if (!row) return tooltipBox(name, [{ name: 'no value', text: '–' }]);

@@ -1,7 +1,7 @@
 // A scatter chart: two numbers, perhaps the group's name and a size.
 import type { EChartsCoreOption } from 'echarts/core';
 import type { Palette } from '../../../design/chart/palette';
-import { tooltipBox } from '../../../design/chart/tooltip';
+import { tooltipBox, tooltipLook } from '../../../design/chart/tooltip';
 import { cellText, formatNumber, formatShort, isNumeric } from '../../../design/format';
 import { numberOf } from '../../../design/number';
 import { chosenWriter } from '../formats';
@@ -56,10 +56,7 @@ export function scatterOptions(tile: Drawable, palette: Palette): EChartsCoreOpt
     legend: several ? { top: 0, left: 0, icon: 'circle', itemWidth: 10, textStyle: { color: palette.ink } } : undefined,
     tooltip: {
       trigger: 'item',
-      backgroundColor: palette.surface,
-      borderColor: palette.line,
-      textStyle: { color: palette.ink, fontSize: 12 },
-      confine: true,
+      ...tooltipLook(palette),
       formatter: ({ seriesName, data }: { seriesName?: string; data: Point }) =>
         tooltipBox(
           seriesName ?? '',
