@@ -26,9 +26,7 @@ void AddWrong(Findings& findings, std::string check, const Error& error,
 
 void ShowFindings(const Invocation& call, const Findings& findings) {
     if (call.json()) {
-        Json json = Json::array();
-        for (const Finding& finding : findings) json.push_back(FindingJson(finding));
-        std::cout << DumpJson(json, 2) << "\n";
+        std::cout << DumpJson(FindingsJson(findings), 2) << "\n";
         return;
     }
     constexpr const char* kWords[] = {"ok     ", "WARN   ", "WRONG  "};

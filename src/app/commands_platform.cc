@@ -52,6 +52,7 @@ PlatformOptions OptionsOf(const Invocation& call, std::string directory) {
     options.s3_address = call.Find("--s3");
     options.sql_address = call.Find("--sql");
     options.terminal_log = call.Has("--log");
+    options.watch = call.Has("--watch");
     return options;
 }
 

@@ -271,14 +271,18 @@ void ExamineCertificate(Env& env, const TarnConfig& config, const std::string& w
     }
 }
 
-Json FindingJson(const Finding& finding) {
+Json FindingsJson(const Findings& findings) {
     constexpr const char* kNames[] = {"good", "warning", "wrong"};
-    return {{"severity", kNames[static_cast<int>(finding.severity)]},
-            {"good", finding.severity != Severity::kWrong},
-            {"check", finding.check},
-            {"text", finding.text},
-            {"meaning", finding.meaning},
-            {"action", finding.action}};
+    Json list = Json::array();
+    for (const Finding& finding : findings) {
+        list.push_back({{"severity", kNames[static_cast<int>(finding.severity)]},
+                        {"good", finding.severity != Severity::kWrong},
+                        {"check", finding.check},
+                        {"text", finding.text},
+                        {"meaning", finding.meaning},
+                        {"action", finding.action}});
+    }
+    return list;
 }
 
 Finding FindingOf(const Json& json) {

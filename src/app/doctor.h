@@ -35,7 +35,7 @@ void ExamineCertificate(Env& env, const TarnConfig& config, const std::string& w
 // Metadata, lake, audit log, secrets, backups.
 void ExamineComponents(Components& parts, Env& env, Findings& findings);
 
-Json FindingJson(const Finding& finding);
+Json FindingsJson(const Findings& findings);
 Finding FindingOf(const Json& json);
 
 }  // namespace tarn::app

@@ -83,7 +83,10 @@ class RunningPlatform : public Platform {
         auto dataset = parts_.catalog->Describe(security::Principal::System("app"), schema, name);
         return dataset.ok() ? dataset->rows : -1;
     }
-    Status Apply() override;
+    Status Apply() override {
+        TRY(ApplyFolder());
+        return Ok();
+    }
     Status Reload() override;
     Result<Json> Examine() override {
         Findings findings;
@@ -91,9 +94,7 @@ class RunningPlatform : public Platform {
             ExamineComponents(parts_, env_, findings);
             return Ok();
         }));
-        Json list = Json::array();
-        for (const Finding& finding : findings) list.push_back(FindingJson(finding));
-        return list;
+        return FindingsJson(findings);
     }
     Result<std::string> ApplyChanges() override;
     Result<Json> Verify(bool audit_only) override {
@@ -123,6 +124,7 @@ class RunningPlatform : public Platform {
                const std::function<Status(security::Call&)>& work) {
         return parts_.dispatcher->Run(row, security::Principal::System("app"), resource, "", work);
     }
+    Result<workspace::Plan> ApplyFolder();
     Status OpenState();
     Status BuildSecurity();
     Status BuildStorage();
@@ -372,18 +374,20 @@ Status RunningPlatform::BuildOperations() {
     return Ok();
 }
 
-Status RunningPlatform::Apply() {
-    return Own(kOwnApply, {"workspace", "*"}, [this](security::Call& call) -> Status {
+Result<workspace::Plan> RunningPlatform::ApplyFolder() {
+    workspace::Plan plan;
+    TRY(Own(kOwnApply, {"workspace", "*"}, [&](security::Call& call) -> Status {
         workspace::LoadedWorkspace loaded = TRY(parts_.workspace->Load());
         if (!loaded.issues.empty()) {
             issues_ = FormatIssues(loaded.issues);
             return Error(ErrorCode::kInvalidArgument, "{}", issues_);
         }
         issues_.clear();
-        workspace::Plan plan = TRY(parts_.workspace->Apply(call.principal, loaded));
+        plan = TRY(parts_.workspace->Apply(call.principal, loaded));
         call.details["steps"] = plan.steps.size();
         return Ok();
-    });
+    }));
+    return plan;
 }
 
 Result<std::string> RunningPlatform::ApplyChanges() {
@@ -392,11 +396,10 @@ Result<std::string> RunningPlatform::ApplyChanges() {
     // Twice the same: an editor is perhaps still writing.
     if (std::exchange(last_signature_, seen) != seen) return std::string();
     applied_signature_ = seen;
-    workspace::Plan plan = TRY(parts_.workspace->MakePlan(TRY(parts_.workspace->Load())));
-    Status applied = Apply();
+    Result<workspace::Plan> applied = ApplyFolder();
     if (!applied.ok()) return "not applied:\n" + applied.error().message();
     std::vector<std::string> steps;
-    for (const workspace::PlanStep& step : plan.steps) {
+    for (const workspace::PlanStep& step : applied->steps) {
         steps.push_back(fmt::format("{} {} {}", step.change, step.kind, step.name));
     }
     return steps.empty() ? std::string() : "applied: " + Join(steps, ", ");
@@ -498,7 +501,7 @@ Status RunningPlatform::Start() {
     // What was applied last runs even if the folder has become wrong since: a typo does not stop a platform.
     std::string origin = TRY(parts_.workspace->AppliedOrigin());
     // Before the folder is read: what is saved meanwhile is a change. Whether it can be read, Apply says.
-    applied_signature_ = parts_.workspace->Signature().value_or("");
+    if (options_.watch) applied_signature_ = parts_.workspace->Signature().value_or("");
     if (!origin.empty()) {
         // Somebody chose a commit: what lies in the folder meanwhile is no order to run it.
         parts_.log->Info("what runs is a commit; `tarn apply` takes the folder", {{"origin", origin}});

@@ -26,6 +26,7 @@ struct PlatformOptions {
     std::optional<std::string> s3_address;
     std::optional<std::string> sql_address;
     bool terminal_log = true;
+    bool watch = false;  // ApplyChanges will be called
 };
 
 struct PlatformAddresses {

@@ -271,10 +271,8 @@ Result<HttpResponse> Reload(Components& parts, HttpCall& call) {
 Result<HttpResponse> Examine(Components& parts, Env& env, HttpCall& call) {
     Findings findings;
     ExamineComponents(parts, env, findings);
-    Json list = Json::array();
-    for (const Finding& finding : findings) list.push_back(FindingJson(finding));
-    call.call.rows = static_cast<int64_t>(list.size());
-    return JsonResponse({{"findings", std::move(list)}});
+    call.call.rows = static_cast<int64_t>(findings.size());
+    return JsonResponse({{"findings", FindingsJson(findings)}});
 }
 
 const WebAsset* AssetOf(std::string_view path) {
