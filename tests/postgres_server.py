@@ -4,25 +4,21 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from tarn_program import free_port
+
 BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 START_SECONDS_MAX = 30
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextlib.contextmanager
-def postgres(user="postgres", port=None):
-    """Yields the port; `user` may everything, without a password. As root it runs as another user: it refuses root."""
+def postgres(user="postgres", port=None, durable=False):
+    """Yields the port; `user` may everything, without a password. As root it runs as another user: it refuses root.
+    Only benchmarks wait for its disk."""
     folder = Path(tempfile.mkdtemp(prefix="tarn-postgres-"))
     prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     if prefix:
@@ -33,7 +29,7 @@ def postgres(user="postgres", port=None):
         subprocess.run([*prefix, BIN / "initdb", "-D", folder / "data", "-A", "trust", "-U", user], check=True,
                        stdout=subprocess.DEVNULL, cwd="/")
         process = subprocess.Popen([*prefix, BIN / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder,
-                                    "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],
+                                    "-c", "listen_addresses=127.0.0.1", "-c", f"fsync={'on' if durable else 'off'}"],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
         ready = [BIN / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
         end = time.monotonic() + START_SECONDS_MAX

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +18,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(os.environ.get("TARN_PROGRAM", ROOT / "build/release/tarn"))
 FREE_PORTS = [part for name in ("web", "s3", "sql") for part in (f"--{name}", "127.0.0.1:0")]
 START_SECONDS_MAX = 60
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def until(condition, what, seconds=60):

@@ -9,67 +9,34 @@ import os
 import pathlib
 import pwd
 import shutil
-import socket
-import subprocess
+import sys
 import tempfile
 import time
 
-from _tarn import report, tarn
+import psycopg
+
+from _tarn import ROOT, report, tarn
+
+sys.path.insert(0, str(ROOT / "tests"))
+from postgres_server import postgres  # noqa: E402
 
 ROWS = 5_000_000
 CORES = os.cpu_count()
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def connect(port):
+    return psycopg.connect(host="127.0.0.1", port=port, user="bench", dbname="postgres", autocommit=True)
 
 
-class Postgres:
-    """A PostgreSQL of its own, not run as root, ended by its own process."""
-
-    def __init__(self, folder):
-        self.folder, self.port = folder, free_port()
-        self.bin = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))[-1]
-        self.prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        if self.prefix:
-            account = pwd.getpwnam("postgres")
-            os.chown(folder, account.pw_uid, account.pw_gid)
-        self.call(self.bin / "initdb", "-D", folder / "data", "-A", "trust", "-U", "bench")
-        self.process = subprocess.Popen(
-            self.prefix + [str(self.bin / "postgres"), "-D", str(folder / "data"), "-p", str(self.port), "-k",
-                           str(folder), "-c", "listen_addresses=127.0.0.1"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def call(self, *command):
-        subprocess.run(self.prefix + [str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
-
-    def connect(self):
-        import psycopg
-
-        for _ in range(200):
-            try:
-                return psycopg.connect(host="127.0.0.1", port=self.port, user="bench", dbname="postgres",
-                                       autocommit=True)
-            except psycopg.OperationalError:
-                time.sleep(0.05)
-        raise RuntimeError("PostgreSQL did not start")
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(20)
-
-
-def copy_by_all(server, folder):
+def copy_by_all(port, folder):
     """Rows a second of COPY TO by one connection a core, each a range of the table's blocks."""
-    with server.connect() as connection:
+    with connect(port) as connection:
         size = "SELECT pg_relation_size('rows') / current_setting('block_size')::int8"
         blocks = connection.execute(size).fetchone()[0]
 
     def copy(part):
         low, high = blocks * part // CORES, blocks * (part + 1) // CORES
-        with server.connect() as connection:
+        with connect(port) as connection:
             connection.execute(f"COPY (SELECT * FROM rows WHERE ctid >= '({low},0)' AND ctid < '({high},0)') "
                                f"TO '{folder}/rows{part}.bin' (FORMAT binary)")
 
@@ -81,9 +48,11 @@ def copy_by_all(server, folder):
 
 def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tarn-bench-pg-"))
-    server = Postgres(folder)
-    try:
-        with server.connect() as connection:
+    if os.geteuid() == 0:  # the server runs as another user and writes its files here
+        account = pwd.getpwnam("postgres")
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    with postgres(user="bench", durable=True) as port:
+        with connect(port) as connection:
             connection.execute(f"""CREATE TABLE rows AS SELECT i AS id, i % 1000 AS k, i * 0.5::float8 AS x,
                 'text of row ' || i AS s, timestamp '2020-01-01' + i * interval '1 second' AS at,
                 date '2020-01-01' + i % 365 AS day FROM generate_series(1, {ROWS}) AS t(i)""")
@@ -94,8 +63,8 @@ def main():
                 connection.execute(f"COPY rows TO '{folder}/rows.bin' (FORMAT binary)")
                 rates.append(ROWS / (time.monotonic() - begin))
         copy_rate = sorted(rates)[1]
-        all_rate = sorted(copy_by_all(server, folder) for _ in range(3))[1]
-        source = (f"kind: postgresql\nconnection: {{host: 127.0.0.1, port: {server.port}, database: postgres, "
+        all_rate = sorted(copy_by_all(port, folder) for _ in range(3))[1]
+        source = (f"kind: postgresql\nconnection: {{host: 127.0.0.1, port: {port}, database: postgres, "
                   "user: bench}\nstreams: {rows: {}}\n")
         with tarn({"sources/pg.yaml": source}) as running:
             running.wait_fresh(600)
@@ -116,9 +85,7 @@ def main():
         report("ratio to one COPY TO", sorted(rates)[1] / copy_rate, "x", ">= 0.7")
         report(f"COPY TO by {CORES} connections", all_rate / 1e6, "million rows/s", "")
         report("ratio to all cores", sorted(rates)[1] / all_rate, "x", ">= 0.9")
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 main()

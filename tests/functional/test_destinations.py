@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from conftest import SMALL
-from postgres_server import free_port, postgres
+from postgres_server import postgres
 from receivers import Hook
-from tarn_program import Tarn, until, write_files
+from tarn_program import Tarn, free_port, until, write_files
 
 POLICIES = """roles:
   shop:

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ingestion/connectors/connectors.h"
+#include "ingestion/connectors/database_login.h"
 #include "ingestion/connectors/load_store.h"
 
 namespace tarn::connectors {
@@ -37,6 +38,8 @@ class Connector {
     virtual Result<bool> HasNew(const SourceDefinition&, const StreamDefinition&, const StreamState&) { return false; }
 };
 
+// The database that a source of kind postgresql or mysql names.
+DatabaseServer ServerOf(const SourceDefinition& source, int default_port);
 // kInvalidArgument naming the first of the stream's columns (`columns`, `cursor`, `key`) that the table lacks.
 Status CheckColumns(const StreamDefinition& stream, const std::string& table, const std::vector<std::string>& columns);
 // How files of the stream are to be read, as it says now.

@@ -83,17 +83,18 @@ class MariadbConnection : public MysqlConnection {
 
     Status Connect(const MysqlOptions& options) {
         if (!mysql_) return Error(ErrorCode::kResourceExhausted, "no memory for a connection");
-        name_ = options.address.host;
-        TRY(Configure(options));
-        std::string password(options.password.text());
+        const DatabaseLogin& login = options.login;
+        name_ = login.address.host;
+        TRY(Configure(login));
+        std::string password(login.password.text());
         const MYSQL* connected = mysql_real_connect(
-            mysql_.get(), options.numeric.c_str(), options.user.c_str(), password.c_str(), options.database.c_str(),
-            static_cast<unsigned>(options.address.port), nullptr, CLIENT_FOUND_ROWS);
+            mysql_.get(), login.numeric.c_str(), login.user.c_str(), password.c_str(), login.database.c_str(),
+            static_cast<unsigned>(login.address.port), nullptr, CLIENT_FOUND_ROWS);
         explicit_bzero(password.data(), password.size());
         if (!connected) return Failure();
-        bool wanted = options.tls == "require" || options.tls == "verify-full";
+        bool wanted = login.tls == "require" || login.tls == "verify-full";
         if (wanted && !mysql_get_ssl_cipher(mysql_.get())) {
-            return Error(ErrorCode::kFailedPrecondition, "the server offers no TLS, and tls is {}", options.tls);
+            return Error(ErrorCode::kFailedPrecondition, "the server offers no TLS, and tls is {}", login.tls);
         }
         auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options.read_timeout).count();
         MARIADB_PVIO* io = mysql_->net.pvio;
@@ -150,7 +151,7 @@ class MariadbConnection : public MysqlConnection {
   private:
     using Answer = std::unique_ptr<MYSQL_RES, Closer>;
 
-    Status Configure(const MysqlOptions& options) {
+    Status Configure(const DatabaseLogin& login) {
         MYSQL* mysql = mysql_.get();
         unsigned seconds = kConnectSeconds;
         unsigned no = 0;
@@ -165,10 +166,10 @@ class MariadbConnection : public MysqlConnection {
         mysql_optionsv(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "tarn");
         unsigned protocol = MYSQL_PROTOCOL_TCP;
         mysql_optionsv(mysql, MYSQL_OPT_PROTOCOL, &protocol);
-        if (options.tls == "disable") return Ok();
+        if (login.tls == "disable") return Ok();
         mysql_optionsv(mysql, MYSQL_OPT_SSL_ENFORCE, &yes);
-        if (!options.ca_path.empty()) mysql_optionsv(mysql, MYSQL_OPT_SSL_CA, options.ca_path.c_str());
-        if (options.tls == "verify-full") mysql_optionsv(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
+        if (!login.ca_path.empty()) mysql_optionsv(mysql, MYSQL_OPT_SSL_CA, login.ca_path.c_str());
+        if (login.tls == "verify-full") mysql_optionsv(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
         return Ok();
     }
     Error Failure() {

@@ -12,20 +12,13 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/crypto.h"
-#include "base/net.h"
 #include "base/result.h"
+#include "ingestion/connectors/database_login.h"
 
 namespace tarn::connectors {
 
 struct MysqlOptions {
-    Address address;
-    std::string numeric;   // of the address, checked
-    std::string database;
-    std::string user;
-    Secret password;
-    std::string tls = "prefer";  // disable, prefer, require, verify-full
-    std::string ca_path;   // PEM; empty: the system's roots
+    DatabaseLogin login;
     Duration read_timeout = std::chrono::seconds(60);  // of one read, once connected
 };
 

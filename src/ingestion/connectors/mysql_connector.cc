@@ -10,6 +10,7 @@
 namespace tarn::connectors {
 namespace {
 
+constexpr int kDefaultPort = 3306;
 constexpr int64_t kRowsPerLook = 20000;
 constexpr int64_t kDecimalDigitsMax = 38;
 constexpr int64_t kBigintBits = 63;
@@ -135,31 +136,13 @@ class MysqlConnector : public Connector {
 
 Result<std::unique_ptr<MysqlConnection>> MysqlConnector::Connect(const SourceDefinition& source,
                                                                  Duration read_timeout) {
-    const Json& settings = source.settings;
+    DatabaseServer server = ServerOf(source, kDefaultPort);
     MysqlOptions options;
-    options.address = {settings.value("host", "127.0.0.1"), settings.value("port", 3306)};
-    options.numeric = TRY(dependencies_.dialer.ResolveChecked(options.address, {}));
-    options.database = settings.value("database", "");
-    options.user = settings.value("user", "");
-    options.tls = settings.value("tls", "prefer");
-    options.ca_path = settings.value("ca", "");
-    if (!options.ca_path.empty() && !options.ca_path.starts_with("/")) {
-        options.ca_path = dependencies_.workspace_directory + "/" + options.ca_path;
-    }
+    options.login =
+        TRY(ResolveLogin(server, dependencies_.dialer, dependencies_.secrets, dependencies_.workspace_directory));
     options.read_timeout = read_timeout;
-    if (settings.contains("password")) {
-        options.password = TRY(dependencies_.secrets.Get(settings["password"]["secret"].get<std::string>()));
-    }
     auto connection = MysqlConnection::Open(options);
-    if (!connection.ok()) {
-        ErrorCode code = connection.error().code();
-        const char* hint = code == ErrorCode::kPermissionDenied ? "set the password again with `tarn secret set NAME`"
-                           : code == ErrorCode::kFailedPrecondition ? "see `tls` and `ca` of the connection"
-                           : code == ErrorCode::kInvalidArgument    ? "see `database` of the connection"
-                                                                    : "is it running, and are host and port right?";
-        return Error(code, "can't reach the database of {}: {}", source.name, connection.error().message())
-            .WithHint(hint);
-    }
+    if (!connection.ok()) return CannotReach(server, connection.error());
     // One reading of dates, quotes and names, whatever the server's own settings; it waits for us while we write.
     TRY((*connection)
             ->Execute("SET SESSION time_zone = '+00:00', sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES', "

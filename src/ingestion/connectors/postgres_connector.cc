@@ -1,7 +1,5 @@
 // Kind postgresql: tables by binary COPY, in one repeatable-read transaction; large ones by several connections that
-// share its snapshot, each taking ranges of the table's blocks. libpq is included only here.
-#include <libpq-fe.h>
-
+// share its snapshot, each taking ranges of the table's blocks.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -11,6 +9,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "ingestion/connectors/connector.h"
+#include "ingestion/connectors/postgres_client.h"
 
 namespace tarn::connectors {
 namespace {
@@ -23,58 +22,34 @@ constexpr int64_t kReadersMax = 16;
 constexpr int64_t kRangesPerReader = 8;  // so that who is done early takes over from who is not
 constexpr int kRangeScanVersion = 140000;  // the server that reads a range of blocks without reading all others
 constexpr uint32_t kTextOid = 25;
-constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt";
+constexpr int kDefaultPort = 5432;
 
-struct Closer {
-    void operator()(PGconn* connection) const { PQfinish(connection); }
-    void operator()(PGresult* result) const { PQclear(result); }
-};
-using Connection = std::unique_ptr<PGconn, Closer>;
-using QueryResult = std::unique_ptr<PGresult, Closer>;
+using Answer = PostgresConnection::Answer;
 
-std::string Line(const char* message) {
-    std::string text(Trim(message ? message : ""));
-    std::replace(text.begin(), text.end(), '\n', ' ');
-    return text;
-}
-
-Error Failure(PGconn* connection, const PGresult* result) {
-    const char* state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : nullptr;
-    std::string sqlstate = state ? state : "";
-    std::string message = Line(PQerrorMessage(connection));
-    if (sqlstate == "42501") {
+Error Explain(const PostgresFailure& failure) {
+    const std::string& message = failure.message;
+    if (failure.state == "42501") {
         return Error(ErrorCode::kPermissionDenied, "{}", message).WithHint("GRANT SELECT on it to the source's user");
     }
     // Class 42: a name or a type is wrong, 22: a value. The same statement meets them again.
-    if (sqlstate.starts_with("42") || sqlstate.starts_with("22")) {
+    if (failure.state.starts_with("42") || failure.state.starts_with("22")) {
         return Error(ErrorCode::kInvalidArgument, "{}", message);
     }
-    if (sqlstate == "57014") return Error(ErrorCode::kCancelled, "the load was cancelled");
+    if (failure.state == "57014") return Error(ErrorCode::kCancelled, "the load was cancelled");
     return Error(ErrorCode::kUnavailable, "{}", message);
 }
 
-Result<QueryResult> Run(PGconn* connection, const std::string& sql) {
-    QueryResult result(PQexec(connection, sql.c_str()));
-    ExecStatusType status = PQresultStatus(result.get());
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_COPY_OUT) {
-        return Failure(connection, result.get());
-    }
-    return result;
-}
-
-std::string Cell(const QueryResult& result, int row, int column) { return PQgetvalue(result.get(), row, column); }
-
 // The transaction of a load. Nothing may come between this and the taking over of a snapshot.
-Status Begin(PGconn* connection) {
-    TRY(Run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+Status Begin(PostgresConnection& connection) {
+    TRY(connection.Run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
     return Ok();
 }
 
 // Texts in forms that do not depend on the server's settings.
-Status SetForms(PGconn* connection) {
-    TRY(Run(connection,
-            "SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'iso_8601'; "
-            "SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 3"));
+Status SetForms(PostgresConnection& connection) {
+    TRY(
+        connection.Run("SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'iso_8601'; "
+                       "SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 3"));
     return Ok();
 }
 
@@ -204,16 +179,16 @@ class PostgresConnector : public Connector {
   public:
     explicit PostgresConnector(ConnectorsDependencies dependencies) : dependencies_(dependencies) {}
     Status Check(const SourceDefinition& source) override {
-        Connection connection = TRY(Connect(source));
-        for (const auto& [name, stream] : source.streams) TRY(Columns(connection.get(), source, stream));
+        auto connection = TRY(Connect(source));
+        for (const auto& [name, stream] : source.streams) TRY(Columns(*connection, source, stream));
         return Ok();
     }
     Result<std::vector<DiscoveredStream>> Discover(const SourceDefinition& source) override;
     Status Read(ReadContext& context) override;
 
   private:
-    Result<Connection> Connect(const SourceDefinition& source);
-    static Result<std::vector<TableColumn>> Columns(PGconn* connection, const SourceDefinition& source,
+    Result<std::unique_ptr<PostgresConnection>> Connect(const SourceDefinition& source);
+    static Result<std::vector<TableColumn>> Columns(PostgresConnection& connection, const SourceDefinition& source,
                                                     const StreamDefinition& stream);
     struct CopyPart {
         std::string where;
@@ -227,11 +202,12 @@ class PostgresConnector : public Connector {
         int64_t readers = 1;
         std::vector<std::string> ranges;  // conditions that together are the whole table
     };
-    Result<std::vector<CopyPart>> NewerParts(ReadContext& context, PGconn* connection, const std::string& table);
-    Status CopyWhatFits(ReadContext& context, PGconn* connection, CopyPlan plan);
+    Result<std::vector<CopyPart>> NewerParts(ReadContext& context, PostgresConnection& connection,
+                                             const std::string& table);
+    Status CopyWhatFits(ReadContext& context, PostgresConnection& connection, CopyPlan plan);
     // `unfit` names the column that an error is about.
-    Status Copy(ReadContext& context, PGconn* connection, const CopyPlan& plan, std::string& unfit);
-    Status CopyOne(ReadContext& context, PGconn* connection, const CopyPlan& plan, const CopyPart& part,
+    Status Copy(ReadContext& context, PostgresConnection& connection, const CopyPlan& plan, std::string& unfit);
+    Status CopyOne(ReadContext& context, PostgresConnection& connection, const CopyPlan& plan, const CopyPart& part,
                    std::string& unfit);
     // What the readers of one part share.
     struct Shared {
@@ -242,92 +218,46 @@ class PostgresConnector : public Connector {
         std::atomic<size_t> next = 0;
         std::atomic<bool> stop = false;
     };
-    Status CopyRange(ReadContext& context, PGconn* connection, const CopyPlan& plan, const std::string& where,
-                     engine::RowWriter& writer, Shared& shared);
+    Status CopyRange(ReadContext& context, PostgresConnection& connection, const CopyPlan& plan,
+                     const std::string& where, engine::RowWriter& writer, Shared& shared);
     Status CopyParallel(ReadContext& context, const CopyPlan& plan, const CopyPart& part, std::string& unfit);
     static Result<std::unique_ptr<engine::RowWriter>> StartRows(ReadContext& context, const CopyPlan& plan);
     Status CopyShare(ReadContext& context, const CopyPlan& plan, const CopyPart& part, Shared& shared);
-    static Result<int64_t> PlanReaders(ReadContext& context, PGconn* connection, const std::string& table,
+    static Result<int64_t> PlanReaders(ReadContext& context, PostgresConnection& connection, const std::string& table,
                                        CopyPlan& plan);
-    static Status EndCopy(PGconn* connection);
 
     ConnectorsDependencies dependencies_;
 };
 
-Result<Connection> PostgresConnector::Connect(const SourceDefinition& source) {
-    const Json& settings = source.settings;
-    Address address{settings.value("host", "127.0.0.1"), static_cast<int>(settings.value("port", 5432))};
-    std::string numeric = TRY(dependencies_.dialer.ResolveChecked(address, {}));
-    Secret password;
-    if (settings.contains("password")) {
-        password = TRY(dependencies_.secrets.Get(settings["password"]["secret"].get<std::string>()));
-    }
-    std::string port = std::to_string(address.port);
-    std::string database = settings.value("database", "");
-    std::string user = settings.value("user", "");
-    std::string tls = settings.value("tls", "prefer");
-    std::string ca = settings.value("ca", "");
-    if (!ca.empty() && !ca.starts_with("/")) ca = dependencies_.workspace_directory + "/" + ca;
-    // The library's own default is a file in somebody's home.
-    if (ca.empty() && tls == "verify-full") ca = kSystemRoots;
-    std::string password_text(password.text());
-    const char* names[] = {"host",
-                           "hostaddr",
-                           "port",
-                           "dbname",
-                           "user",
-                           "password",
-                           "sslmode",
-                           "sslrootcert",
-                           "application_name",
-                           "connect_timeout",
-                           "client_encoding",
-                           nullptr};
-    const char* values[] = {address.host.c_str(),
-                            numeric.c_str(),
-                            port.c_str(),
-                            database.c_str(),
-                            user.c_str(),
-                            password_text.c_str(),
-                            tls.c_str(),
-                            ca.c_str(),
-                            "tarn",
-                            "10",
-                            "UTF8",
-                            nullptr};
-    Connection connection(PQconnectdbParams(names, values, 0));
-    if (PQstatus(connection.get()) != CONNECTION_OK) {
-        std::string message = Line(PQerrorMessage(connection.get()));
-        bool login = message.find("authentication") != std::string::npos || message.find("role") != std::string::npos;
-        return Error(login ? ErrorCode::kPermissionDenied : ErrorCode::kUnavailable,
-                     "can't reach the database of {}: {}", source.name, message)
-            .WithHint(login ? "set the password again with `tarn secret set NAME`"
-                            : "is it running, and are host and port right?");
-    }
+Result<std::unique_ptr<PostgresConnection>> PostgresConnector::Connect(const SourceDefinition& source) {
+    DatabaseServer server = ServerOf(source, kDefaultPort);
+    DatabaseLogin login =
+        TRY(ResolveLogin(server, dependencies_.dialer, dependencies_.secrets, dependencies_.workspace_directory));
+    auto connection = PostgresConnection::Open(login, Explain);
+    if (!connection.ok()) return CannotReach(server, connection.error());
     return connection;
 }
 
-Result<std::vector<TableColumn>> PostgresConnector::Columns(PGconn* connection, const SourceDefinition& source,
+Result<std::vector<TableColumn>> PostgresConnector::Columns(PostgresConnection& connection,
+                                                            const SourceDefinition& source,
                                                             const StreamDefinition& stream) {
     auto [schema, table] = SchemaAndTable(source, stream);
-    QueryResult result = TRY(Run(
-        connection,
-        fmt::format(
+    Answer result = TRY(connection.Run(fmt::format(
             // A domain's values are sent as those of its base.
-            "SELECT a.attname, (CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE a.atttypid END)::int8, "
-            "CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END, format_type(a.atttypid, a.atttypmod) "
-            "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
-            "JOIN pg_type t ON t.oid = a.atttypid "
-            "WHERE n.nspname = {} AND c.relname = {} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-            QuoteLiteral(schema), QuoteLiteral(table))));
+        "SELECT a.attname, (CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE a.atttypid END)::int8, "
+        "CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END, format_type(a.atttypid, a.atttypmod) "
+        "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "JOIN pg_type t ON t.oid = a.atttypid "
+        "WHERE n.nspname = {} AND c.relname = {} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        QuoteLiteral(schema), QuoteLiteral(table))));
     std::vector<TableColumn> columns;
     std::vector<std::string> names;
-    for (int row = 0; row < PQntuples(result.get()); ++row) {
+    for (int row = 0; row < result->rows(); ++row) {
         TableColumn column;
-        column.name = Cell(result, row, 0);
-        column.oid = static_cast<uint32_t>(IntegerOrZero(Cell(result, row, 1)));
-        column.source_type = Cell(result, row, 3);
-        int modifier = static_cast<int>(IntegerOrZero(Cell(result, row, 2)));
+        column.name = result->Cell(row, 0);
+        column.oid = static_cast<uint32_t>(IntegerOrZero(result->Cell(row, 1)));
+        column.source_type = result->Cell(row, 3);
+        int modifier = static_cast<int>(IntegerOrZero(result->Cell(row, 2)));
         column.column = {column.name, EngineType(column.oid, modifier), true, ""};
         column.select = QuoteIdentifier(column.name);
         bool as_text = column.column.type == "VARCHAR" && !IsTextOid(column.oid);
@@ -345,21 +275,20 @@ Result<std::vector<TableColumn>> PostgresConnector::Columns(PGconn* connection, 
 }
 
 Result<std::vector<DiscoveredStream>> PostgresConnector::Discover(const SourceDefinition& source) {
-    Connection connection = TRY(Connect(source));
-    QueryResult tables = TRY(Run(
-        connection.get(),
+    auto connection = TRY(Connect(source));
+    Answer tables = TRY(connection->Run(
         fmt::format("SELECT c.relname, c.reltuples::int8 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
                     "WHERE n.nspname = {} AND c.relkind IN ('r', 'p', 'v', 'm') ORDER BY 1",
                     QuoteLiteral(source.settings.value("schema", "public")))));
     std::vector<DiscoveredStream> streams;
-    for (int row = 0; row < PQntuples(tables.get()); ++row) {
+    for (int row = 0; row < tables->rows(); ++row) {
         DiscoveredStream stream;
-        stream.name = Cell(tables, row, 0);
-        stream.rows_estimate = IntegerOrZero(Cell(tables, row, 1));
+        stream.name = tables->Cell(row, 0);
+        stream.rows_estimate = IntegerOrZero(tables->Cell(row, 1));
         StreamDefinition definition;
         definition.name = stream.name;
         definition.settings = Json::object();
-        for (TableColumn& column : TRY(Columns(connection.get(), source, definition))) {
+        for (TableColumn& column : TRY(Columns(*connection, source, definition))) {
             stream.columns.push_back(std::move(column.column));
         }
         streams.push_back(std::move(stream));
@@ -369,29 +298,31 @@ Result<std::vector<DiscoveredStream>> PostgresConnector::Discover(const SourceDe
 
 // What is newer than the position, up to the largest value of this snapshot; empty: nothing is. The rows of the largest
 // value itself are kept apart: when others of that value come later, they are read anew and replace these.
-Result<std::vector<PostgresConnector::CopyPart>> PostgresConnector::NewerParts(ReadContext& context, PGconn* connection,
+Result<std::vector<PostgresConnector::CopyPart>> PostgresConnector::NewerParts(ReadContext& context,
+                                                                               PostgresConnection& connection,
                                                                                const std::string& table) {
     Manifest& manifest = context.writer.manifest();
     std::string cursor = QuoteIdentifier(context.stream.cursor);
     if (manifest.position.is_object()) manifest.after = manifest.position.value("cursor", Json());
     bool first = manifest.after.is_null();
     std::string after = first ? "NULL" : QuoteLiteral(manifest.after.get<std::string>());
-    QueryResult newest = TRY(Run(connection, fmt::format("SELECT max({0})::text, max({0}) > {1}, max({0}) = {1}, "
-                                                         "count(*) FILTER (WHERE {0} = {1}) FROM {2}",
-                                                         cursor, after, table)));
-    bool none = PQgetisnull(newest.get(), 0, 0);
+    Answer newest =
+        TRY(connection.Run(fmt::format("SELECT max({0})::text, max({0}) > {1}, max({0}) = {1}, "
+                                       "count(*) FILTER (WHERE {0} = {1}) FROM {2}",
+                                       cursor, after, table)));
+    bool none = newest->IsNull(0, 0);
     // A first load shows the columns, also of a table without rows; and it reads what has no cursor.
     if (none) return first && !context.state.last() ? std::vector<CopyPart>{{""}} : std::vector<CopyPart>{};
-    std::string largest = Cell(newest, 0, 0);
+    std::string largest = newest->Cell(0, 0);
     std::string edge = fmt::format(" WHERE {} = {}", cursor, QuoteLiteral(largest));
     if (first) {
         manifest.position = {{"cursor", largest}};
         return std::vector<CopyPart>{{fmt::format(" WHERE ({} = {}) IS NOT TRUE", cursor, QuoteLiteral(largest))},
                                      {edge, true}};
     }
-    bool newer = Cell(newest, 0, 1) == "t";
-    bool same = Cell(newest, 0, 2) == "t";
-    bool came_later = EdgeChanged(context.state, IntegerOrZero(Cell(newest, 0, 3)));
+    bool newer = newest->Cell(0, 1) == "t";
+    bool same = newest->Cell(0, 2) == "t";
+    bool came_later = EdgeChanged(context.state, IntegerOrZero(newest->Cell(0, 3)));
     if (!newer && !(same && came_later)) return std::vector<CopyPart>{};
     // With a key they are read again in any case: one may have changed within its moment.
     manifest.again = came_later || !context.stream.key.empty();
@@ -404,14 +335,14 @@ Result<std::vector<PostgresConnector::CopyPart>> PostgresConnector::NewerParts(R
 
 // Columns with a value that their type does not hold (infinite dates, NaN in a numeric) are read as text instead: all
 // of the load from the start, in the same snapshot.
-Status PostgresConnector::CopyWhatFits(ReadContext& context, PGconn* connection, CopyPlan plan) {
+Status PostgresConnector::CopyWhatFits(ReadContext& context, PostgresConnection& connection, CopyPlan plan) {
     while (true) {
-        TRY(Run(connection, "SAVEPOINT before_copy"));
+        TRY(connection.Run("SAVEPOINT before_copy"));
         std::string unfit;
         Status copied = Copy(context, connection, plan, unfit);
         if (copied.ok() || unfit.empty() || unfit == context.stream.cursor) return copied;
-        TRY(EndCopy(connection));
-        TRY(Run(connection, "ROLLBACK TO before_copy"));
+        TRY(connection.StopCopy());
+        TRY(connection.Run("ROLLBACK TO before_copy"));
         for (TableColumn& column : plan.columns) {
             if (column.name != unfit) continue;
             if (column.column.type == "VARCHAR") return copied;
@@ -421,17 +352,6 @@ Status PostgresConnector::CopyWhatFits(ReadContext& context, PGconn* connection,
         }
         context.writer.manifest().warnings.push_back(copied.error().message() + "; the column is kept as text");
     }
-}
-
-Status PostgresConnector::EndCopy(PGconn* connection) {
-    if (PQtransactionStatus(connection) != PQTRANS_ACTIVE) return Ok();  // others copied
-    std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> canceller(PQgetCancel(connection), PQfreeCancel);
-    char ignored[256];
-    PQcancel(canceller.get(), ignored, sizeof(ignored));
-    char* raw = nullptr;
-    while (PQgetCopyData(connection, &raw, 0) > 0) PQfreemem(raw);
-    while (PGresult* left = PQgetResult(connection)) PQclear(left);
-    return PQstatus(connection) == CONNECTION_OK ? Ok() : Failure(connection, nullptr);
 }
 
 Result<std::unique_ptr<engine::RowWriter>> PostgresConnector::StartRows(ReadContext& context, const CopyPlan& plan) {
@@ -444,7 +364,8 @@ Result<std::unique_ptr<engine::RowWriter>> PostgresConnector::StartRows(ReadCont
     return context.writer.StartRows(written, oids);
 }
 
-Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const CopyPlan& plan, std::string& unfit) {
+Status PostgresConnector::Copy(ReadContext& context, PostgresConnection& connection, const CopyPlan& plan,
+                               std::string& unfit) {
     Manifest& manifest = context.writer.manifest();
     size_t before = manifest.objects.size();
     manifest.rows = 0;
@@ -463,8 +384,8 @@ Status PostgresConnector::Copy(ReadContext& context, PGconn* connection, const C
     return Ok();
 }
 
-Status PostgresConnector::CopyOne(ReadContext& context, PGconn* connection, const CopyPlan& plan, const CopyPart& part,
-                                  std::string& unfit) {
+Status PostgresConnector::CopyOne(ReadContext& context, PostgresConnection& connection, const CopyPlan& plan,
+                                  const CopyPart& part, std::string& unfit) {
     if (!plan.snapshot.empty() && !part.edge) return CopyParallel(context, plan, part, unfit);
     auto writer = TRY(StartRows(context, plan));
     Shared shared;
@@ -477,12 +398,12 @@ Status PostgresConnector::CopyOne(ReadContext& context, PGconn* connection, cons
 }
 
 // One COPY, into `writer`.
-Status PostgresConnector::CopyRange(ReadContext& context, PGconn* connection, const CopyPlan& plan,
+Status PostgresConnector::CopyRange(ReadContext& context, PostgresConnection& connection, const CopyPlan& plan,
                                     const std::string& where, engine::RowWriter& writer, Shared& shared) {
     std::vector<std::string> items;
     for (const TableColumn& column : plan.columns) items.push_back(column.select);
-    TRY(Run(connection,
-            fmt::format("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)", Join(items, ", "), plan.table, where)));
+    TRY(connection.Run(
+        fmt::format("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT binary)", Join(items, ", "), plan.table, where)));
     CopyRows rows(plan.columns.size());
     int64_t copied = 0;
     auto look = [&](int64_t count) -> Status {
@@ -503,33 +424,23 @@ Status PostgresConnector::CopyRange(ReadContext& context, PGconn* connection, co
         }
         return ++copied % kRowsPerLook != 0 ? Ok() : look(kRowsPerLook);
     };
-    char* raw = nullptr;
-    int bytes = 0;
-    while ((bytes = PQgetCopyData(connection, &raw, 0)) > 0) {
-        std::unique_ptr<char, decltype(&PQfreemem)> message(raw, PQfreemem);
-        TRY(rows.Feed({raw, static_cast<size_t>(bytes)}, on_row));
-    }
-    if (bytes == -2) return Failure(connection, nullptr);
-    while (PGresult* left = PQgetResult(connection)) {
-        QueryResult end(left);
-        if (PQresultStatus(end.get()) != PGRES_COMMAND_OK) return Failure(connection, end.get());
-    }
+    TRY(connection.GetCopy([&](std::string_view bytes) { return rows.Feed(bytes, on_row); }));
     return look(copied % kRowsPerLook);
 }
 
 // How many readers share a table, and its ranges of blocks; one: it is small, or no plain table, or the server or the
 // load's first statement says that it cannot be shared.
-Result<int64_t> PostgresConnector::PlanReaders(ReadContext& context, PGconn* connection, const std::string& table,
-                                               CopyPlan& plan) {
+Result<int64_t> PostgresConnector::PlanReaders(ReadContext& context, PostgresConnection& connection,
+                                               const std::string& table, CopyPlan& plan) {
     int64_t asked = context.stream.settings.value("parallel", int64_t{0});
-    if (asked == 1 || plan.snapshot.empty() || PQserverVersion(connection) < kRangeScanVersion) return int64_t{1};
-    QueryResult size = TRY(Run(
-        connection, fmt::format("SELECT pg_relation_size(c.oid), current_setting('block_size')::int8 FROM pg_class c "
-                                "WHERE c.oid = {}::regclass AND c.relkind IN ('r', 'm')",
-                                QuoteLiteral(table))));
-    if (PQntuples(size.get()) == 0) return int64_t{1};
-    int64_t bytes = IntegerOrZero(Cell(size, 0, 0));
-    int64_t blocks = bytes / std::max<int64_t>(IntegerOrZero(Cell(size, 0, 1)), 1);
+    if (asked == 1 || plan.snapshot.empty() || connection.version() < kRangeScanVersion) return int64_t{1};
+    Answer size = TRY(connection.Run(
+        fmt::format("SELECT pg_relation_size(c.oid), current_setting('block_size')::int8 FROM pg_class c "
+                    "WHERE c.oid = {}::regclass AND c.relkind IN ('r', 'm')",
+                    QuoteLiteral(table))));
+    if (size->rows() == 0) return int64_t{1};
+    int64_t bytes = IntegerOrZero(size->Cell(0, 0));
+    int64_t blocks = bytes / std::max<int64_t>(IntegerOrZero(size->Cell(0, 1)), 1);
     int64_t cores = std::max<int64_t>(std::thread::hardware_concurrency(), 1);
     int64_t readers = asked > 0 ? asked : std::min(cores, bytes / kBytesPerReader);
     readers = std::clamp<int64_t>(std::min(readers, blocks), 1, kReadersMax);
@@ -546,21 +457,17 @@ Result<int64_t> PostgresConnector::PlanReaders(ReadContext& context, PGconn* con
 
 // A reader: takes ranges until there are none, into one writer of its own.
 Status PostgresConnector::CopyShare(ReadContext& context, const CopyPlan& plan, const CopyPart& part, Shared& shared) {
-    Connection connection = TRY(Connect(context.source));
-    std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> canceller(PQgetCancel(connection.get()), PQfreeCancel);
-    auto on_cancel = context.cancel.OnCancel([&] {
-        char ignored[256];
-        PQcancel(canceller.get(), ignored, sizeof(ignored));
-    });
-    TRY(Begin(connection.get()));
-    TRY(Run(connection.get(), "SET TRANSACTION SNAPSHOT " + QuoteLiteral(plan.snapshot)));
-    TRY(SetForms(connection.get()));
+    auto connection = TRY(Connect(context.source));
+    auto on_cancel = connection->CancelOn(context.cancel);
+    TRY(Begin(*connection));
+    TRY(connection->Run("SET TRANSACTION SNAPSHOT " + QuoteLiteral(plan.snapshot)));
+    TRY(SetForms(*connection));
     auto writer = TRY(StartRows(context, plan));
     while (true) {
         size_t range = shared.next++;
         if (range >= plan.ranges.size()) break;
         std::string where = part.where.empty() ? " WHERE " : part.where + " AND ";
-        TRY(CopyRange(context, connection.get(), plan, where + plan.ranges[range], *writer, shared));
+        TRY(CopyRange(context, *connection, plan, where + plan.ranges[range], *writer, shared));
     }
     return context.writer.FinishRows(*writer, {{"table", plan.table}}, part.edge);
 }
@@ -584,36 +491,31 @@ Status PostgresConnector::CopyParallel(ReadContext& context, const CopyPlan& pla
 }
 
 Status PostgresConnector::Read(ReadContext& context) {
-    Connection connection = TRY(Connect(context.source));
-    // Ends a statement of ours that runs at the server; the connection itself is not thread-safe, the cancel is.
-    std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> canceller(PQgetCancel(connection.get()), PQfreeCancel);
-    auto on_cancel = context.cancel.OnCancel([&] {
-        char ignored[256];
-        PQcancel(canceller.get(), ignored, sizeof(ignored));
-    });
-    TRY(Begin(connection.get()));
+    auto connection = TRY(Connect(context.source));
+    auto on_cancel = connection->CancelOn(context.cancel);
+    TRY(Begin(*connection));
     CopyPlan plan;
     // Before anything is read. A server that cannot share its snapshot (a pooler, an old standby) is read by one.
-    Result<QueryResult> exported = Run(connection.get(), "SELECT pg_export_snapshot()");
-    if (exported.ok()) plan.snapshot = Cell(*exported, 0, 0);
+    Result<Answer> exported = connection->Run("SELECT pg_export_snapshot()");
+    if (exported.ok()) plan.snapshot = (*exported)->Cell(0, 0);
     if (!exported.ok()) {
-        TRY(Run(connection.get(), "ROLLBACK"));
-        TRY(Begin(connection.get()));
+        TRY(connection->Run("ROLLBACK"));
+        TRY(Begin(*connection));
     }
-    TRY(SetForms(connection.get()));
-    auto columns = TRY(Columns(connection.get(), context.source, context.stream));
+    TRY(SetForms(*connection));
+    auto columns = TRY(Columns(*connection, context.source, context.stream));
     auto [schema, name] = SchemaAndTable(context.source, context.stream);
     std::string table = QuoteIdentifier(schema) + "." + QuoteIdentifier(name);
     plan.table = table;
     plan.columns = std::move(columns);
     plan.parts = {{""}};
-    if (!context.stream.cursor.empty()) plan.parts = TRY(NewerParts(context, connection.get(), table));
+    if (!context.stream.cursor.empty()) plan.parts = TRY(NewerParts(context, *connection, table));
     if (plan.parts.empty()) return Ok();
     // An increment goes by the cursor's index, not by blocks.
     bool all = context.writer.manifest().after.is_null();
-    if (all) plan.readers = TRY(PlanReaders(context, connection.get(), table, plan));
+    if (all) plan.readers = TRY(PlanReaders(context, *connection, table, plan));
     if (plan.readers == 1) plan.snapshot.clear();
-    return CopyWhatFits(context, connection.get(), std::move(plan));
+    return CopyWhatFits(context, *connection, std::move(plan));
 }
 
 }  // namespace

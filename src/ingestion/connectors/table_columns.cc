@@ -7,6 +7,19 @@
 
 namespace tarn::connectors {
 
+DatabaseServer ServerOf(const SourceDefinition& source, int default_port) {
+    const Json& settings = source.settings;
+    DatabaseServer server;
+    server.name = source.name;
+    server.address = {settings.value("host", "127.0.0.1"), settings.value("port", default_port)};
+    server.database = settings.value("database", "");
+    server.user = settings.value("user", "");
+    if (settings.contains("password")) server.password = settings["password"]["secret"].get<std::string>();
+    server.tls = settings.value("tls", "prefer");
+    server.ca = settings.value("ca", "");
+    return server;
+}
+
 Status CheckColumns(const StreamDefinition& stream, const std::string& table, const std::vector<std::string>& columns) {
     std::vector<std::string> named = stream.settings.value("columns", std::vector<std::string>());
     named.insert(named.end(), stream.key.begin(), stream.key.end());

@@ -216,6 +216,11 @@ std::string Delivery::Select() const {
                        QuoteIdentifier(table.from.substr(0, dot)), QuoteIdentifier(table.from.substr(dot + 1)));
 }
 
+connectors::DatabaseServer ServerOf(const Destination& destination) {
+    const DatabaseAddress& said = destination.connection;
+    return {destination.name, {said.host, said.port}, said.database, said.user, said.password.name, said.tls, said.ca};
+}
+
 Status Delivery::CheckCancelled() const {
     if (run.cancel().cancelled()) return Error(ErrorCode::kCancelled, "the delivery was cancelled");
     return Ok();

@@ -1,41 +1,27 @@
 // Kind postgresql: rows by COPY into a staging table, then the target's rows and the position, in one transaction.
-#include <libpq-fe.h>
-
 #include <algorithm>
 #include <map>
 
 #include "base/number.h"
 #include "base/text.h"
+#include "ingestion/connectors/postgres_client.h"
 #include "processing/destinations/target.h"
 
 namespace tarn::destinations {
 namespace {
 
 constexpr size_t kCopyBytes = 256 << 10;  // gathered before they are sent
-constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt";
 constexpr const char* kStaging = "pg_temp._tarn_staging";
 
-struct Closer {
-    void operator()(PGconn* connection) const { PQfinish(connection); }
-    void operator()(PGresult* result) const { PQclear(result); }
-    void operator()(PGcancel* cancel) const { PQfreeCancel(cancel); }
-};
-using Connection = std::unique_ptr<PGconn, Closer>;
-using QueryResult = std::unique_ptr<PGresult, Closer>;
+using connectors::PostgresConnection;
+using Answer = PostgresConnection::Answer;
 
-std::string Line(const char* message) {
-    std::string text(Trim(message ? message : ""));
-    std::replace(text.begin(), text.end(), '\n', ' ');
-    return text;
-}
-
-Error Failure(PGconn* connection, const PGresult* result) {
-    auto field = [&](int code) -> std::string { return result ? Line(PQresultErrorField(result, code)) : ""; };
-    std::string state = field(PG_DIAG_SQLSTATE);
-    std::string message = field(PG_DIAG_MESSAGE_PRIMARY);
-    if (message.empty()) message = Line(PQerrorMessage(connection));
-    std::string where = field(PG_DIAG_CONTEXT);
-    if (where.starts_with("COPY ")) message += " (row " + where.substr(where.find(',') + 2) + ")";
+Error Explain(const connectors::PostgresFailure& failure) {
+    const std::string& state = failure.state;
+    std::string message = failure.primary;
+    if (failure.context.starts_with("COPY ")) {
+        message += " (row " + failure.context.substr(failure.context.find(',') + 2) + ")";
+    }
     if (state == "42501") {
         return Error(ErrorCode::kPermissionDenied, "{}", message)
             .WithHint("GRANT CREATE on the schema, or SELECT, INSERT, UPDATE and DELETE on the table, to its user");
@@ -52,15 +38,6 @@ Error Failure(PGconn* connection, const PGresult* result) {
     }
     return Error(ErrorCode::kUnavailable, "{}", message);
 }
-
-Result<QueryResult> Run(PGconn* connection, const std::string& sql) {
-    QueryResult result(PQexec(connection, sql.c_str()));
-    ExecStatusType status = PQresultStatus(result.get());
-    bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_IN;
-    if (!good) return Failure(connection, result.get());
-    return result;
-}
-int64_t Changed(const QueryResult& result) { return IntegerOrZero(PQcmdTuples(result.get())); }
 
 // What holds every value of the engine's type.
 std::string TypeOf(const engine::ResultColumn& column) {
@@ -132,7 +109,7 @@ void AppendCell(std::string& text, std::string_view cell) {
 // One delivery on one connection, in one transaction. Gone without Commit, it has changed nothing.
 class Transfer {
   public:
-    Transfer(PGconn* connection, Delivery& delivery)
+    Transfer(PostgresConnection& connection, Delivery& delivery)
         : connection_(connection),
           delivery_(delivery),
           target_(QuotedName(delivery.table.to)),
@@ -141,7 +118,7 @@ class Transfer {
     Result<Delivered> Run() {
         TRY(Begin());
         if (TRY(HasPosition())) {
-            TRY(destinations::Run(connection_, "ROLLBACK"));
+            TRY(connection_.Run("ROLLBACK"));
             return Delivered{.skipped = true};
         }
         auto rows = TRY(delivery_.session.Query(delivery_.Select()));
@@ -159,14 +136,14 @@ class Transfer {
                positions_, Name(), QuoteLiteral(target_), QuoteLiteral(delivery_.position.source),
                delivery_.position.version, delivered.rows, delivery_.run.number()));
         // An answer that is lost here is no loss: the next try finds the position, or its absence.
-        TRY(destinations::Run(connection_, "COMMIT"));
+        TRY(connection_.Run("COMMIT"));
         return delivered;
     }
 
   private:
     template <typename... Values>
-    Result<QueryResult> Do(fmt::format_string<Values...> format, Values&&... values) {
-        return destinations::Run(connection_, fmt::format(format, std::forward<Values>(values)...));
+    Result<Answer> Do(fmt::format_string<Values...> format, Values&&... values) {
+        return connection_.Run(fmt::format(format, std::forward<Values>(values)...));
     }
     std::string Name() const { return QuoteLiteral(delivery_.Name()); }
 
@@ -183,19 +160,19 @@ class Transfer {
         return Ok();
     }
     Result<bool> HasPosition() {
-        QueryResult found = TRY(Do("SELECT source, version, target FROM {} WHERE delivery = {}", positions_, Name()));
+        Answer found = TRY(Do("SELECT source, version, target FROM {} WHERE delivery = {}", positions_, Name()));
         // Another target than before is a stranger's until it is this delivery's.
-        known_ = PQntuples(found.get()) == 1 && PQgetvalue(found.get(), 0, 2) == target_;
-        if (!known_ || PQgetvalue(found.get(), 0, 0) != delivery_.position.source) return false;
-        return IntegerOrZero(PQgetvalue(found.get(), 0, 1)) >= delivery_.position.version;
+        known_ = found->rows() == 1 && found->Cell(0, 2) == target_;
+        if (!known_ || found->Cell(0, 0) != delivery_.position.source) return false;
+        return IntegerOrZero(found->Cell(0, 1)) >= delivery_.position.version;
     }
     Status PrepareTable(const Columns& columns) {
-        QueryResult there =
+        Answer there =
             TRY(Do("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass({}) AND attnum > 0 "
                    "AND NOT attisdropped",
                    QuoteLiteral(target_)));
         std::vector<std::string> existing;
-        for (int row = 0; row < PQntuples(there.get()); ++row) existing.emplace_back(PQgetvalue(there.get(), row, 0));
+        for (int row = 0; row < there->rows(); ++row) existing.emplace_back(there->Cell(row, 0));
         if (existing.empty()) return MakeTable(columns);
         if (!known_ && !delivery_.table.take_over) {
             return Error(ErrorCode::kFailedPrecondition, "{} is there already, and not by this delivery",
@@ -216,10 +193,6 @@ class Transfer {
         TRY(Do("CREATE TABLE {} ({})", target_, Join(parts, ", ")));
         delivery_.run.Write("made the table " + delivery_.table.to);
         return Ok();
-    }
-    Status Send(const std::string& text) {
-        if (PQputCopyData(connection_, text.data(), static_cast<int>(text.size())) == 1) return Ok();
-        return Failure(connection_, nullptr);
     }
     Result<Delivered> Copy(engine::ResultStream& rows) {
         TRY(Do("CREATE TEMP TABLE _tarn_staging ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA", List(names_),
@@ -242,42 +215,31 @@ class Transfer {
             delivered.rows += static_cast<int64_t>(chunk->rows());
             if (text.size() < kCopyBytes) continue;
             TRY(delivery_.CheckCancelled());
-            TRY(Send(text));
+            TRY(connection_.PutCopy(text));
             delivered.bytes += static_cast<int64_t>(text.size());
             text.clear();
             delivery_.run.Progress("copying", delivered.rows);
         }
-        TRY(Send(text));
+        TRY(connection_.PutCopy(text));
         delivered.bytes += static_cast<int64_t>(text.size());
-        TRY(EndCopy());
+        TRY(connection_.EndPutCopy());
         return delivered;
-    }
-    Status EndCopy() {
-        if (PQputCopyEnd(connection_, nullptr) != 1) return Failure(connection_, nullptr);
-        std::optional<Error> failed;
-        while (PGresult* next = PQgetResult(connection_)) {
-            QueryResult result(next);
-            if (PQresultStatus(next) != PGRES_COMMAND_OK && !failed) failed = Failure(connection_, next);
-        }
-        if (failed) return std::move(*failed);
-        return Ok();
     }
     // Readers see the old rows until the commit; grants, indexes and views of the table stay.
     Result<int64_t> Replace() {
-        QueryResult removed = TRY(Do("DELETE FROM {}", target_));
-        QueryResult added =
-            TRY(Do("INSERT INTO {} ({}) SELECT {} FROM {}", target_, List(names_), List(names_), kStaging));
-        return Changed(removed) + Changed(added);
+        Answer removed = TRY(Do("DELETE FROM {}", target_));
+        Answer added = TRY(Do("INSERT INTO {} ({}) SELECT {} FROM {}", target_, List(names_), List(names_), kStaging));
+        return removed->changed() + added->changed();
     }
     Status CheckKey() {
         std::vector<std::string> nulls;
         for (const std::string& column : delivery_.table.key) nulls.push_back(QuoteIdentifier(column) + " IS NULL");
         std::string key = List(delivery_.table.key);
-        QueryResult wrong =
+        Answer wrong =
             TRY(Do("SELECT 1 FROM {} WHERE {} UNION ALL (SELECT 1 FROM {} GROUP BY {} "
                    "HAVING count(*) > 1 LIMIT 1) LIMIT 1",
                    kStaging, Join(nulls, " OR "), kStaging, key));
-        if (PQntuples(wrong.get()) == 0) return Ok();
+        if (wrong->rows() == 0) return Ok();
         return Error(ErrorCode::kInvalidArgument, "the key ({}) is NULL or repeated in {}",
                      Join(delivery_.table.key, ", "), delivery_.table.from)
             .WithHint("nothing was changed in the target");
@@ -293,18 +255,16 @@ class Transfer {
         }
         for (const std::string& column : names_) sets.push_back(fmt::format("{0} = s.{0}", QuoteIdentifier(column)));
         std::string match = Join(same, " AND ");
-        QueryResult removed =
+        Answer removed =
             TRY(Do("DELETE FROM {} t WHERE NOT EXISTS (SELECT 1 FROM {} s WHERE {})", target_, kStaging, match));
-        QueryResult updated =
-            TRY(Do("UPDATE {} t SET {} FROM {} s WHERE {} AND ROW({}) IS DISTINCT FROM ROW({})", target_,
-                   Join(sets, ", "), kStaging, match, List(names_, "t."), List(names_, "s.")));
-        QueryResult added =
-            TRY(Do("INSERT INTO {} ({}) SELECT {} FROM {} s WHERE NOT EXISTS (SELECT 1 FROM {} t WHERE {})", target_,
-                   List(names_), List(names_), kStaging, target_, match));
-        return Changed(removed) + Changed(updated) + Changed(added);
+        Answer updated = TRY(Do("UPDATE {} t SET {} FROM {} s WHERE {} AND ROW({}) IS DISTINCT FROM ROW({})", target_,
+                                Join(sets, ", "), kStaging, match, List(names_, "t."), List(names_, "s.")));
+        Answer added = TRY(Do("INSERT INTO {} ({}) SELECT {} FROM {} s WHERE NOT EXISTS (SELECT 1 FROM {} t WHERE {})",
+                              target_, List(names_), List(names_), kStaging, target_, match));
+        return removed->changed() + updated->changed() + added->changed();
     }
 
-    PGconn* connection_;
+    PostgresConnection& connection_;
     Delivery& delivery_;
     const std::string target_;
     const std::string positions_;
@@ -317,55 +277,18 @@ class PostgresTarget : public Target {
     explicit PostgresTarget(const DestinationsDependencies& dependencies) : dependencies_(dependencies) {}
 
     Result<Delivered> Deliver(Delivery& delivery) override {
-        Connection connection = TRY(Connect(delivery.destination));
-        std::unique_ptr<PGcancel, Closer> cancel(PQgetCancel(connection.get()));
-        auto on_cancel = delivery.run.cancel().OnCancel([&cancel] {
-            char why[256];
-            if (cancel) PQcancel(cancel.get(), why, sizeof(why));
-        });
-        return Transfer(connection.get(), delivery).Run();
+        connectors::DatabaseServer server = ServerOf(delivery.destination);
+        auto login = TRY(connectors::ResolveLogin(server, dependencies_.dialer, dependencies_.secrets,
+                                                  dependencies_.workspace_directory));
+        auto connection = PostgresConnection::Open(login, Explain);
+        if (!connection.ok()) return connectors::CannotReach(server, connection.error());
+        auto on_cancel = (*connection)->CancelOn(delivery.run.cancel());
+        return Transfer(**connection, delivery).Run();
     }
 
   private:
-    Result<Connection> Connect(const Destination& destination);
     const DestinationsDependencies& dependencies_;
 };
-
-Result<Connection> PostgresTarget::Connect(const Destination& destination) {
-    const DatabaseAddress& settings = destination.connection;
-    std::string numeric = TRY(dependencies_.dialer.ResolveChecked({settings.host, settings.port}, {}));
-    Secret password;
-    if (!settings.password.name.empty()) password = TRY(dependencies_.secrets.Get(settings.password.name));
-    std::string password_text(password.text());
-    std::string port = std::to_string(settings.port);
-    std::string ca = settings.ca;
-    if (!ca.empty() && !ca.starts_with("/")) ca = dependencies_.workspace_directory + "/" + ca;
-    // The library's own default is a file in somebody's home.
-    if (ca.empty() && settings.tls == "verify-full") ca = kSystemRoots;
-    const std::pair<const char*, const char*> options[] = {{"host", settings.host.c_str()},
-                                                           {"hostaddr", numeric.c_str()},
-                                                           {"port", port.c_str()},
-                                                           {"dbname", settings.database.c_str()},
-                                                           {"user", settings.user.c_str()},
-                                                           {"password", password_text.c_str()},
-                                                           {"sslmode", settings.tls.c_str()},
-                                                           {"sslrootcert", ca.c_str()},
-                                                           {"application_name", "tarn"},
-                                                           {"connect_timeout", "10"},
-                                                           {"client_encoding", "UTF8"},
-                                                           {nullptr, nullptr}};
-    std::vector<const char*> names;
-    std::vector<const char*> values;
-    for (const auto& [name, value] : options) names.push_back(name), values.push_back(value);
-    Connection connection(PQconnectdbParams(names.data(), values.data(), 0));
-    if (PQstatus(connection.get()) == CONNECTION_OK) return connection;
-    std::string message = Line(PQerrorMessage(connection.get()));
-    bool login = message.find("authentication") != std::string::npos;
-    return Error(login ? ErrorCode::kPermissionDenied : ErrorCode::kUnavailable, "can't reach the database of {}: {}",
-                 destination.name, message)
-        .WithHint(login ? "set the password again with `tarn secret set NAME`"
-                        : "is it running, and are host and port right? It is tried again");
-}
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "ingestion/connectors/database_login.h"
 #include "processing/destinations/destination_file.h"
 #include "processing/destinations/destinations.h"
 
@@ -34,6 +35,9 @@ struct Delivered {
     int64_t changed = -1;  // written or removed there; unknown: -1
     int64_t bytes = 0;
 };
+
+// The database that a destination of such a kind names.
+connectors::DatabaseServer ServerOf(const Destination& destination);
 
 class Target {
   public:
