@@ -1,10 +1,12 @@
-"""kill -9, and cut connections, at random instants of deliveries to PostgreSQL: the target is always one version of the
-table, whole, each version is delivered once at most, and in the end the newest is there.
+"""kill -9, and cut connections, at random instants of deliveries to PostgreSQL and MariaDB: the target is always one
+version of the table, whole, each version is delivered once at most, and in the end the newest is there.
 
-./dev soak destinations --seed 7 --minutes 10: rounds until the time is over. The seed gives the instants and the data.
+./dev soak destinations --seed 7 --minutes 10: rounds until the time is over, PostgreSQL and MariaDB in turn. The seed
+gives the instants and the data.
 """
 
 import argparse
+import contextlib
 import random
 import shutil
 import sys
@@ -16,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import psycopg  # noqa: E402
 
+from mariadb_server import mariadb  # noqa: E402
 from postgres_server import postgres  # noqa: E402
 from tarn_program import Tarn, until, write_files  # noqa: E402
 
@@ -26,15 +29,13 @@ DELIVERED_SECONDS_MAX = 90
 TABLES = ("merged", "replaced")  # by key, and as a whole
 
 
-def workspace(port):
+def workspace(target):
     return {
         "tarn.yaml": "name: kills\n",
         "sources/things.yaml": "kind: files\npath: ./inbox/*.csv\nstreams: {things: {format: csv}}\n",
         "use_cases/shop/things.sql": "SELECT * FROM raw_things.things\n",
-        "destinations/db.yaml": f"""kind: postgresql
-owner: admin
-connection: {{port: {port}, database: postgres, user: postgres, tls: disable}}
-retry_delay: 1s
+        "destinations/db.yaml": f"""owner: admin
+{target.yaml}retry_delay: 1s
 tables:
   merged:   {{from: shop.things, key: [id]}}
   replaced: {{from: shop.things}}
@@ -52,62 +53,113 @@ def write_data(folder, batch, count):
     part.rename(inbox / "things.csv")
 
 
-LOG = """CREATE TABLE deliveries (delivery text, source text, version bigint);
-CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
-    $$BEGIN INSERT INTO deliveries VALUES (NEW.delivery, NEW.source, NEW.version); RETURN NEW; END$$;
-CREATE TRIGGER noted AFTER INSERT OR UPDATE ON _tarn_positions FOR EACH ROW EXECUTE FUNCTION note()"""
+class Postgres:
+    kind = "postgresql"
+
+    @contextlib.contextmanager
+    def started(self):
+        with postgres() as port, psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres",
+                                                 autocommit=True) as self.connection:
+            self.yaml = (f"kind: postgresql\nconnection: {{port: {port}, database: postgres, user: postgres, "
+                         "tls: disable}\n")
+            yield self
+
+    def rows(self, sql):
+        """Of numbers, or text; none while the table is not there."""
+        try:
+            return self.connection.execute(sql).fetchall()
+        except psycopg.errors.UndefinedTable:
+            return []
+
+    def log(self):
+        self.connection.execute("""CREATE TABLE deliveries (delivery text, source text, version bigint);
+            CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+                $$BEGIN INSERT INTO deliveries VALUES (NEW.delivery, NEW.source, NEW.version); RETURN NEW; END$$;
+            CREATE TRIGGER noted AFTER INSERT OR UPDATE ON _tarn_positions FOR EACH ROW EXECUTE FUNCTION note()""")
+
+    def cut(self):
+        self.connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                                "WHERE application_name = 'tarn'")
 
 
-def check(connection, batches):
+class Mariadb:
+    kind = "mysql"
+
+    @contextlib.contextmanager
+    def started(self):
+        with mariadb() as self.server:
+            self.server.execute("CREATE DATABASE target; CREATE USER writer@'%'; GRANT ALL ON target.* TO writer@'%'")
+            self.yaml = (f"kind: mysql\nconnection: {{port: {self.server.port}, database: target, user: writer, "
+                         "tls: disable}\n")
+            yield self
+
+    def rows(self, sql):
+        try:
+            lines = self.server.execute(sql, "target").splitlines()
+        except RuntimeError as failed:
+            assert "doesn't exist" in str(failed), failed
+            return []
+        return [tuple(int(cell) if cell.isdigit() else cell for cell in line.split("\t")) for line in lines]
+
+    def log(self):
+        note = "FOR EACH ROW INSERT INTO deliveries VALUES (NEW.delivery, NEW.source, NEW.version)"
+        self.server.execute(f"""CREATE TABLE deliveries (delivery text, source text, version bigint);
+            CREATE TRIGGER made AFTER INSERT ON _tarn_positions {note};
+            CREATE TRIGGER noted AFTER UPDATE ON _tarn_positions {note}""", "target")
+
+    def cut(self):
+        for (number,) in self.rows("SELECT id FROM information_schema.processlist WHERE user = 'writer'"):
+            with contextlib.suppress(RuntimeError):  # it ended by itself
+                self.server.execute(f"KILL {number}")
+
+
+TARGETS = {target.kind: target for target in (Postgres, Mariadb)}
+
+
+def check(target, batches):
     for table in TABLES:
-        found = connection.execute(f"SELECT batch, count(*), count(DISTINCT id) FROM {table} GROUP BY 1").fetchall()
+        found = target.rows(f"SELECT batch, count(*), count(DISTINCT id) FROM {table} GROUP BY 1")
         assert len(found) <= 1, f"{table} is a mixture: {found}"
         for batch, count, distinct in found:
             assert (count, distinct) == (batches[batch], batches[batch]), f"{table}: {found}, wanted {batches[batch]}"
 
 
-def destinations_round(folder, seed, say=print):
+def destinations_round(folder, seed, kind="postgresql", say=print):
     """One round; raises AssertionError with what is wrong."""
-    say(f"seed {seed}")
+    say(f"{kind}, seed {seed}")
     chance = random.Random(seed)
-    with postgres() as port, psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres",
-                                             autocommit=True) as connection:
-        write_files(folder, workspace(port))
+    with TARGETS[kind]().started() as target:
+        write_files(folder, workspace(target))
         batches = {0: 100}
         write_data(folder, 0, 100)
         with Tarn(folder) as tarn:
             tarn.start()
 
             def delivered(batch):
-                for table in TABLES:
-                    there = connection.execute(f"SELECT to_regclass('{table}')").fetchone()[0]
-                    if not there or connection.execute(f"SELECT max(batch), count(*) FROM {table}").fetchone() != (
-                            batch, batches[batch]):
-                        return False
-                return True
+                return all(target.rows(f"SELECT max(batch), count(*) FROM {table}") == [(batch, batches[batch])]
+                           for table in TABLES)
             until(lambda: delivered(0), "the first delivery", DELIVERED_SECONDS_MAX)
-            connection.execute(LOG)
+            target.log()
             for batch in range(1, KILLS + 1):
                 batches[batch] = chance.randint(1, ROWS_MAX)
                 write_data(folder, batch, batches[batch])
                 end = time.monotonic() + chance.uniform(0.05, KILL_SECONDS_MAX)
                 cuts = chance.random() < 0.3
                 while time.monotonic() < end:
-                    check(connection, batches)
+                    check(target, batches)
                     time.sleep(0.02)
                 if cuts:
-                    connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                                       "WHERE application_name = 'tarn'")
+                    target.cut()
                 else:
                     tarn.kill()
                     tarn.start()
-                check(connection, batches)
+                check(target, batches)
             until(lambda: delivered(KILLS), "the last delivery", DELIVERED_SECONDS_MAX)
-            check(connection, batches)
-            doubled = connection.execute("SELECT delivery, version, count(*) FROM deliveries GROUP BY 1, 2 "
-                                         "HAVING count(*) > 1").fetchall()
+            check(target, batches)
+            doubled = target.rows("SELECT delivery, version, count(*) FROM deliveries GROUP BY 1, 2 "
+                                  "HAVING count(*) > 1")
             assert not doubled, f"delivered twice: {doubled}"
-            count = connection.execute("SELECT count(*) FROM deliveries").fetchone()[0]
+            count = target.rows("SELECT count(*) FROM deliveries")[0][0]
             assert count >= len(TABLES), "nothing was delivered after the first"
             tarn.stop()
 
@@ -120,7 +172,7 @@ def main():
     end, seed = time.monotonic() + options.minutes * 60, options.seed
     while time.monotonic() < end:
         folder = Path(tempfile.mkdtemp(prefix="tarn-destinations-"))
-        destinations_round(folder / "w", seed)
+        destinations_round(folder / "w", seed, list(TARGETS)[seed % len(TARGETS)])
         shutil.rmtree(folder)
         seed += 1
     print(f"{seed - options.seed} rounds held")

@@ -1,13 +1,14 @@
-"""Rounds of kill -9 during deliveries to PostgreSQL; ./dev soak destinations runs as many as one likes."""
+"""Rounds of kill -9 during deliveries to PostgreSQL and MariaDB; ./dev soak destinations runs as many as one likes."""
 
 import pytest
 
-from soak_destinations import destinations_round
+from soak_destinations import TARGETS, destinations_round
 
 ROUNDS = 3
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", TARGETS)
 @pytest.mark.parametrize("seed", range(1, ROUNDS + 1))
-def test_the_target_survives_kills(tmp_path, seed):
-    destinations_round(tmp_path / "w", seed)
+def test_the_target_survives_kills(tmp_path, seed, kind):
+    destinations_round(tmp_path / "w", seed, kind)

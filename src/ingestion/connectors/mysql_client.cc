@@ -53,7 +53,10 @@ void StartLibrary() {
     });
 }
 
-ErrorCode CodeOf(unsigned number) {
+// Values that a table refuses, beyond the classes 22 and 23: of MySQL, "check violated" and "incorrect value".
+constexpr unsigned kCheckViolated = 3819;
+
+ErrorCode CodeOf(unsigned number, std::string_view state) {
     switch (number) {
         case ER_ACCESS_DENIED_ERROR:
         case ER_DBACCESS_DENIED_ERROR:
@@ -66,6 +69,13 @@ ErrorCode CodeOf(unsigned number) {
         case ER_BAD_FIELD_ERROR:
         case ER_PARSE_ERROR:
         case ER_WRONG_VALUE:
+        case ER_TRUNCATED_WRONG_VALUE_FOR_FIELD:
+        case ER_NO_DEFAULT_FOR_FIELD:
+        case ER_BLOB_KEY_WITHOUT_LENGTH:
+        case ER_TOO_LONG_KEY:
+        case ER_TOO_BIG_ROWSIZE:
+        case ER_NET_PACKET_TOO_LARGE:
+        case kCheckViolated:
             return ErrorCode::kInvalidArgument;
         case ER_QUERY_INTERRUPTED:
         case ER_CONNECTION_KILLED:
@@ -73,7 +83,8 @@ ErrorCode CodeOf(unsigned number) {
         case CR_SSL_CONNECTION_ERROR:
             return ErrorCode::kFailedPrecondition;
         default:
-            return ErrorCode::kUnavailable;
+            bool value = state.starts_with("22") || state.starts_with("23");
+            return value ? ErrorCode::kInvalidArgument : ErrorCode::kUnavailable;
     }
 }
 
@@ -101,10 +112,10 @@ class MariadbConnection : public MysqlConnection {
         io->methods->set_timeout(io, PVIO_READ_TIMEOUT, static_cast<int>(seconds));
         return Ok();
     }
-    Status Execute(const std::string& sql) override {
+    Result<int64_t> Execute(const std::string& sql) override {
         if (mysql_real_query(mysql_.get(), sql.data(), sql.size()) != 0) return Failure();
         Answer rest(mysql_store_result(mysql_.get()));
-        return Ok();
+        return static_cast<int64_t>(mysql_affected_rows(mysql_.get()));
     }
     Result<std::vector<Row>> Rows(const std::string& sql) override {
         std::vector<Row> rows;
@@ -173,10 +184,10 @@ class MariadbConnection : public MysqlConnection {
         return Ok();
     }
     Error Failure() {
-        if (aborted_) return Error(ErrorCode::kCancelled, "the load was cancelled");
+        if (aborted_) return Error(ErrorCode::kCancelled, "it was cancelled");
         std::string message(Trim(mysql_error(mysql_.get())));
         for (char& c : message) c = c == '\n' ? ' ' : c;
-        return Error(CodeOf(mysql_errno(mysql_.get())), "{}", message);
+        return Error(CodeOf(mysql_errno(mysql_.get()), mysql_sqlstate(mysql_.get())), "{}", message);
     }
 
     std::unique_ptr<MYSQL, Closer> mysql_;

@@ -1,4 +1,4 @@
-// A connection to MySQL or MariaDB that reads: streams rows, never holds a whole result. Internal to the component.
+// A connection to MySQL or MariaDB: statements, and rows as a stream, never a whole result. Public by DOORS.
 //
 // The library's traps are closed: LOAD DATA LOCAL (a server asking for our files) is off, authentication by the plain
 // password is refused, and what is connected to is the address that the dialer checked, while a certificate is held
@@ -28,7 +28,8 @@ class MysqlConnection {
     using Row = std::vector<std::optional<std::string>>;
     static Result<std::unique_ptr<MysqlConnection>> Open(const MysqlOptions& options);
     virtual ~MysqlConnection() = default;
-    virtual Status Execute(const std::string& sql) = 0;
+    // How many rows it inserted, updated (to another value) or deleted.
+    virtual Result<int64_t> Execute(const std::string& sql) = 0;
     // Small answers only.
     virtual Result<std::vector<Row>> Rows(const std::string& sql) = 0;
     // Row by row as they arrive. When on_row refuses one, `interrupt` asks the server to stop, and what was sent by

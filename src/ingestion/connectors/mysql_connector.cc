@@ -321,7 +321,7 @@ void MysqlConnector::Kill(const SourceDefinition& source, const std::string& wha
     auto connection = Connect(source, kLookTimeout);
     if (!connection.ok()) return;
     // It may have ended by itself by now, and otherwise ends when it next sends something.
-    Status killed = (*connection)->Execute(fmt::format("KILL {}{}", what, id));
+    auto killed = (*connection)->Execute(fmt::format("KILL {}{}", what, id));
     if (!killed.ok()) dependencies_.log.Info("a statement ended before it was stopped", {{"source", source.name}});
 }
 

@@ -56,8 +56,11 @@ void CheckKind(ConfigBinder& binder, const Destination& destination) {
     };
     for (const char* key : {"auth", "private_network", "batch_rows"}) mine(key, "http");
     for (const char* key : {"format", "guard_formulas"}) mine(key, "files");
-    if (mine("connection", "postgresql") && destination.connection.database.empty()) {
-        binder.Report("connection", "kind postgresql needs \"connection\" with \"database\"");
+    if (binder.Has("connection") && !destination.IsDatabase()) {
+        binder.Report("connection", fmt::format("\"connection\" is a key of databases, not of {}", destination.kind));
+    }
+    if (destination.IsDatabase() && destination.connection.database.empty()) {
+        binder.Report("connection", fmt::format("kind {} needs \"connection\" with \"database\"", destination.kind));
     }
     if (mine("url", "http") && !ParseUrl(destination.url).ok()) {
         binder.Report("url", "kind http needs \"url\": an http:// or https:// address without a password");
@@ -72,12 +75,12 @@ void CheckKind(ConfigBinder& binder, const Destination& destination) {
 
 void Bind(ConfigBinder& binder, DestinationFile& file) {
     Destination& destination = file.destination;
-    binder.Choice("kind", destination.kind, {"postgresql", "http", "files"}, "What the target is.",
+    binder.Choice("kind", destination.kind, {"postgresql", "mysql", "http", "files"}, "What the target is.",
                   ConfigBinder::Need::kRequired);
     binder.Key("description", destination.description, "What it is for.");
     binder.Key("owner", destination.owner, "A user: what they may read is delivered.", ConfigBinder::Need::kRequired);
     binder.Key("tags", file.tags, "Tags.");
-    binder.Section("connection", destination.connection, "postgresql: where the database is.");
+    binder.Section("connection", destination.connection, "postgresql, mysql: where the database is.");
     binder.Key("url", destination.url, "http: where each batch is posted.");
     binder.Section("auth", file.auth, "http: how requests prove who asks.");
     binder.Key("private_network", destination.private_network,
@@ -99,21 +102,22 @@ void Bind(ConfigBinder& binder, DestinationFile& file) {
 
 void Bind(ConfigBinder& binder, DatabaseAddress& address) {
     binder.Key("host", address.host, "The server's name or address.");
-    binder.Key("port", address.port, "Its port.");
+    binder.Key("port", address.port, "Its port; 0: 5432, for mysql 3306.");
     binder.Key("database", address.database, "The database.");
     binder.Key("user", address.user, "Who writes; may create tables in the schema.");
     binder.Key("password", address.password, "`secret:NAME`, set by `tarn secret set NAME`.");
-    binder.Key("schema", address.schema, "Where _tarn_positions lies, and tables that are named without a schema.");
+    binder.Key("schema", address.schema,
+               "postgresql: where _tarn_positions lies, and tables that are named without a schema.");
     binder.Choice("tls", address.tls, {"disable", "prefer", "require", "verify-full"}, "Use of TLS.");
     binder.Key("ca", address.ca, "verify-full: PEM file of the authority, if it is no public one.");
 }
 
 void Bind(ConfigBinder& binder, TableDelivery& delivery) {
     binder.Key("from", delivery.from, "The table, as shop.sales.", ConfigBinder::Need::kRequired);
-    binder.Key("to", delivery.to, "postgresql: the table there; files: the file's name. If it is not the name here.");
+    binder.Key("to", delivery.to, "Databases: the table there; files: the file's name. If it is not the name here.");
     binder.Key("columns", delivery.columns, "Only these columns.");
     binder.Key("key", delivery.key, "Columns that identify a row: only what changed is written.");
-    binder.Key("take_over", delivery.take_over, "postgresql: replace what is in a table that is there already.");
+    binder.Key("take_over", delivery.take_over, "Databases: replace what is in a table that is there already.");
     workspace::BindTiming(binder, delivery.timing);
     if (binder.describing()) return;
     if (Split(delivery.from, '.').size() != 2) binder.Report("from", "from is a table, as shop.sales");
@@ -123,7 +127,7 @@ void Bind(ConfigBinder& binder, TableDelivery& delivery) {
 }
 
 std::string GuaranteeOf(const Destination& destination) {
-    if (destination.kind == "postgresql") {
+    if (destination.IsDatabase()) {
         return "exactly once: rows and position are one transaction of the target";
     }
     if (destination.kind == "files") return "exactly once: a file is replaced whole by that of the newest version";
@@ -154,8 +158,9 @@ void ParseDestinationFile(workspace::Definition& definition, workspace::Issues& 
         delivery.name = name;
         if (delivery.to.empty()) delivery.to = name;
         bool dotted = delivery.to.find('.') != std::string::npos;
-        if (destination.kind == "postgresql" && !dotted)
-            delivery.to = destination.connection.schema + "." + delivery.to;
+        const DatabaseAddress& address = destination.connection;
+        if (destination.kind == "postgresql" && !dotted) delivery.to = address.schema + "." + delivery.to;
+        if (destination.kind == "mysql" && !dotted) delivery.to = address.database + "." + delivery.to;
         if (destination.kind == "files" && dotted) {
             issues.push_back({definition.file, 0, 0, fmt::format("{}: to is a file's name without its ending", name)});
         }

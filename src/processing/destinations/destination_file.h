@@ -12,11 +12,11 @@ namespace tarn::destinations {
 
 struct DatabaseAddress {
     std::string host = "127.0.0.1";
-    int port = 5432;
+    int port = 0;  // 0: the usual one of the kind
     std::string database;
     std::string user;
     SecretName password;
-    std::string schema = "public";
+    std::string schema = "public";  // postgresql
     std::string tls = "prefer";
     std::string ca;
 };
@@ -26,10 +26,10 @@ void Bind(ConfigBinder& binder, DatabaseAddress& address);
 struct TableDelivery {
     std::string name;
     std::string from;  // "shop.sales"
-    std::string to;    // postgresql: the table; files: the file's name
+    std::string to;    // databases: the table; files: the file's name
     std::vector<std::string> columns;  // empty: all
     std::vector<std::string> key;
-    bool take_over = false;  // postgresql: of a table that is there already
+    bool take_over = false;  // databases: of a table that is there already
     workspace::TimingKeys timing;
 };
 void Bind(ConfigBinder& binder, TableDelivery& delivery);
@@ -37,7 +37,7 @@ void Bind(ConfigBinder& binder, TableDelivery& delivery);
 struct Destination {
     std::string name;
     std::string file;
-    std::string kind;  // postgresql, http, files
+    std::string kind;  // postgresql, mysql, http, files
     std::string description;
     std::string owner;
     DatabaseAddress connection;
@@ -51,6 +51,7 @@ struct Destination {
     workspace::TimingKeys timing;
     std::vector<TableDelivery> tables;
     std::string hash;
+    bool IsDatabase() const { return kind == "postgresql" || kind == "mysql"; }
 };
 // "exactly once: ..." or "at least once: ...".
 std::string GuaranteeOf(const Destination& destination);

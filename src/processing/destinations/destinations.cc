@@ -19,6 +19,8 @@ using security::HttpCall;
 using security::Principal;
 
 constexpr size_t kHashLetters = 12;
+constexpr int kPostgresPort = 5432;
+constexpr int kMysqlPort = 3306;
 constexpr int kRetries = 1000;  // with pauses up to ten minutes: a target may be down for a week
 constexpr security::OperationLimits kLimits{.body_bytes_max = 0, .concurrent_max = 10'000};
 constexpr security::Operation kDeliver = {"internal",    "Deliver",           "destination:Deliver",
@@ -33,6 +35,7 @@ class WorkspaceDestinations : public Destinations, public orchestrator::TaskKind
   public:
     explicit WorkspaceDestinations(DestinationsDependencies dependencies) : dependencies_(std::move(dependencies)) {
         targets_["postgresql"] = MakePostgresTarget(dependencies_);
+        targets_["mysql"] = MakeMysqlTarget(dependencies_);
         targets_["http"] = MakeHttpTarget(dependencies_);
         targets_["files"] = MakeFilesTarget(dependencies_);
     }
@@ -154,7 +157,15 @@ Result<TaskOutcome> WorkspaceDestinations::Deliver(TaskRun& run, const Found& fo
     call.rows = delivered.rows;
     call.bytes = delivered.bytes;
     call.details["version"] = position.version;
-    std::string changed = delivered.changed < 0 ? "" : fmt::format(", {} written or removed", delivered.changed);
+    std::string changed;
+    if (delivered.changes) {
+        const Changes& changes = *delivered.changes;
+        Json counts = {{"inserted", changes.inserted}, {"updated", changes.updated}, {"deleted", changes.deleted}};
+        outcome.details.update(counts);
+        call.details.update(counts);
+        changed =
+            fmt::format(": {} inserted, {} updated, {} deleted", changes.inserted, changes.updated, changes.deleted);
+    }
     run.Write(delivered.skipped ? fmt::format("version {} is there already", position.version)
                                 : fmt::format("{} rows{}", delivered.rows, changed));
     return outcome;
@@ -218,7 +229,8 @@ std::string Delivery::Select() const {
 
 connectors::DatabaseServer ServerOf(const Destination& destination) {
     const DatabaseAddress& said = destination.connection;
-    return {destination.name, {said.host, said.port}, said.database, said.user, said.password.name, said.tls, said.ca};
+    int port = said.port ? said.port : destination.kind == "mysql" ? kMysqlPort : kPostgresPort;
+    return {destination.name, {said.host, port}, said.database, said.user, said.password.name, said.tls, said.ca};
 }
 
 Status Delivery::CheckCancelled() const {

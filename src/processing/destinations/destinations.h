@@ -1,8 +1,8 @@
-// Destinations: tables delivered to where they are needed besides: PostgreSQL, an HTTP API, files.
+// Destinations: tables delivered to where they are needed besides: PostgreSQL, MySQL, an HTTP API, files.
 //
 // Does: registers the workspace kind `destination`, gives the orchestrator a task a delivery, started by each new
 // version of its table, and runs it: the version's rows as the destination's owner sees them, written to the target.
-// PostgreSQL gets them exactly once (the rows and the position, in the table _tarn_positions, are one transaction of
+// A database gets them exactly once (the rows and the position, in the table _tarn_positions, are one transaction of
 // the target); files too (one file is replaced whole); an HTTP API at least once, each batch under a key that stays.
 // Never: delivers what the owner may not read; delivers at all unless the owner may destination:Deliver; empties a
 // table that it did not make unless told. Who: constructed by app. Threads: any. State: positions of HTTP deliveries,

@@ -5,7 +5,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "ingestion/connectors/postgres_client.h"
-#include "processing/destinations/target.h"
+#include "processing/destinations/sql_target.h"
 
 namespace tarn::destinations {
 namespace {
@@ -66,24 +66,6 @@ std::string TypeOf(const engine::ResultColumn& column) {
     return found == kTypes.end() ? "text" : found->second;
 }
 
-std::string QuotedName(const std::string& table) {
-    std::vector<std::string> parts = Split(table, '.');
-    for (std::string& part : parts) part = QuoteIdentifier(part);
-    return Join(parts, ".");
-}
-
-using Columns = std::vector<engine::ResultColumn>;
-std::string List(const std::vector<std::string>& names, const char* prefix = "") {
-    std::vector<std::string> quoted;
-    for (const std::string& name : names) quoted.push_back(prefix + QuoteIdentifier(name));
-    return Join(quoted, ", ");
-}
-std::vector<std::string> NamesOf(const Columns& columns) {
-    std::vector<std::string> names;
-    for (const auto& column : columns) names.push_back(column.name);
-    return names;
-}
-
 // COPY's text form.
 void AppendCell(std::string& text, std::string_view cell) {
     for (char letter : cell) {
@@ -112,7 +94,7 @@ class Transfer {
     Transfer(PostgresConnection& connection, Delivery& delivery)
         : connection_(connection),
           delivery_(delivery),
-          target_(QuotedName(delivery.table.to)),
+          target_(QuotedTable(delivery.table.to)),
           positions_(QuoteIdentifier(delivery.destination.connection.schema) + "._tarn_positions") {}
 
     Result<Delivered> Run() {
@@ -127,7 +109,7 @@ class Transfer {
         Delivered delivered = TRY(Copy(*rows));
         TRY(delivery_.CheckCancelled());
         delivery_.run.Progress("writing", delivered.rows);
-        delivered.changed = TRY(delivery_.table.key.empty() ? Replace() : Merge());
+        delivered.changes = TRY(delivery_.table.key.empty() ? Replace() : Merge());
         TRY(
             Do("INSERT INTO {} (delivery, target, source, version, rows, run, delivered_at) "
                "VALUES ({}, {}, {}, {}, {}, {}, now()) ON CONFLICT (delivery) DO UPDATE SET "
@@ -175,9 +157,7 @@ class Transfer {
         for (int row = 0; row < there->rows(); ++row) existing.emplace_back(there->Cell(row, 0));
         if (existing.empty()) return MakeTable(columns);
         if (!known_ && !delivery_.table.take_over) {
-            return Error(ErrorCode::kFailedPrecondition, "{} is there already, and not by this delivery",
-                         delivery_.table.to)
-                .WithHint("say `take_over: yes` to replace what is in it, or deliver to another name");
+            return IsThere(delivery_.table);
         }
         for (const auto& column : columns) {
             if (std::find(existing.begin(), existing.end(), column.name) != existing.end()) continue;
@@ -226,10 +206,10 @@ class Transfer {
         return delivered;
     }
     // Readers see the old rows until the commit; grants, indexes and views of the table stay.
-    Result<int64_t> Replace() {
+    Result<Changes> Replace() {
         Answer removed = TRY(Do("DELETE FROM {}", target_));
         Answer added = TRY(Do("INSERT INTO {} ({}) SELECT {} FROM {}", target_, List(names_), List(names_), kStaging));
-        return removed->changed() + added->changed();
+        return Changes{.inserted = added->changed(), .deleted = removed->changed()};
     }
     Status CheckKey() {
         std::vector<std::string> nulls;
@@ -240,12 +220,10 @@ class Transfer {
                    "HAVING count(*) > 1 LIMIT 1) LIMIT 1",
                    kStaging, Join(nulls, " OR "), kStaging, key));
         if (wrong->rows() == 0) return Ok();
-        return Error(ErrorCode::kInvalidArgument, "the key ({}) is NULL or repeated in {}",
-                     Join(delivery_.table.key, ", "), delivery_.table.from)
-            .WithHint("nothing was changed in the target");
+        return KeyIsWrong(delivery_.table);
     }
     // Only what differs is written: the target equals the version afterwards.
-    Result<int64_t> Merge() {
+    Result<Changes> Merge() {
         TRY(Do("ANALYZE {}", kStaging));
         TRY(CheckKey());
         std::vector<std::string> same;
@@ -261,7 +239,7 @@ class Transfer {
                                 Join(sets, ", "), kStaging, match, List(names_, "t."), List(names_, "s.")));
         Answer added = TRY(Do("INSERT INTO {} ({}) SELECT {} FROM {} s WHERE NOT EXISTS (SELECT 1 FROM {} t WHERE {})",
                               target_, List(names_), List(names_), kStaging, target_, match));
-        return removed->changed() + updated->changed() + added->changed();
+        return Changes{added->changed(), updated->changed(), removed->changed()};
     }
 
     PostgresConnection& connection_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "ingestion/connectors/database_login.h"
@@ -29,11 +30,18 @@ struct Delivery {
     Status CheckCancelled() const;
 };
 
+// What a delivery did to the rows of a table.
+struct Changes {
+    int64_t inserted = 0;
+    int64_t updated = 0;
+    int64_t deleted = 0;
+};
+
 struct Delivered {
     bool skipped = false;  // the target has this version already
     int64_t rows = 0;      // of the version
-    int64_t changed = -1;  // written or removed there; unknown: -1
     int64_t bytes = 0;
+    std::optional<Changes> changes;  // of targets with rows
 };
 
 // The database that a destination of such a kind names.
@@ -47,6 +55,7 @@ class Target {
 };
 
 std::unique_ptr<Target> MakePostgresTarget(const DestinationsDependencies& dependencies);
+std::unique_ptr<Target> MakeMysqlTarget(const DestinationsDependencies& dependencies);
 std::unique_ptr<Target> MakeHttpTarget(const DestinationsDependencies& dependencies);
 std::unique_ptr<Target> MakeFilesTarget(const DestinationsDependencies& dependencies);
 
