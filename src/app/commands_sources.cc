@@ -63,12 +63,34 @@ Status Drop(const Invocation& call) {
     return Ok();
 }
 
+Status TestSource(const Invocation& call) {
+    Client client = TRY(Client::Find(call));
+    Json answer = TRY(client.Post("/api/v1/sources/" + UrlEncode(call.Get("NAME")) + "/check", Json::object()));
+    bool ok = answer.value("ok", false);
+    if (call.json()) {
+        PrintJson(answer);
+        return ok ? Ok() : AlreadyTold(ErrorCode::kFailedPrecondition);
+    }
+    for (const Json& step : answer["steps"]) {
+        std::cout << fmt::format("{:6} {:8} {:8.1f} ms  {}\n", step.value("ok", false) ? "ok" : "failed",
+                                 step.value("name", ""), step.value("ms", 0.0), step.value("note", ""));
+    }
+    if (ok) return Ok();
+    return Error(ErrorCode::kFailedPrecondition, "{} does not answer", call.Get("NAME"))
+        .WithHint(answer.value("hint", ""));
+}
+
 }  // namespace
 
 std::vector<Command> SourceCommands() {
     CommandArgument stream = {"STREAM", "The stream, as SOURCE.STREAM."};
     CommandOption id = {"--id", "ID", "Only this one of `tarn quarantine ls`; else all of the stream."};
     return {
+        {.name = "source test",
+         .summary = "Tries the way to a source: resolve, connect, log in, list; each step with its time.",
+         .example = "tarn source test registry",
+         .arguments = {{"NAME", "The source."}},
+         .run = TestSource},
         {.name = "quarantine ls",
          .summary = "Lists what loads kept apart: broken records, and what came with other columns.",
          .example = "tarn quarantine ls flights",

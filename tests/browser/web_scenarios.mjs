@@ -240,6 +240,8 @@ async function sources({ page, base }) {
   await table(page, 'Streams of fleet').getByText('drivers', { exact: true }).waitFor();
   await button(page, 'Check').first().click();
   await page.getByText('answers', { exact: true }).waitFor();
+  await table(page, 'Way to fleet').getByText('open', { exact: true }).waitFor();
+  await table(page, 'Way to fleet').getByText('1 tables there').waitFor();
   await page.getByText('exactly once', { exact: false }).waitFor();
   await table(page, 'Deliveries of office').getByText('succeeded').waitFor();
   await table(page, 'Deliveries of office').getByText('rides.by_day').waitFor();

@@ -53,7 +53,7 @@ class FileThief:
     """Says it is MySQL and answers the first statement by asking for a file, as LOAD DATA LOCAL does."""
 
     def __init__(self, path):
-        self.path, self.received = path, b""
+        self.path, self.received, self.asked = path, b"", False
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
@@ -63,24 +63,36 @@ class FileThief:
         return len(payload).to_bytes(3, "little") + bytes([number]) + payload
 
     def serve(self):
-        peer, _ = self.listener.accept()
+        while not self.asked:
+            peer, _ = self.listener.accept()
+            try:
+                self.speak(peer)
+            except OSError:
+                pass  # the check's step "connect" hangs up at once
+            peer.close()
+
+    def speak(self, peer):
         peer.settimeout(20)
         protocol_41_and_plugins = 0x0008_A281  # with CLIENT_LOCAL_FILES, without TLS
         peer.sendall(self.packet(0, b"\x0a8.0.0\x00" + b"\x01\0\0\0" + b"saltsalt\0"
                                  + (protocol_41_and_plugins & 0xFFFF).to_bytes(2, "little") + b"\x2d\x02\x00"
                                  + (protocol_41_and_plugins >> 16).to_bytes(2, "little") + b"\x15" + bytes(10)
                                  + b"saltsaltsalt\0mysql_native_password\0"))
-        peer.recv(65536)
+        if not peer.recv(65536):
+            return
         peer.sendall(self.packet(2, bytes(3) + b"\x02\0\0\0"))
         for _ in range(4):
             sent = peer.recv(65536)
             if not sent:
                 return
-            if sent[4:5] == b"\x03":
+            if sent[4:5] == b"\x02":  # which database
+                peer.sendall(self.packet(1, bytes(3) + b"\x02\0\0\0"))
+            elif sent[4:5] == b"\x03":
                 peer.sendall(self.packet(1, b"\xfb" + str(self.path).encode()))
+                self.asked = True
             else:
                 self.received += sent
-                return peer.close()
+                return
 
 
 def test_mysql_never_gives_the_server_a_file_of_ours(make, tmp_path):
@@ -92,7 +104,7 @@ def test_mysql_never_gives_the_server_a_file_of_ours(make, tmp_path):
     assert not answer["ok"], answer
     thief.thread.join(30)
     assert b"only we" not in thief.received and CANARY.encode() not in thief.received
-    assert not thief.thread.is_alive()
+    assert thief.asked and not thief.thread.is_alive(), (answer, thief.received)
 
 
 def test_broken_records_wait_are_replayed_and_reach_the_tables(make, tmp_path):
@@ -134,3 +146,31 @@ def test_broken_records_wait_are_replayed_and_reach_the_tables(make, tmp_path):
     assert tarn.query(waiting) == []
     assert tarn.run("quarantine", "drop", "in.rows").returncode == 5
     assert tarn.value("SELECT count(*) FROM raw_in.rows") == 99
+
+
+def test_the_way_to_a_source_step_by_step(make, shop):
+    def yaml(host, port, secret="shop"):
+        return (f"kind: mysql\nconnection: {{host: {host}, port: {port}, database: shop, user: reader, "
+                f"password: secret:{secret}}}\nstreams: {{orders: {{}}}}\n")
+    tarn = make({"sources/good.yaml": yaml("127.0.0.1", shop.port), "sources/closed.yaml": yaml("127.0.0.1", 1),
+                 "sources/nowhere.yaml": yaml("no-such-host.invalid", 3306),
+                 "sources/metadata.yaml": yaml("169.254.169.254", 80),
+                 "sources/locked.yaml": yaml("127.0.0.1", shop.port, "wrong")})
+    for name, value in (("shop", CANARY), ("wrong", "s3cr3t-no")):
+        assert tarn.run("secret", "set", name, input=value).returncode == 0
+
+    def steps(name):
+        answer = tarn.post(f"/api/v1/sources/{name}/check", {})
+        assert CANARY not in str(answer) and "s3cr3t" not in str(answer)
+        assert all(step["ms"] >= 0 for step in answer["steps"])
+        return answer["ok"], [(step["name"], step["ok"]) for step in answer["steps"]]
+
+    assert steps("good") == (True, [("resolve", True), ("connect", True), ("log in", True), ("list", True)])
+    assert steps("closed") == (False, [("resolve", True), ("connect", False)])
+    assert steps("nowhere") == (False, [("resolve", False)])
+    assert steps("metadata") == (False, [("resolve", False)])
+    assert steps("locked") == (False, [("resolve", True), ("connect", True), ("log in", False)])
+    done = tarn.run("source", "test", "good")
+    assert done.returncode == 0 and "1 tables there" in done.stdout, (done.stdout, done.stderr)
+    done = tarn.run("source", "test", "locked")
+    assert done.returncode != 0 and "log in" in done.stdout and "Access denied" in done.stdout

@@ -61,6 +61,7 @@ class SourceConnectors : public Connectors {
         SourceDefinition definition = TRY(Find(source));
         return kinds_.at(definition.kind)->Check(definition);
     }
+    Result<std::vector<CheckStep>> CheckSteps(const Principal& principal, const std::string& source) override;
     Result<std::vector<DiscoveredStream>> Discover(const Principal&, const std::string& source) override {
         SourceDefinition definition = TRY(Find(source));
         return kinds_.at(definition.kind)->Discover(definition);
@@ -128,6 +129,47 @@ class SourceConnectors : public Connectors {
     std::set<std::string> loading_;  // streams under way: one load at a time
     std::map<std::string, int64_t> told_;  // by stream the load out of quarantine that a run told of
 };
+
+// Where a source is on the network; nothing for files.
+Result<std::optional<Address>> AddressOf(const SourceDefinition& source) {
+    if (source.settings.contains("base_url")) {
+        Url url = TRY(ParseUrl(source.settings.value("base_url", "")));
+        return std::optional(url.address);
+    }
+    if (!source.settings.contains("host")) return std::optional<Address>();
+    return std::optional(Address{source.settings.value("host", ""), source.settings.value("port", 0)});
+}
+
+Result<std::vector<CheckStep>> SourceConnectors::CheckSteps(const Principal&, const std::string& source) {
+    SourceDefinition definition = TRY(Find(source));
+    std::optional<Address> address = TRY(AddressOf(definition));
+    Connector& connector = *kinds_.at(definition.kind);
+    std::vector<CheckStep> steps;
+    Clock& clock = dependencies_.env.clock();
+    // What it returns is the step's note.
+    auto step = [&](const char* name, const std::function<Result<std::string>()>& work) {
+        Duration begin = clock.Monotonic();
+        Result<std::string> done = work();
+        Status result = done.ok() ? Ok() : Status(done.error());
+        steps.push_back({name, std::move(result), clock.Monotonic() - begin, done.ok() ? *done : ""});
+        return done.ok();
+    };
+    bool there = !address || (step("resolve", [&] { return dependencies_.dialer.ResolveChecked(*address, {}); }) &&
+                              step("connect", [&]() -> Result<std::string> {
+                                  TRY(dependencies_.dialer.Dial(*address, {}));
+                                  return address->ToString();
+                              }));
+    bool open = there && step(address ? "log in" : "open", [&]() -> Result<std::string> {
+                    TRY(connector.Check(definition));
+                    return fmt::format("{} streams declared", definition.streams.size());
+                });
+    bool lists = definition.kind != "rest" && definition.kind != "files";  // those tell no streams of their own
+    if (!open || !lists) return steps;
+    step("list", [&]() -> Result<std::string> {
+        return fmt::format("{} tables there", TRY(connector.Discover(definition)).size());
+    });
+    return steps;
+}
 
 Result<SourceDefinition> SourceConnectors::Find(const std::string& name) const {
     std::vector<std::string> names;

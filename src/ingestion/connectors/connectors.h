@@ -75,6 +75,14 @@ struct LoadOutcome {
     std::vector<std::string> warnings;  // schema drift, skipped files
 };
 
+// One step on the way to a source: how long it took, and what was wrong.
+struct CheckStep {
+    std::string name;  // "resolve", "connect", "log in", "list"
+    Status result;
+    Duration took{};
+    std::string note;  // "127.0.0.1:5432", "12 streams"
+};
+
 // What waits in quarantine: a broken record, or a file or a whole load whose columns are not those of before.
 struct QuarantineEntry {
     std::string source;
@@ -119,6 +127,8 @@ class Connectors {
     using Principal = security::Principal;
     // Reaches the source and says what is wrong with it in words that help.
     virtual Status Check(const Principal& principal, const std::string& source) = 0;
+    // The same step by step, up to the first that fails.
+    virtual Result<std::vector<CheckStep>> CheckSteps(const Principal& principal, const std::string& source) = 0;
     virtual Result<std::vector<DiscoveredStream>> Discover(const Principal& principal, const std::string& source) = 0;
     virtual Result<LoadOutcome> Load(const Principal& principal, const std::string& source, const std::string& stream,
                                      const std::string& run_id, const CancelToken& cancel,

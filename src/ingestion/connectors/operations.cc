@@ -36,10 +36,20 @@ Result<HttpResponse> ListSources(Connectors& connectors, HttpCall& call) {
 }
 
 Result<HttpResponse> CheckSource(Connectors& connectors, HttpCall& call) {
-    Status checked = connectors.Check(call.principal, call.parameters["name"]);
-    Json answer = {{"ok", checked.ok()}};
-    answer["message"] = checked.ok() ? "it answers" : checked.error().message();
-    if (!checked.ok() && !checked.error().hint().empty()) answer["hint"] = checked.error().hint();
+    Json answer = {{"ok", true}, {"message", "it answers"}, {"steps", Json::array()}};
+    for (const CheckStep& step : TRY(connectors.CheckSteps(call.principal, call.parameters["name"]))) {
+        Json json = {{"name", step.name},
+                     {"ok", step.result.ok()},
+                     {"ms", static_cast<double>(step.took.count()) / 1000},
+                     {"note", step.note}};
+        if (!step.result.ok()) {
+            const Error& error = step.result.error();
+            answer["ok"] = false;
+            answer["message"] = json["note"] = error.message();
+            if (!error.hint().empty()) answer["hint"] = error.hint();
+        }
+        answer["steps"].push_back(std::move(json));
+    }
     return JsonResponse(answer);
 }
 

@@ -202,6 +202,7 @@ export interface SourceCheck {
   ok: boolean;
   message: string;
   hint?: string;
+  steps: { name: string; ok: boolean; ms: number; note: string }[];
 }
 
 export interface DashboardSummary {

@@ -171,6 +171,23 @@ function SourceSection({ source, tasks }: { source: Source; tasks: Task[] }) {
             {check.data.hint && `: ${check.data.hint}`}
           </p>
         )}
+        {check.data && (
+          <Table
+            label={`Way to ${source.name}`}
+            rows={check.data.steps}
+            keyOf={(step) => step.name}
+            columns={[
+              { key: 'name', title: 'Step', data: true, cell: (step) => step.name },
+              {
+                key: 'ok',
+                title: 'State',
+                cell: (step) => <Status name={step.ok ? 'healthy' : 'failing'} word={step.ok ? 'ok' : 'failed'} />,
+              },
+              { key: 'ms', title: 'Time', number: true, cell: (step) => `${step.ms.toFixed(1)} ms` },
+              { key: 'note', title: 'What', wide: true, cell: (step) => step.note },
+            ]}
+          />
+        )}
         {error && <ErrorState error={error} />}
       </div>
       <Streams source={source} tasks={tasks} />
