@@ -8,6 +8,7 @@
 #include "ingestion/connectors/connector.h"
 #include "ingestion/connectors/inference.h"
 #include "ingestion/connectors/load_store.h"
+#include "ingestion/connectors/push_connector.h"
 #include "ingestion/connectors/quarantine.h"
 #include "ingestion/connectors/raw_provider.h"
 #include "ingestion/connectors/source_file.h"
@@ -25,12 +26,17 @@ class SourceConnectors : public Connectors {
           loads_(dependencies.lake, dependencies.env),
           provider_(loads_, [this] { return Sources(); }),
           loads_total_(dependencies.metrics.GetCounter("tarn_connectors_loads_total", "Loads that were committed.")),
-          bytes_total_(dependencies.metrics.GetCounter("tarn_connectors_bytes_total", "Bytes that loads stored.")) {
+          bytes_total_(dependencies.metrics.GetCounter("tarn_connectors_bytes_total", "Bytes that loads stored.")),
+          pushed_total_(
+              dependencies.metrics.GetCounter("tarn_connectors_pushed_records_total", "Records that were pushed.")) {
         kinds_["postgresql"] = MakePostgresConnector(dependencies);
         kinds_["mysql"] = MakeMysqlConnector(dependencies);
         kinds_["sqlite"] = MakeSqliteConnector(dependencies);
         kinds_["rest"] = MakeRestConnector(dependencies);
         kinds_["files"] = MakeFilesConnector(dependencies);
+        auto push = MakePushConnector(dependencies);
+        push_ = push.get();
+        kinds_["push"] = std::move(push);
     }
 
     workspace::Kind WorkspaceKind() override {
@@ -76,6 +82,8 @@ class SourceConnectors : public Connectors {
         if (IsUntold(*state)) return true;
         return kinds_.at(definition.kind)->HasNew(definition, found, *state);
     }
+    Result<PushOutcome> Push(const Principal& principal, const std::string& source, const std::string& stream,
+                             PushRequest request) override;
     Result<std::vector<QuarantineEntry>> Quarantine(const Principal& principal, const std::string& source,
                                                     size_t rows_max) override;
     Result<LoadOutcome> Replay(const Principal& principal, const std::string& source, const std::string& stream,
@@ -123,6 +131,8 @@ class SourceConnectors : public Connectors {
     RawProvider provider_;
     Counter& loads_total_;
     Counter& bytes_total_;
+    Counter& pushed_total_;
+    PushConnector* push_ = nullptr;  // one of the kinds
     std::map<std::string, std::unique_ptr<Connector>> kinds_;
     mutable std::mutex mutex_;  // guards the three below
     std::vector<SourceDefinition> sources_;
@@ -159,11 +169,21 @@ Result<std::vector<CheckStep>> SourceConnectors::CheckSteps(const Principal&, co
                                   TRY(dependencies_.dialer.Dial(*address, {}));
                                   return address->ToString();
                               }));
+    if (there && definition.settings.value("base_url", "").starts_with("https:")) {
+        there = step("tls", [&]() -> Result<std::string> {
+            DialOptions options;
+            options.tls = TRY(TlsContext::Client());
+            TRY(dependencies_.dialer.Dial(*address, options));
+            return fmt::format("the certificate is of {}", address->host);
+        });
+    }
     bool open = there && step(address ? "log in" : "open", [&]() -> Result<std::string> {
                     TRY(connector.Check(definition));
                     return fmt::format("{} streams declared", definition.streams.size());
                 });
-    bool lists = definition.kind != "rest" && definition.kind != "files";  // those tell no streams of their own
+    static const std::set<std::string> kRelational = {"postgresql", "mysql",
+                                                      "sqlite"};  // only these tell their streams
+    bool lists = kRelational.contains(definition.kind);
     if (!open || !lists) return steps;
     step("list", [&]() -> Result<std::string> {
         return fmt::format("{} tables there", TRY(connector.Discover(definition)).size());
@@ -196,7 +216,9 @@ Manifest SourceConnectors::FirstManifest(const SourceDefinition& source, const S
     manifest.source = source.name;
     manifest.stream = stream.name;
     manifest.kind = source.kind;
-    manifest.mode = source.kind == "files" ? "files" : stream.cursor.empty() ? "full" : "incremental";
+    manifest.mode = source.kind == "files" || source.kind == "push" ? "files"
+                    : stream.cursor.empty()                         ? "full"
+                                                                    : "incremental";
     manifest.run_id = run_id;
     manifest.key = stream.key;
     manifest.cursor = stream.cursor;
@@ -290,6 +312,20 @@ void SourceConnectors::RecordLineage(const Manifest& manifest) {
     Status recorded = dependencies_.catalog.RecordLineage(record);
     // The manifest says the same, so nothing is lost.
     if (!recorded.ok()) dependencies_.log.Warning("lineage not recorded", {{"error", recorded.error().ToString()}});
+}
+
+Result<PushOutcome> SourceConnectors::Push(const Principal& principal, const std::string& source,
+                                           const std::string& stream, PushRequest request) {
+    SourceDefinition definition = TRY(Find(source));
+    const StreamDefinition& wanted = TRY(FindStream(definition, stream)).get();
+    if (definition.kind != "push") {
+        return Error(ErrorCode::kInvalidArgument, "source {} is of kind {}; only kind push takes records", source,
+                     definition.kind);
+    }
+    request.by = principal.Id();
+    PushOutcome outcome = TRY(push_->Push(definition, wanted, request, [&] { return loads_.Read(source, stream); }));
+    if (!outcome.repeated) pushed_total_.Add(outcome.records);
+    return outcome;
 }
 
 Result<LoadOutcome> SourceConnectors::Load(const Principal& principal, const std::string& source,

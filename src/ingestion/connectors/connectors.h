@@ -1,13 +1,13 @@
 // Connectors: bring sources into the raw zone, byte for byte, exactly once a position.
 //
-// A source is sources/<name>.yaml (kind: postgresql | mysql | sqlite | rest | files) with streams. A load of a stream
-// reads from the stored position, writes what it received under raw/<source>/<stream>/ and commits by putting the
-// load's manifest raw/<source>/<stream>/_loads/<20 digits>.json if absent: the manifest names every object, its origin,
-// schema and the new position. Nothing before that is visible; a load cut short leaves objects that the next removes.
-// The datasets raw_<source>.<stream> are views over what committed loads name ("what things mean" in the workspace
-// reference); a changed schema of the source is recorded in the manifest and reported, never lost, never fatal.
-// Never: transforms, keeps a secret in an object, a log or an error. Who: constructed by app. Threads: any; one load of
-// a stream at a time. State: the lake's bucket `raw`; a cache of manifests. Metadata holds only projections.
+// A source is sources/<name>.yaml (kind: postgresql | mysql | sqlite | rest | files | push) with streams. A load of a
+// stream reads from the stored position, writes what it received under raw/<source>/<stream>/ and commits by putting
+// the load's manifest raw/<source>/<stream>/_loads/<20 digits>.json if absent: the manifest names every object, its
+// origin, schema and the new position. Nothing before that is visible; a load cut short leaves objects that the next
+// removes. The datasets raw_<source>.<stream> are views over what committed loads name ("what things mean" in the
+// workspace reference); a changed schema of the source is recorded in the manifest and reported, never lost, never
+// fatal. Never: transforms, keeps a secret in an object, a log or an error. Who: constructed by app. Threads: any; one
+// load of a stream at a time. State: the lake's bucket `raw`; a cache of manifests. Metadata holds only projections.
 //
 //   auto outcome = TRY(connectors.Load(principal, "registry", "planes", cancel, progress));
 #pragma once
@@ -83,6 +83,18 @@ struct CheckStep {
     std::string note;  // "127.0.0.1:5432", "12 streams"
 };
 
+// What a client sends to a stream of kind push, and what it is told: again the same to the same key.
+struct PushRequest {
+    std::string body;  // JSON, a list of it, or lines of it
+    std::string key;   // Idempotency-Key; empty: none
+    std::string by;    // set here: who pushes
+};
+struct PushOutcome {
+    int64_t records = 0;
+    int64_t broken = 0;  // of these: they go to quarantine
+    bool repeated = false;  // the key was here already, and nothing was written
+};
+
 // What waits in quarantine: a broken record, or a file or a whole load whose columns are not those of before.
 struct QuarantineEntry {
     std::string source;
@@ -135,6 +147,9 @@ class Connectors {
                                      const std::function<void(const LoadProgress&)>& progress) = 0;
     // True when a cheap look at the source (files' names and times) shows something new; who can't tell says false.
     virtual Result<bool> HasNew(const std::string& source, const std::string& stream) = 0;
+    // Kind push: the records are on disk when it returns, and in the dataset after the stream's next load.
+    virtual Result<PushOutcome> Push(const Principal& principal, const std::string& source, const std::string& stream,
+                                     PushRequest request) = 0;
     // What of a source (empty: of all) waits in quarantine, as far as the principal may read its datasets.
     virtual Result<std::vector<QuarantineEntry>> Quarantine(const Principal& principal, const std::string& source,
                                                             size_t rows_max) = 0;

@@ -201,8 +201,9 @@ Status Prove(engine::Session& session, LoadObject& object, Manifest& manifest) {
     }
     if (object.columns.empty()) return Ok();
     bool csv = object.format == "csv";
-    bool declared = (csv || object.format == "json") && !TypesOf(manifest).empty();
-    bool convert = csv || declared;
+    bool json = object.format == "json";  // a name that stands twice in a record shows only when it is read
+    bool declared = (csv || json) && !TypesOf(manifest).empty();
+    bool convert = csv || json;
     Result<int64_t> rows = CountRows(session, ReadObjectsSql({&object}, manifest, object.columns),
                                      convert ? object.columns : std::vector<engine::Column>());
     if (!rows.ok() && csv) return BrokenCsv(session, object, manifest, rows.error());

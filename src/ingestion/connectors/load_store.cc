@@ -277,14 +277,14 @@ Result<std::vector<std::string>> LoadStore::Streams(const std::string& source) {
 }
 
 Status LoadStore::RemoveGarbage(const std::string& source, const std::string& stream, int64_t from_load) {
-    // Digits sort before '_', so this stops at the manifests' folder.
+    // Digits sort before '_', so this stops at the folders of the manifests and of what was pushed.
     lake::ListOptions options;
     options.prefix = StreamPrefix(source, stream);
     options.start_after = options.prefix + LoadName(from_load - 1) + "/\x7f";
     while (true) {
         lake::ListPage page = TRY(lake_.List(Self(), kRawBucket, options));
         for (const lake::ObjectInfo& object : page.objects) {
-            if (object.name.key.starts_with(options.prefix + kLoadsFolder)) return Ok();
+            if (object.name.key.starts_with(options.prefix + "_")) return Ok();
             TRY(lake_.Delete(Self(), object.name));
         }
         if (!page.truncated) return Ok();

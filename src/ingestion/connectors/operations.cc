@@ -2,6 +2,7 @@
 #include "ingestion/connectors/sources_operations.h"
 
 #include "base/text.h"
+#include "ingestion/connectors/gunzip.h"
 
 namespace tarn::connectors {
 namespace {
@@ -66,6 +67,30 @@ Result<HttpResponse> DiscoverSource(Connectors& connectors, HttpCall& call) {
                            {"rows_estimate", stream.rows_estimate}});
     }
     return JsonResponse({{"streams", std::move(streams)}});
+}
+
+constexpr size_t kPushBytesMax = 16 << 20;  // also unpacked
+
+Result<HttpResponse> PushRecords(Connectors& connectors, HttpCall& call) {
+    PushRequest request;
+    request.body = TRY(call.request.ReadBody(kPushBytesMax));
+    request.key = call.request.headers.Get("Idempotency-Key");
+    std::string encoding = ToLower(call.request.headers.Get("Content-Encoding"));
+    if (encoding == "gzip") {
+        request.body = TRY_CONTEXT(Gunzip(request.body, kPushBytesMax), "the body");
+    } else if (!encoding.empty() && encoding != "identity") {
+        return Error(ErrorCode::kNotSupported, "Content-Encoding is gzip or none, not {}", encoding);
+    }
+    std::string stream = call.parameters["stream"];
+    call.call.bytes = static_cast<int64_t>(request.body.size());
+    call.call.details = {{"stream", stream}};
+    if (!request.key.empty()) call.call.details["idempotency_key"] = request.key;
+    PushOutcome outcome = TRY(connectors.Push(call.principal, call.parameters["source"], stream, std::move(request)));
+    call.call.rows = outcome.repeated ? 0 : outcome.records;
+    HttpResponse response =
+        JsonResponse({{"accepted", outcome.records - outcome.broken}, {"quarantined", outcome.broken}});
+    if (outcome.repeated) response.headers.Set("Idempotent-Replayed", "true");
+    return response;
 }
 
 constexpr size_t kQuarantineRowsMax = 1000;
@@ -135,6 +160,14 @@ std::vector<Route> SourceRoutes(Connectors& connectors) {
         {{"http", "GET /api/v1/sources/{name}/quarantine", "source:Read", "source", AuditClass::kRead, {}},
          "{name}",
          bound(ListQuarantine)},
+        {{"http",
+          "POST /api/v1/push/{source}/{stream}",
+          "source:Push",
+          "source",
+          AuditClass::kChange,
+          {.body_bytes_max = kPushBytesMax}},
+         "{source}",
+         bound(PushRecords)},
         {{"http", "POST /api/v1/sources/{name}/quarantine/replay", "source:Run", "source", AuditClass::kChange, {}},
          "{name}",
          bound(ReplayQuarantine)},

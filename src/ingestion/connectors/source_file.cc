@@ -8,7 +8,7 @@
 namespace tarn::connectors {
 namespace {
 
-constexpr const char* kKinds[] = {"postgresql", "mysql", "sqlite", "rest", "files"};
+constexpr const char* kKinds[] = {"postgresql", "mysql", "sqlite", "rest", "files", "push"};
 
 Json SecretJson(const SecretName& secret) { return {{"secret", secret.name}}; }
 
@@ -160,9 +160,10 @@ void BindColumnTags(ConfigBinder& binder, StreamDefinition& stream) {
 // What a record has to be.
 void BindRecordRules(ConfigBinder& binder, StreamDefinition& stream) {
     binder.Key("broken_max", stream.broken_max,
-               "files: records that may be broken, as 100 or 1%; they go to quarantine. Otherwise the load fails.");
+               "files, push: records that may be broken, as 100 or 1%; they go to quarantine. Otherwise the load or "
+               "push fails.");
     Json types;
-    binder.Any("types", types, "files: types of columns, as {price: \"DECIMAL(10,2)\"}; others are found.");
+    binder.Any("types", types, "files, push: types of columns, as {price: \"DECIMAL(10,2)\"}; others are found.");
     Result<BrokenLimit> limit = ParseBrokenLimit(stream.broken_max);
     if (!limit.ok()) binder.Report("broken_max", limit.error().message());
     if (types.is_null()) return;
@@ -220,12 +221,13 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     auto refuse = [&](const char* name, bool mine) {
         if (binder.Has(name) && !mine) binder.Report(name, fmt::format("\"{}\" is no key of kind {}", name, kind));
     };
-    refuse("cursor", kind != "files");
-    refuse("key", kind != "files");
+    bool unions = kind == "files" || kind == "push";  // all that came is shown
+    refuse("cursor", !unions);
+    refuse("key", !unions);
     refuse("pagination", kind == "rest");
     refuse("params", kind == "rest");
-    refuse("broken_max", kind == "files");
-    refuse("types", kind == "files");
+    refuse("broken_max", unions);
+    refuse("types", unions);
     if (!stream.key.empty() && stream.cursor.empty()) {
         binder.Report("key", "key goes with cursor: without one, every load is complete and replaces the one before");
     }
@@ -314,7 +316,7 @@ Json SettingsOf(const SourceFile& file) {
         settings["path"] = file.connection.path;
     } else if (file.kind == "files") {
         settings["path"] = file.path;
-    } else {
+    } else if (file.kind == "rest") {
         settings["base_url"] = file.base_url;
         if (!file.auth.bearer.name.empty()) settings["bearer"] = SecretJson(file.auth.bearer);
         if (file.auth.basic) {
