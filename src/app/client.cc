@@ -15,6 +15,7 @@ ErrorCode CodeOf(const std::string& name, int status) {
         auto code = static_cast<ErrorCode>(i);
         if (ErrorCodeName(code) == name) return code;
     }
+    if (status == 507) return ErrorCode::kResourceExhausted;
     for (int i = 0; i <= static_cast<int>(ErrorCode::kInternal); ++i) {
         auto code = static_cast<ErrorCode>(i);
         if (HttpStatusOf(code) == status) return code;

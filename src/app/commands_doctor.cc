@@ -72,15 +72,18 @@ void ExamineHealth(Client& client, Findings& findings) {
     std::vector<std::string> well;
     for (const Json& component : health->value("components", Json::array())) {
         std::string name = component.value("component", "");
-        if (component.value("healthy", false)) {
+        bool works = component.value("healthy", false);
+        bool warns = component.value("level", "") == "warning";
+        if (works && !warns) {
             well.push_back(name);
             continue;
         }
         bool told = std::any_of(findings.begin(), findings.end(), [&](const Finding& finding) {
-            return finding.severity == Severity::kWrong && finding.check == name;
+            return finding.severity != Severity::kGood && finding.check == name;
         });
         if (told) continue;
-        findings.push_back({Severity::kWrong, name, component.value("message", ""), "this part is not well",
+        findings.push_back({works ? Severity::kWarning : Severity::kWrong, name, component.value("message", ""),
+                            works ? "this part works, but not as it should" : "this part is not well",
                             component.value("hint", "")});
     }
     AddGood(findings, "health", "well: " + Join(well, ", "));

@@ -62,7 +62,8 @@ void Bind(ConfigBinder& binder, StateConfig& config) {
 }
 
 void Bind(ConfigBinder& binder, EngineLimits& config) {
-    binder.Key("memory", config.memory, "Memory that queries may use together; 0: half of the machine's.");
+    binder.Key("memory", config.memory,
+               "Memory that queries may use together; 0: half of the machine's. At most 5/8 of `budget.memory`.");
     binder.Key("threads", config.threads, "Threads of the SQL engine; 0: as many as the machine has cores.");
     binder.Key("spill", config.spill, "Disk that queries may spill to; 0: nine tenths of what is free.");
 }
@@ -112,13 +113,14 @@ void Bind(ConfigBinder& binder, TarnConfig& config) {
     binder.Section("identity", config.identity, "How long credentials live, and how many there may be.");
     binder.Section("audit", config.audit, "The audit log.");
     binder.Section("monitoring", config.monitoring, "Health and metrics.");
+    binder.Section("budget", config.budget, "What the whole program may take of memory and disk.");
     binder.Section("backup", config.backup, "Backups that are made by themselves.");
     binder.Section("encryption", config.encryption, "Where the root key lies.");
     binder.NotYet("buffer", kLater);
     binder.NotYet("lake", kLater);
 }
 
-int64_t HalfOfMemory(Env& env) {
+int64_t MachineMemory(Env& env) {
     int64_t bytes = INT64_MAX;
     for (const std::string& line : Split(ReadSystemFile(env, "/proc/meminfo"), '\n')) {
         if (!line.starts_with("MemTotal:")) continue;
@@ -127,7 +129,14 @@ int64_t HalfOfMemory(Env& env) {
         if (kilobytes) bytes = *kilobytes * 1024;
     }
     TakeGroupLimits(env, bytes);
-    return bytes == INT64_MAX ? 0 : bytes / 2;
+    return bytes == INT64_MAX ? 0 : bytes;
+}
+
+int64_t EngineMemory(const TarnConfig& config, int64_t machine_bytes) {
+    int64_t bytes = config.engine.memory.bytes > 0 ? config.engine.memory.bytes : machine_bytes / 2;
+    int64_t budget = config.budget.memory.bytes;
+    if (budget == 0) return bytes;
+    return bytes == 0 ? budget / 8 * 5 : std::min(bytes, budget / 8 * 5);
 }
 
 Result<TarnConfig> ReadTarnConfig(Env& env, const std::string& directory) {

@@ -6,6 +6,7 @@
 
 #include "access/audit/config.h"
 #include "access/backup/config.h"
+#include "access/budget/config.h"
 #include "access/encryption/config.h"
 #include "access/identity/config.h"
 #include "access/monitoring/config.h"
@@ -75,14 +76,17 @@ struct TarnConfig {
     access::AuditConfig audit;
     access::MonitoringConfig monitoring;
     access::BackupConfig backup;
+    access::BudgetConfig budget;
     access::EncryptionConfig encryption;
 };
 
 void Bind(ConfigBinder& binder, TarnConfig& config);
 
-// What queries may use together when nothing is configured: half of what this process may have, which is the machine's
-// memory or, if that is less, the limit of its control group. 0 where the system does not say.
-int64_t HalfOfMemory(Env& env);
+// What this process may have: the machine's memory or, if that is less, the limit of its control group. 0 where the
+// system does not say.
+int64_t MachineMemory(Env& env);
+// What queries may use together: as `engine.memory` says, else half of that, in any case five eighths of the budget's.
+int64_t EngineMemory(const TarnConfig& config, int64_t machine_bytes);
 
 // Reads <directory>/tarn.yaml; the defaults where there is none.
 Result<TarnConfig> ReadTarnConfig(Env& env, const std::string& directory);

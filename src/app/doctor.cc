@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "access/budget/budget.h"
 #include "access/encryption/encryption.h"
 #include "app/terminal.h"
 #include "base/certificate.h"
@@ -45,14 +46,24 @@ void ExamineDisk(Env& env, const TarnConfig& config, const std::string& state, F
         return Add(findings, Severity::kWrong, "disk", free.error().message(), "nothing can be stored there",
                    "look at the disk and its mount");
     }
-    auto bytes = static_cast<int64_t>(*free);
-    std::string text = FormatSize(bytes) + " are free for " + state;
-    if (bytes >= config.monitoring.disk_free_min.bytes) return Good(findings, "disk", text);
-    Add(findings, Severity::kWrong, "disk", text,
-        fmt::format("less than monitoring.disk_free_min ({}); on a full disk every write is refused, and without room "
-                    "for the audit record reads too",
-                    FormatSize(config.monitoring.disk_free_min.bytes)),
-        "make room, or move the state to a larger disk (state.directory)");
+    auto used = access::BytesBelow(env.files(), state);
+    access::DiskState disk = access::DiskStateOf(config.budget, used.ok() ? *used : 0, static_cast<int64_t>(*free));
+    std::string text =
+        fmt::format("{} are left for {}, which takes {}", FormatSize(std::max<int64_t>(disk.left_bytes, 0)), state,
+                    FormatSize(disk.used_bytes));
+    std::string action = "make room, or move the state to a larger disk (state.directory)";
+    if (disk.stops()) {
+        return Add(findings, Severity::kWrong, "disk", text,
+                   fmt::format("less than budget.disk_stop ({}): writes are refused; on a disk without room for the "
+                               "audit record reads too",
+                               FormatSize(disk.stop_bytes)),
+                   action);
+    }
+    if (!disk.warns()) return Good(findings, "disk", text);
+    Add(findings, Severity::kWarning, "disk", text,
+        fmt::format("less than budget.disk_warn ({}); below {} writes are refused", FormatSize(disk.warn_bytes),
+                    FormatSize(disk.stop_bytes)),
+        action);
 }
 
 // Files of the state carry times; a clock before them was set back.

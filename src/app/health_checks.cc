@@ -74,6 +74,8 @@ void AddHealthChecks(Components& parts, Env& env) {
     // Shared with the check alone, which a std::function holds and may copy.
     auto disk = std::make_shared<DiskProbe>(env, parts.state->PathOf("tmp/health"));
     monitoring.AddCheck("state", [disk] { return disk->Check(); });
+    monitoring.AddCheck("disk", [&parts] { return parts.budget->DiskHealth(); });
+    monitoring.AddCheck("memory", [&parts] { return parts.budget->MemoryHealth(); });
     monitoring.AddCheck("metadata", [&parts] { return CheckMetadata(parts); });
     monitoring.AddCheck("encryption", [&parts, &env] { return CheckEncryption(parts, env); });
     monitoring.AddCheck("audit", [&parts] { return parts.audit->Health(); });
@@ -82,8 +84,8 @@ void AddHealthChecks(Components& parts, Env& env) {
     monitoring.AddCheck("engine", [&parts, &env] { return CheckEngine(parts, env); });
     monitoring.AddCheck("jobs", [&parts] { return parts.jobs->Health(); });
     monitoring.AddCheck("certificate", [&parts] { return parts.reloader ? parts.reloader->Health() : Ok(); });
-    monitoring.AddCheck("backup", [&parts] { return parts.backup->Health(); });
-    monitoring.AddCheck("warehouse", [&parts] { return parts.warehouse->Health(); });
+    monitoring.AddCheck("backup", [&parts] { return access::AsWarning(parts.backup->Health()); });
+    monitoring.AddCheck("warehouse", [&parts] { return access::AsWarning(parts.warehouse->Health()); });
     monitoring.AddCheck("orchestrator", [&parts] { return parts.orchestrator->Health(); });
     monitoring.AddCheck("alerting", [&parts] { return parts.alerting->Health(); });
 }

@@ -24,6 +24,7 @@ constexpr int kWebThreads = 16;  // they block on the engine and the disk, they 
 constexpr int kS3Threads = 128;  // bodies of any size come and go on them, at the pace of the client
 constexpr Duration kMaintenanceFirstAfter = std::chrono::minutes(10);  // not while everything loads
 constexpr Duration kMaintenanceEvery = std::chrono::hours(6);
+constexpr Duration kMeasureEvery = std::chrono::minutes(1);       // what the state directory takes
 constexpr Duration kBackupLookEvery = std::chrono::seconds(30);  // whether one is due
 
 std::string Absolute(const std::string& base, const std::string& path) {
@@ -133,6 +134,7 @@ class RunningPlatform : public Platform {
     Status BuildDestinations();
     Status BuildAlerting();
     void BuildJobs();
+    Status ServeWeb(HttpRequest& request, HttpResponder& responder);
     Status BuildJobsListener();
     Status BuildWorkspace();
     Status BuildOperations();
@@ -186,6 +188,8 @@ Status RunningPlatform::BuildSecurity() {
     AddOwnOperations(parts.registry);
     parts.monitoring =
         access::Monitoring::Create(parts.config.monitoring, {env_, parts.metrics, parts.state->path(), kVersion});
+    parts.budget = access::Budget::Create(parts.config.budget,
+                                          {env_, parts.metrics, *parts.log, parts.state->path(), MachineMemory(env_)});
     return Ok();
 }
 
@@ -201,17 +205,17 @@ Status RunningPlatform::BuildWarehouse() {
         return parts_.dispatcher->Run(kOwnCache, security::Principal::System("warehouse"), {"table", table}, "",
                                       [&](security::Call&) { return build(); });
     };
-    parts.warehouse =
-        TRY(warehouse::Warehouse::Create(config, {env_, parts.lake->AsFileStore(), *parts.encryption, *parts.database,
-                                                  parts.metrics, *parts.log, std::move(recorded)}));
+    parts.warehouse = TRY(
+        warehouse::Warehouse::Create(config, {parts.budget->CacheEnv(), parts.lake->AsFileStore(), *parts.encryption,
+                                              *parts.database, parts.metrics, *parts.log, std::move(recorded)}));
     parts.catalog->SetServingCache(parts.warehouse->AsServingCache());
     return Ok();
 }
 
 Status RunningPlatform::BuildStorage() {
     Components& parts = parts_;
-    parts.lake = TRY(lake::Lake::Create({parts.state->PathOf("lake")},
-                                        {env_, *parts.identity, *parts.encryption, parts.metrics, *parts.log}));
+    parts.lake = TRY(lake::Lake::Create({parts.state->PathOf("lake")}, {parts.budget->LakeEnv(), *parts.identity,
+                                                                        *parts.encryption, parts.metrics, *parts.log}));
     access::BackupConfig backup = parts.config.backup;
     if (!backup.to.empty()) backup.to = Absolute(options_.directory, backup.to);
     parts.backup = TRY(access::Backup::Create(
@@ -219,8 +223,7 @@ Status RunningPlatform::BuildStorage() {
     parts.catalog = TRY(catalog::Catalog::Create({env_, *parts.database, *parts.identity}));
     TRY(BuildWarehouse());
     engine::EngineConfig engine;
-    engine.memory_bytes_max = parts.config.engine.memory.bytes;
-    if (engine.memory_bytes_max == 0) engine.memory_bytes_max = HalfOfMemory(env_);
+    engine.memory_bytes_max = EngineMemory(parts.config, MachineMemory(env_));
     parts.engine_memory_bytes = engine.memory_bytes_max;
     parts.metrics.GetGauge("tarn_engine_memory_limit_bytes", "Memory that queries may use together")
         .Set(static_cast<double>(engine.memory_bytes_max));
@@ -229,8 +232,9 @@ Status RunningPlatform::BuildStorage() {
     engine.spill_directory = parts.state->PathOf("tmp/engine");
     engine.extension_directory = ProgramDirectory() + "/extensions";
     TRY(env_.files().CreateDirectories(engine.spill_directory));
-    parts.engine = TRY(engine::Engine::Create(
+    parts.bare_engine = TRY(engine::Engine::Create(
         engine, {env_, parts.warehouse->AsFileStore(), *parts.catalog, parts.metrics, *parts.log}));
+    parts.engine = parts.budget->Wrap(*parts.bare_engine);
     // The gate asks what the catalog knows of the data; policies' expressions are checked by who will run them.
     parts.identity->SetTableFacts(*parts.catalog, [&parts](const std::string& sql) -> Status {
         auto analysis = TRY(parts.engine->Analyze(sql));
@@ -330,6 +334,13 @@ void RunningPlatform::BuildJobs() {
         [&parts](const std::vector<workspace::Definition>& all) { return parts.jobs->Activate(all); });
 }
 
+Status RunningPlatform::ServeWeb(HttpRequest& request, HttpResponder& responder) {
+    auto serve = [&] { return parts_.router->Serve(request, responder); };
+    // An object goes through in small pieces, whatever its size.
+    bool streams = request.method == "PUT" && request.path.starts_with("/api/v1/lake/");
+    return streams ? serve() : parts_.budget->Serve(request, serve);
+}
+
 // Jobs come through their sandbox's forwarder to plain HTTP on loopback; with TLS that is a listener of their own.
 Status RunningPlatform::BuildJobsListener() {
     Components& parts = parts_;
@@ -340,7 +351,7 @@ Status RunningPlatform::BuildJobsListener() {
     config.body_bytes_max = 5ull << 30;
     parts.jobs_server = TRY(HttpServer::Create(
         config, *parts.log, *parts.web_executor,
-        [&parts](HttpRequest& request, HttpResponder& responder) { return parts.router->Serve(request, responder); }));
+        [this](HttpRequest& request, HttpResponder& responder) { return ServeWeb(request, responder); }));
     parts.api = parts.jobs_server->address();
     return Ok();
 }
@@ -431,8 +442,8 @@ Status RunningPlatform::BuildListeners() {
     web.hosts = parts.config.hosts;
     web.body_bytes_max = 5ull << 30;  // uploads into the lake; every row has its own limit
     parts.web_server = TRY_CONTEXT(HttpServer::Create(web, *parts.log, *parts.web_executor,
-                                                      [&parts](HttpRequest& request, HttpResponder& responder) {
-                                                          return parts.router->Serve(request, responder);
+                                                      [this](HttpRequest& request, HttpResponder& responder) {
+                                                          return ServeWeb(request, responder);
                                                       }),
                                    "the web listener (`--web ADDR` or listen.web)");
     TRY(BuildJobsListener());
@@ -513,6 +524,8 @@ Status RunningPlatform::Start() {
         parts_.log->Warning("the workspace was not applied", {{"issues", issues_}});
         TRY(parts_.workspace->ActivateApplied());
     }
+    TRY(parts_.budget->MeasureDisk());
+    parts_.budget->Start(*parts_.bare_engine);
     TRY(BuildListeners());
     parts_.reloader = std::make_unique<Reloader>(parts_, env_, options_.directory);
     TRY(WriteAdminToken());
@@ -575,6 +588,7 @@ void RunningPlatform::StartMaintenance() {
         env_, *parts_.log,
         std::vector<MaintenanceJob>{
             {"tables", kMaintenanceFirstAfter, kMaintenanceEvery, std::move(tables)},
+            {"disk", kMeasureEvery, kMeasureEvery, [this](const auto&) { return parts_.budget->MeasureDisk(); }},
             {"certificate", Duration(0), Duration(0), [this](const auto&) { return WatchCertificate(); }},
             {"backup", kBackupLookEvery, kBackupLookEvery, [this](const auto& stop) { return BackUp(stop); }}});
     parts_.maintenance->Start();
@@ -591,6 +605,7 @@ void RunningPlatform::Stop() {
     if (parts_.alerting) parts_.alerting->Stop();
     if (parts_.orchestrator) parts_.orchestrator->Stop();
     if (parts_.warehouse) parts_.warehouse->Stop();
+    if (parts_.budget) parts_.budget->Stop();
     if (parts_.identity) parts_.identity->Stop();
     if (parts_.audit) parts_.audit->Stop();
     if (started_) parts_.log->Info("tarn stopped");

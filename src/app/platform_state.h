@@ -8,6 +8,7 @@
 #include "access/alerting/alerting.h"
 #include "access/audit/audit.h"
 #include "access/backup/backup.h"
+#include "access/budget/budget.h"
 #include "access/encryption/encryption.h"
 #include "access/identity/identity.h"
 #include "access/monitoring/monitoring.h"
@@ -54,11 +55,13 @@ struct Components {
     std::unique_ptr<security::Dispatcher> dispatcher;
     std::unique_ptr<security::Router> router;
     std::unique_ptr<access::Monitoring> monitoring;
+    std::unique_ptr<access::Budget> budget;
     std::unique_ptr<lake::Lake> lake;
     std::unique_ptr<access::Backup> backup;
     std::unique_ptr<catalog::Catalog> catalog;
     std::unique_ptr<warehouse::Warehouse> warehouse;  // the engine reads its files
-    std::unique_ptr<engine::Engine> engine;
+    std::unique_ptr<engine::Engine> bare_engine;
+    std::unique_ptr<engine::Engine> engine;  // within the budget
     std::unique_ptr<lakehouse::Lakehouse> lakehouse;
     std::unique_ptr<Dialer> dialer;
     std::unique_ptr<HttpClient> http;

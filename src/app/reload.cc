@@ -9,8 +9,9 @@
 namespace tarn::app {
 namespace {
 
-const std::set<std::string> kLiveKeys = {
-    "log.level", "tls.certificate", "tls.key", "backup.to", "backup.every", "backup.keep", "monitoring.disk_free_min"};
+const std::set<std::string> kLiveKeys = {"log.level",   "tls.certificate",  "tls.key",
+                                         "backup.to",   "backup.every",     "backup.keep",
+                                         "budget.disk", "budget.disk_warn", "budget.disk_stop"};
 
 std::string Absolute(const std::string& base, const std::string& path) {
     return path.starts_with("/") ? path : base + "/" + path;
@@ -88,11 +89,13 @@ Result<ReloadReport> Reloader::Reload() {
     access::BackupConfig backup = config.backup;
     if (!backup.to.empty()) backup.to = Absolute(workspace_, backup.to);
     parts_.backup->SetConfig(backup);
-    parts_.monitoring->SetDiskFreeMin(config.monitoring.disk_free_min);
+    parts_.budget->SetConfig(config.budget);
     // What needs a restart stays as it runs, so that the next reload says it again.
     config_.log.level = config.log.level;
     config_.backup = config.backup;
-    config_.monitoring.disk_free_min = config.monitoring.disk_free_min;
+    ByteSize memory = config_.budget.memory;
+    config_.budget = config.budget;
+    config_.budget.memory = memory;
     if (tls_stays) config_.tls = config.tls;
     return report;
 }

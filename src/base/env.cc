@@ -319,7 +319,8 @@ Env& SystemEnv() {
 
 Error DiskFullError(const std::string& path) {
     return Error(ErrorCode::kResourceExhausted, "the disk is full: cannot write {}", path)
-        .WithHint("free space on it, or move the state directory to a larger disk");
+        .WithHint("free space on it, or move the state directory to a larger disk")
+        .WithDetailCode("53100");
 }
 
 std::string FolderOf(const std::string& path) {

@@ -20,6 +20,8 @@ bool MayHaveBody(int status) { return status >= 200 && status != 204 && status !
 HttpResponse ErrorResponse(const Error& error, bool body_too_slow) {
     int status = HttpStatusOf(error.code());
     if (error.detail_code() == kBodyTooLargeCode) status = 413;
+    if (error.detail_code() == "53100") status = 507;  // SQLSTATEs: no room on the disk, no memory
+    if (error.detail_code() == "53200") status = 503;
     if (body_too_slow) status = 408;
     HttpResponse response{status,
                           {{"Content-Type", "application/json"}},

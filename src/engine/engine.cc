@@ -10,6 +10,7 @@
 #include <duckdb/storage/buffer_manager.hpp>
 #include "base/text.h"
 #include "engine/adapter.h"
+#include "engine/limits.h"
 
 namespace tarn::engine {
 namespace {
@@ -48,6 +49,7 @@ class DuckEngine : public EngineCore {
         return LineageOf(run, sql, default_schema);
     }
     std::vector<std::string> Words() override;
+    void SetLimits(int64_t memory_bytes_max, int64_t spill_bytes_max);
 
     Result<Run> NewRun(const SessionOptions& options) override {
         Run run;
@@ -162,6 +164,23 @@ Status DuckEngine::Harden() {
     return Ok();
 }
 
+void DuckEngine::SetLimits(int64_t memory_bytes_max, int64_t spill_bytes_max) {
+    auto& buffers = duckdb::BufferManager::GetBufferManager(*database_->instance);
+    int64_t memory = memory_bytes_max > 0 ? memory_bytes_max : config_.memory_bytes_max;
+    try {
+        if (memory > 0) buffers.SetMemoryLimit(static_cast<duckdb::idx_t>(memory));
+    } catch (const std::exception&) {
+        // More than that is pinned by what runs: the limit stays as it was, and what could go has gone.
+    }
+    int64_t spill = spill_bytes_max > 0 ? spill_bytes_max : config_.spill_bytes_max;
+    try {
+        auto limit = spill > 0 ? duckdb::optional_idx(static_cast<duckdb::idx_t>(spill)) : duckdb::optional_idx();
+        buffers.SetSwapLimit(limit);
+    } catch (const std::exception&) {
+        // More than that is spilled already.
+    }
+}
+
 std::vector<std::string> DuckEngine::Words() {
     std::vector<std::string> words;
     duckdb::Connection connection(*database_);
@@ -181,6 +200,11 @@ std::vector<std::string> DuckEngine::Words() {
 }
 
 }  // namespace
+
+void SetEngineLimits(Engine& engine, int64_t memory_bytes_max, int64_t spill_bytes_max) {
+    auto* ours = dynamic_cast<DuckEngine*>(&engine);
+    if (ours != nullptr) ours->SetLimits(memory_bytes_max, spill_bytes_max);
+}
 
 Result<std::unique_ptr<Engine>> Engine::Create(EngineConfig config, EngineDependencies dependencies) {
     auto engine = std::make_unique<DuckEngine>(std::move(config), dependencies);

@@ -12,6 +12,9 @@ namespace tarn::security {
 namespace {
 
 constexpr std::string_view kBodyTooLarge = "body_too_large";
+// SQLSTATEs, which say more than the code: there is no room on the disk, or no memory.
+constexpr std::string_view kDiskFull = "53100";
+constexpr std::string_view kOutOfMemory = "53200";
 constexpr size_t kJsonBodyBytesMax = 64 << 20;
 
 // Scripts only from ourselves, never inline. Inline styles are let through: the component library of the UI writes its
@@ -114,7 +117,10 @@ HttpResponse ErrorResponse(const Error& error) {
     if (!error.hint().empty()) inner["hint"] = error.hint();
     if (error.position()) inner["position"] = *error.position();
     if (!error.detail_code().empty()) inner["detail_code"] = error.detail_code();
-    int status = error.detail_code() == kBodyTooLarge ? 413 : HttpStatusOf(error.code());
+    int status = HttpStatusOf(error.code());
+    if (error.detail_code() == kBodyTooLarge) status = 413;
+    if (error.detail_code() == kDiskFull) status = 507;
+    if (error.detail_code() == kOutOfMemory) status = 503;
     HttpResponse response = JsonResponse({{"error", std::move(inner)}}, status);
     // Not Basic: a browser would ask for a password in a window of its own.
     if (status == 401) response.headers.Set("WWW-Authenticate", "Bearer realm=\"tarn\"");

@@ -19,7 +19,8 @@ from tarn_program import Tarn, until, write_files
 DISK_BYTES = 64 << 20
 FULL = "the disk is full"
 WORKSPACE = {
-    "tarn.yaml": "state: {directory: disk/state}\n",
+    # Here the disk itself says no; the marks before that are of tests/functional/test_budget.py.
+    "tarn.yaml": "state: {directory: disk/state}\nbudget: {disk_stop: 1B, disk_warn: 1B}\n",
     "sources/things.yaml": "kind: files\npath: ./inbox/*.csv\nstreams: {things: {format: csv}}\n",
     "use_cases/shop/sales.sql": "/* tarn\nkeep: full\n*/\nSELECT id, name FROM raw_things.things\n",
     "inbox/a.csv": "id,name\n1,pen\n2,ink\n",

@@ -133,7 +133,8 @@ def test_the_configuration_of_every_component_is_read(make, tmp_path):
 engine: {{memory: 64MiB}}
 identity: {{token_lifetime: 2h, tokens_per_user_max: 2}}
 audit: {{segment: 4KiB, flush_every: 10ms, sql_rows_max: 5}}
-monitoring: {{metrics_public: no, disk_free_min: 1PiB}}
+monitoring: {{metrics_public: no}}
+budget: {{disk_stop: 1KiB, disk_warn: 1PiB}}
 encryption: {{root_key_file: {tmp_path}/keys/root.key}}
 """})
     tarn.wait_fresh()
@@ -148,7 +149,7 @@ encryption: {{root_key_file: {tmp_path}/keys/root.key}}
     assert token["expires_at"] < time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 3 * 3600))
     assert tarn.http("POST", "/api/v1/tokens", {"name": "two"}).status == 429
     disk = {one["component"]: one for one in tarn.get("/api/v1/health")["components"]}["disk"]
-    assert not disk["healthy"] and "less than 1" in disk["message"]
+    assert disk["healthy"] and disk["level"] == "warning" and "below 1" in disk["message"]
 
 
 @pytest.mark.parametrize("text, told", [("audit: {flush_every: 1s}", "at most 50ms"),

@@ -191,12 +191,12 @@ def test_by_itself(make, tmp_path):
     assert "tarn_backup_made_total 1" in tarn.http("GET", "/metrics").body.decode()
     assert tarn.value("SELECT count(*) FROM system.audit WHERE action = 'platform:Backup'") >= 2
     assert len(tarn.json("backup", "ls")) == 1
-    # A place that cannot be written to is a fault that health shows.
+    # A place that cannot be written to is what health warns of.
     shutil.rmtree(tmp_path / "backups")
     (tmp_path / "backups").write_text("in the way")
     assert tarn.run("backup").returncode == 1
     health = {part["component"]: part for part in tarn.get("/api/v1/health")["components"]}
-    assert not health["backup"]["healthy"] and "backups" in health["backup"]["message"]
+    assert health["backup"]["level"] == "warning" and "backups" in health["backup"]["message"]
     (tmp_path / "backups").unlink()
     assert tarn.run("backup").returncode == 0
     health = {part["component"]: part for part in tarn.get("/api/v1/health")["components"]}

@@ -84,9 +84,9 @@ def test_root_key(make, tmp_path):
 
 
 def test_machine(make):
-    files = {**SMALL, "tarn.yaml": "monitoring: {disk_free_min: 900TiB}\n"}
+    files = {**SMALL, "tarn.yaml": "budget: {disk_stop: 900TiB}\n"}
     tarn = make(files)
-    assert "disk_free_min" in of(findings(tarn), "disk")["meaning"]
+    assert "budget.disk_stop" in of(findings(tarn), "disk")["meaning"]
     future = 4_000_000_000
     os.utime(tarn.folder / ".tarn/metadata.db", (future, future))
     assert "was written at" in of(findings(tarn), "clock")["text"]

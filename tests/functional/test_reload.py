@@ -91,7 +91,7 @@ def test_reload(make):
     assert tarn.get("/api/v1/backups")["schedule"]["every"] == "1h"
     assert tarn.value("SELECT count(*) FROM system.audit WHERE action = 'platform:Reload' AND phase = 'end'") >= 3
     # Health goes by what was reloaded.
-    file.write_text("monitoring: {disk_free_min: 900TiB}\n")
+    file.write_text("budget: {disk_stop: 900TiB}\n")
     tarn.json("reload")
     assert tarn.http("GET", "/health").status == 503
     file.write_text("")

@@ -25,8 +25,8 @@ COMPONENTS = (
     "processing/batch", "processing/jobs", "processing/destinations",
     "processing/streaming", "processing/ml", "processing/etl",
     "analysis/query", "analysis/dashboards", "analysis/data_api", "analysis/notebooks",
-    "access/identity", "access/monitoring", "access/audit", "access/encryption", "access/alerting", "access/governance",
-    "access/backup",
+    "access/identity", "access/monitoring", "access/budget", "access/audit", "access/encryption", "access/alerting",
+    "access/governance", "access/backup",
     "app",
 )
 # Every header of these is public; elsewhere only the door, and what the component's DOORS file lists.
@@ -63,6 +63,7 @@ LIBRARIES = {
     "re2": (r"re2/", 6),
     "date": (r"date/", 4),
     "seccomp": (r"seccomp", 2),
+    "malloc": (r"malloc\.h$", 1),
 }
 TEST_ONLY_LIBRARIES = {"test": ("_test.cc", "_for_test.h", "_for_test.cc"), "benchmark": ("_bench.cc",)}
 # What a test may lean on besides doors: headers of other components that exist for tests.

@@ -9,8 +9,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LINES_MAX = 400
 # A section -> the files whose Bind functions read what it describes.
 REFERENCE = {
-    "tarn.yaml": ["src/app/config.cc"] + [f"src/access/{name}/config.h"
-                                          for name in ("identity", "audit", "monitoring", "encryption", "backup")],
+    "tarn.yaml": ["src/app/config.cc"] + [f"src/access/{name}/config.h" for name in (
+        "identity", "audit", "monitoring", "budget", "encryption", "backup")],
     "When it runs": ["src/workspace/timing.cc"],
     "Sources": ["src/ingestion/connectors/source_file.cc"],
     "Tables": ["src/processing/batch/table_file.cc"],

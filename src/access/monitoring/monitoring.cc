@@ -6,26 +6,20 @@
 #include "access/monitoring/process_metrics.h"
 
 namespace tarn::access {
+namespace {
+
+constexpr std::string_view kWarning = "warning";
+
+}  // namespace
 
 struct Monitoring::State {
     State(const MonitoringConfig& config_in, MonitoringDependencies dependencies)
         : config(config_in),
-          disk_free_min(config_in.disk_free_min.bytes),
           env(dependencies.env),
           metrics(dependencies.metrics),
           process(env, metrics, dependencies.state_path, dependencies.version) {}
 
-    Status CheckDisk() const {
-        uint64_t free = TRY(process.DiskFree());
-        int64_t least = disk_free_min;
-        if (free >= static_cast<uint64_t>(least)) return Ok();
-        return Error(ErrorCode::kResourceExhausted, "{} are free on the disk of the state directory, less than {}",
-                     FormatSize(static_cast<int64_t>(free)), FormatSize(least))
-            .WithHint("free space, or move the state directory to a larger disk");
-    }
-
     const MonitoringConfig config;
-    std::atomic<int64_t> disk_free_min;
     Env& env;
     Metrics& metrics;
     ProcessMetrics process;
@@ -38,12 +32,13 @@ Monitoring::Monitoring(std::unique_ptr<State> state) : state_(std::move(state)) 
 Monitoring::~Monitoring() = default;
 
 std::unique_ptr<Monitoring> Monitoring::Create(const MonitoringConfig& config, MonitoringDependencies dependencies) {
-    std::unique_ptr<Monitoring> monitoring(new Monitoring(std::make_unique<State>(config, std::move(dependencies))));
-    monitoring->AddCheck("disk", [state = monitoring->state_.get()] { return state->CheckDisk(); });
-    return monitoring;
+    return std::unique_ptr<Monitoring>(new Monitoring(std::make_unique<State>(config, std::move(dependencies))));
 }
 
-void Monitoring::SetDiskFreeMin(ByteSize bytes) { state_->disk_free_min = bytes.bytes; }
+Status AsWarning(Status status) {
+    if (status.ok()) return status;
+    return std::move(status).error().WithDetailCode(std::string(kWarning));
+}
 
 void Monitoring::AddCheck(std::string component, std::function<Status()> check) {
     std::lock_guard lock(state_->mutex);
@@ -59,9 +54,15 @@ std::vector<ComponentHealth> Monitoring::Health() {
     std::lock_guard lock(state_->mutex);
     std::vector<ComponentHealth> health;
     for (const auto& [component, check] : state_->checks) {
-        health.push_back({component, check()});
-        state_->metrics.GetGauge("tarn_component_healthy", "1 when the component is well", {{"component", component}})
-            .Set(health.back().status.ok() ? 1 : 0);
+        Status status = check();
+        bool is_warning = !status.ok() && status.error().detail_code() == kWarning;
+        bool works = status.ok() || is_warning;
+        state_->metrics.GetGauge("tarn_component_healthy", "1 when the component works", {{"component", component}})
+            .Set(works ? 1 : 0);
+        state_->metrics
+            .GetGauge("tarn_component_warning", "1 when it works, and people should look", {{"component", component}})
+            .Set(is_warning ? 1 : 0);
+        health.push_back({component, std::move(status), is_warning});
     }
     return health;
 }

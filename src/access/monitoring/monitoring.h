@@ -35,7 +35,11 @@ struct MonitoringDependencies {
 struct ComponentHealth {
     std::string component;
     Status status;
+    bool is_warning = false;  // `status` says what people should know; the component does its work
 };
+
+// What a check answers when the component works, but not as it should or not for long.
+Status AsWarning(Status status);
 
 class Monitoring {
   public:
@@ -50,7 +54,6 @@ class Monitoring {
     void SetReady(bool ready);
     bool ready() const;
     const MonitoringConfig& config() const;
-    void SetDiskFreeMin(ByteSize bytes);
 
     // Brings the process' own numbers and the components' health up to date, for who reads the metrics then.
     void Refresh();

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "access/monitoring/http_for_test.h"
-#include "base/fault_env.h"
 
 namespace tarn::access {
 namespace {
@@ -11,18 +10,18 @@ namespace {
 class MonitoringTest : public testing::Test {
   protected:
     Metrics metrics_;
-    std::unique_ptr<Monitoring> monitoring_ =
-        Monitoring::Create({.disk_free_min = {1}}, {SystemEnv(), metrics_, "/tmp", "9.9.9"});
+    std::unique_ptr<Monitoring> monitoring_ = Monitoring::Create({}, {SystemEnv(), metrics_, "/tmp", "9.9.9"});
     TestHttp http_{monitoring_->Routes()};
 };
 
 TEST_F(MonitoringTest, MetricsAreOpenAndCarryTheProcess) {
     metrics_.GetCounter("tarn_test_total", "A test").Add(3);
+    monitoring_->AddCheck("lake", [] { return Ok(); });
     HttpResponse response = http_.Call("GET", "/metrics", "", "");
     EXPECT_EQ(response.status, 200);
     EXPECT_EQ(response.headers.Get("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
     for (const char* line : {"tarn_test_total 3", "tarn_build_info{version=\"9.9.9\"} 1", "process_open_fds ",
-                             "tarn_component_healthy{component=\"disk\"} 1"}) {
+                             "tarn_component_healthy{component=\"lake\"} 1"}) {
         EXPECT_NE(response.body.find(line), std::string::npos) << line << "\n" << response.body;
     }
     EXPECT_GT(metrics_.GetGauge("process_resident_memory_bytes", "").value(), 1e6);
@@ -63,7 +62,7 @@ TEST_F(MonitoringTest, HealthTellsStrangersNoReason) {
     well = true;
     EXPECT_EQ(http_.Call("GET", "/health", "", "").status, 200);
     monitoring_->RemoveCheck("audit");
-    EXPECT_EQ(monitoring_->Health().size(), 1u);
+    EXPECT_TRUE(monitoring_->Health().empty());
 }
 
 TEST_F(MonitoringTest, ReadyIsSetByTheProgram) {
@@ -74,15 +73,21 @@ TEST_F(MonitoringTest, ReadyIsSetByTheProgram) {
     EXPECT_EQ(http_.Call("GET", "/ready", "", "").status, 503);
 }
 
-TEST(MonitoringDiskTest, LittleFreeSpaceIsUnhealthy) {
-    FaultEnv env;
-    ASSERT_TRUE(env.files().CreateDirectories("/state").ok());
-    Metrics metrics;
-    auto monitoring = Monitoring::Create({.disk_free_min = {1 << 20}}, {env, metrics, "/state", "1"});
-    EXPECT_TRUE(monitoring->Health()[0].status.ok());
-    env.SetDiskBytes(1000);
-    EXPECT_EQ(monitoring->Health()[0].status.error().code(), ErrorCode::kResourceExhausted);
-    monitoring->RenderMetrics();  // no /proc on that disk: nothing breaks
+TEST_F(MonitoringTest, AWarningIsNoFault) {
+    monitoring_->AddCheck("backup", [] { return AsWarning(Error(ErrorCode::kUnavailable, "the last backup failed")); });
+    monitoring_->AddCheck("lake", [] { return AsWarning(Ok()); });
+    HttpResponse response = http_.Call("GET", "/health", "", "");
+    EXPECT_EQ(response.status, 200);
+    EXPECT_EQ(response.body, "warning\n");
+    Json details = http_.CallJson("GET", "/api/v1/health");
+    EXPECT_EQ(details["healthy"], true);
+    EXPECT_EQ(details["level"], "warning");
+    EXPECT_EQ(details["components"][0]["level"], "warning");
+    EXPECT_EQ(details["components"][0]["message"], "the last backup failed");
+    EXPECT_EQ(details["components"][1]["level"], "ok");
+    EXPECT_EQ(metrics_.GetGauge("tarn_component_healthy", "", {{"component", "backup"}}).value(), 1);
+    EXPECT_EQ(metrics_.GetGauge("tarn_component_warning", "", {{"component", "backup"}}).value(), 1);
+    EXPECT_EQ(metrics_.GetGauge("tarn_component_warning", "", {{"component", "lake"}}).value(), 0);
 }
 
 TEST_F(MonitoringTest, SystemRowsFitTheirColumns) {

@@ -16,10 +16,12 @@ Result<HttpResponse> ShowMetrics(Monitoring& monitoring, HttpCall&) {
 }
 
 Result<HttpResponse> ShowHealth(Monitoring& monitoring, HttpCall&) {
+    bool warns = false;
     for (const ComponentHealth& health : monitoring.Health()) {
-        if (!health.status.ok()) return TextResponse(503, "failing\n");
+        if (!health.status.ok() && !health.is_warning) return TextResponse(503, "failing\n");
+        warns = warns || health.is_warning;
     }
-    return TextResponse(200, "ok\n");
+    return TextResponse(200, warns ? "warning\n" : "ok\n");
 }
 
 Result<HttpResponse> ShowReady(Monitoring& monitoring, HttpCall&) {
@@ -29,17 +31,26 @@ Result<HttpResponse> ShowReady(Monitoring& monitoring, HttpCall&) {
 Result<HttpResponse> ShowComponents(Monitoring& monitoring, HttpCall& call) {
     Json components = Json::array();
     bool healthy = true;
+    bool warns = false;
     for (const ComponentHealth& health : monitoring.Health()) {
-        Json component{{"component", health.component}, {"healthy", health.status.ok()}};
+        bool works = health.status.ok() || health.is_warning;
+        std::string level = health.status.ok() ? "ok" : health.is_warning ? "warning" : "failing";
+        Json component{{"component", health.component}, {"healthy", works}, {"level", level}};
         if (!health.status.ok()) {
             component["message"] = health.status.error().message();
             component["hint"] = health.status.error().hint();
-            healthy = false;
         }
+        healthy = healthy && works;
+        warns = warns || health.is_warning;
         components.push_back(std::move(component));
     }
     call.call.rows = static_cast<int64_t>(components.size());
-    return security::JsonResponse({{"healthy", healthy}, {"ready", monitoring.ready()}, {"components", components}});
+    return security::JsonResponse({{"healthy", healthy},
+                                   {"level", !healthy ? "failing"
+                                             : warns  ? "warning"
+                                                      : "ok"},
+                                   {"ready", monitoring.ready()},
+                                   {"components", components}});
 }
 
 }  // namespace

@@ -37,6 +37,11 @@ Result<std::string> ReadProcFile(Env& env, const std::string& path) {
 
 }  // namespace
 
+int64_t ResidentBytes(Env& env) {
+    auto status = ReadProcFile(env, "/proc/self/status");
+    return status.ok() ? static_cast<int64_t>(NumberOf(*status, "VmRSS:") * 1024) : 0;
+}
+
 ProcessMetrics::ProcessMetrics(Env& env, Metrics& metrics, std::string state_path, const std::string& version)
     : env_(env),
       state_path_(std::move(state_path)),

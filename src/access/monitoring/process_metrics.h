@@ -9,6 +9,9 @@
 
 namespace tarn::access {
 
+// Memory that this process holds in RAM, now; 0 where the system does not say.
+int64_t ResidentBytes(Env& env);
+
 class ProcessMetrics {
   public:
     ProcessMetrics(Env& env, Metrics& metrics, std::string state_path, const std::string& version);

@@ -31,6 +31,8 @@ Result<Bytes> OpenSmall(ByteSpan bucket_key, const std::string& object_id, ByteS
 }
 
 Result<std::unique_ptr<ContentWriter>> ContentWriter::Create(FileRoom& room, ByteSpan bucket_key, Options options) {
+    // Small content goes into the index, which grows for deletes too: so it is asked here whether anything may.
+    TRY(room.env().files().FreeBytes(room.FolderOf("00")));
     std::unique_ptr<ContentWriter> writer(new ContentWriter(room, bucket_key, std::move(options)));
     writer->hasher_ = TRY(ContentHasher::Create(writer->options_.algorithms));
     if (writer->options_.always_file) TRY(writer->StartFile());

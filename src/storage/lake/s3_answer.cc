@@ -108,6 +108,8 @@ std::string MessageOf(const Error& error) {
 }  // namespace
 
 S3Error S3ErrorOf(const Error& error) {
+    // The SQLSTATE of a full disk. S3 has no code for it; 507 is no status that its clients try again.
+    if (error.detail_code() == "53100") return {"InsufficientStorage", 507};
     for (const CodeStatus& known : kCodes) {
         if (known.code == error.detail_code()) return {std::string(known.code), known.status};
     }

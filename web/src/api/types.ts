@@ -343,10 +343,13 @@ export interface Plan {
   issues: Issue[];
 }
 
+export type HealthLevel = 'ok' | 'warning' | 'failing';
+
 export interface Health {
   healthy: boolean;
+  level: HealthLevel;
   ready: boolean;
-  components: { component: string; healthy: boolean; message?: string; hint?: string }[];
+  components: { component: string; healthy: boolean; level: HealthLevel; message?: string; hint?: string }[];
 }
 export interface Delivery {
   name: string;

@@ -10,7 +10,7 @@ interface Look {
   word: string;
 }
 
-const kLooks: Record<NodeState | RunState | 'healthy' | 'failing' | 'denied' | 'due' | AlertWord, Look> = {
+const kLooks: Record<NodeState | RunState | 'healthy' | 'warning' | 'failing' | 'denied' | 'due' | AlertWord, Look> = {
   ok: { tone: 'ok', icon: 'check', word: 'fresh' },
   running: { tone: 'running', icon: 'running', word: 'running' },
   waiting: { tone: 'waiting', icon: 'clock', word: 'waiting' },
@@ -23,6 +23,7 @@ const kLooks: Record<NodeState | RunState | 'healthy' | 'failing' | 'denied' | '
   unchanged: { tone: 'empty', icon: 'equal', word: 'unchanged' },
   cancelled: { tone: 'empty', icon: 'stop', word: 'cancelled' },
   healthy: { tone: 'ok', icon: 'check', word: 'healthy' },
+  warning: { tone: 'waiting', icon: 'warning', word: 'warning' },
   failing: { tone: 'failed', icon: 'cross', word: 'failing' },
   denied: { tone: 'failed', icon: 'cross', word: 'denied' },
   firing: { tone: 'failed', icon: 'warning', word: 'firing' },

@@ -3,7 +3,7 @@ import { Button, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { useSearchParams } from 'wouter';
 import { useHealth, useOperations, useOverview } from '../../api/queries';
-import type { Health, Operation } from '../../api/types';
+import type { Health, HealthLevel, Operation } from '../../api/types';
 import { CopyLine } from '../../design/copy';
 import { formatBytes, formatCount, formatDuration, plural } from '../../design/format';
 import { Icon } from '../../design/icons';
@@ -11,6 +11,10 @@ import { Facts, Page, Section } from '../../design/page';
 import { Loaded } from '../../design/states';
 import { Status } from '../../design/status';
 import { Table } from '../../design/table';
+
+function nameOf(level: HealthLevel) {
+  return level === 'ok' ? 'healthy' : level;
+}
 
 function Components({ health }: { health: Health }) {
   return (
@@ -20,7 +24,7 @@ function Components({ health }: { health: Health }) {
       keyOf={(row) => row.component}
       columns={[
         { key: 'name', title: 'Component', cell: (row) => row.component },
-        { key: 'state', title: 'State', cell: (row) => <Status name={row.healthy ? 'healthy' : 'failing'} /> },
+        { key: 'state', title: 'State', cell: (row) => <Status name={nameOf(row.level)} /> },
         {
           key: 'why',
           title: 'What is wrong, and what to do',
@@ -74,11 +78,10 @@ export default function HealthPage() {
   const overview = useOverview();
   const operations = useOperations();
   const data = overview.data;
-  const healthy = health.data?.healthy;
   return (
     <Page
       title="Health"
-      status={health.data && <Status name={healthy ? 'healthy' : 'failing'} />}
+      status={health.data && <Status name={nameOf(health.data.level)} />}
       subtitle="What the program says of itself. For probes and scrapers: /health, /ready and /metrics."
       behind={{ api: '/health' }}
       action={
