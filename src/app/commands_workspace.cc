@@ -10,6 +10,7 @@
 namespace tarn::app {
 namespace {
 
+constexpr size_t kPartsShown = 100;
 constexpr Duration kAskEvery = std::chrono::milliseconds(200);
 
 void PrintJson(const Json& json) { std::cout << DumpJson(json, 2) << "\n"; }
@@ -146,6 +147,52 @@ Status WaitForRuns(const Invocation& call, Client& client, const Json& ids) {
     return call.json() ? AlreadyTold(ErrorCode::kInternal) : Error(ErrorCode::kInternal, "{}", Join(failed, "\n"));
 }
 
+Status WaitForBackfill(const Invocation& call, Client& client, const std::string& batch) {
+    std::string path = "/api/v1/runs?batch=" + UrlEncode(batch) + "&state=";
+    for (const char* state : {"queued", "running", "waiting_retry", "waiting_approval"}) {
+        while (!TRY(client.Get(path + state + "&limit=1"))["runs"].empty()) call.env().clock().Sleep(kAskEvery);
+    }
+    Json failed = TRY(client.Get(path + "failed&limit=1000"))["runs"];
+    for (const Json& run : TRY(client.Get(path + "cancelled&limit=1000"))["runs"]) failed.push_back(run);
+    if (failed.empty()) return Ok();
+    for (const Json& run : failed) std::cout << run.value("part", "") << ": " << run.value("error", "") << "\n";
+    return Error(ErrorCode::kInternal, "{} parts did not succeed", failed.size())
+        .WithHint("mend it, then ask for the same range again: what succeeded is not run twice");
+}
+
+Status Backfill(const Invocation& call, Client& client, Json body, const std::string& range) {
+    size_t dots = range.find("..");
+    std::string last = dots == std::string::npos ? range : range.substr(dots + 2);
+    body["backfill"] = {{"from", range.substr(0, dots)}, {"to", last}, {"again", call.Has("--again")}};
+    Json answer = TRY(client.Post("/api/v1/runs", body));
+    if (call.json()) {
+        PrintJson(answer);
+    } else {
+        std::cout << fmt::format("{} parts are queued, {} are under way, {} were done\n",
+                                 answer.value("queued", int64_t{0}), answer.value("under_way", int64_t{0}),
+                                 answer.value("done", int64_t{0}));
+    }
+    std::string batch = answer.value("batch", "");
+    return call.Has("--wait") && !batch.empty() ? WaitForBackfill(call, client, batch) : Ok();
+}
+
+Status ShowParts(const Invocation& call, const std::string& target) {
+    Client client = TRY(Client::Find(call));
+    Json answer = TRY(client.Get("/api/v1/parts?limit=100000&target=" + UrlEncode(target)));
+    if (call.json()) return PrintJson(answer), Ok();
+    Json shown = Json::array();
+    for (const Json& part : answer["parts"]) {
+        if (part["state"] != "never" && shown.size() < kPartsShown) shown.push_back(part);
+    }
+    PrintObjects(std::cout, shown, {"part", "state", "run", "ended_at", "error"});
+    std::vector<std::string> counts;
+    for (const auto& [state, count] : answer["counts"].items()) {
+        counts.push_back(fmt::format("{} {}", count.get<int64_t>(), state == "never" ? "never ran" : state));
+    }
+    std::cout << Join(counts, ", ") << "\n";
+    return Ok();
+}
+
 Status Run(const Invocation& call) {
     Client client = TRY(Client::Find(call));
     Json parameters = Json::object();
@@ -156,7 +203,9 @@ Status Run(const Invocation& call) {
         }
         parameters[text.substr(0, equals)] = text.substr(equals + 1);
     }
-    Json started = TRY(client.Post("/api/v1/runs", {{"target", call.Get("TARGET")}, {"parameters", parameters}}));
+    Json body = {{"target", call.Get("TARGET")}, {"parameters", parameters}};
+    if (auto range = call.Find("--backfill")) return Backfill(call, client, std::move(body), *range);
+    Json started = TRY(client.Post("/api/v1/runs", body));
     if (call.Has("--wait")) return WaitForRuns(call, client, started["runs"]);
     if (call.json()) return PrintJson(started), Ok();
     for (const Json& id : started["runs"]) std::cout << "run " << id.get<std::string>() << " is queued\n";
@@ -165,6 +214,7 @@ Status Run(const Invocation& call) {
 
 Status Runs(const Invocation& call) {
     Client client = TRY(Client::Find(call));
+    if (auto target = call.Find("--partitions")) return ShowParts(call, *target);
     bool tasks = call.Has("--tasks");
     Json answer = TRY(client.Get(tasks ? "/api/v1/tasks" : "/api/v1/runs?limit=50"));
     if (call.json()) return PrintJson(answer), Ok();
@@ -256,12 +306,16 @@ std::vector<Command> WorkspaceCommands() {
          .arguments = {{"TARGET", "A task, a dataset, a source, a use case, or a glob of them."}},
          .options = {{"--param", "NAME=VALUE", "Tells the run the value of a parameter; may stand several times.",
                       true},
+                     {"--backfill", "FROM..TO",
+                      "Runs each part of the range that has not succeeded (`partitions`), or one part."},
+                     {"--again", nullptr, "With --backfill: also parts that succeeded."},
                      {"--wait", nullptr, "Waits for the end and fails if a run does."}},
          .run = Run},
         {.name = "runs",
          .summary = "Lists the newest runs, or what can run.",
          .example = "tarn runs --tasks",
-         .options = {{"--tasks", nullptr, "Lists tasks, and why each is not running."}},
+         .options = {{"--partitions", "TARGET", "Lists the parts of a task (`partitions`), and how each stands."},
+                     {"--tasks", nullptr, "Lists tasks, and why each is not running."}},
          .run = Runs},
         {.name = "approve",
          .summary = "Lets a run go on that waits for a person (`approval: yes`).",

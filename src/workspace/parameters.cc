@@ -64,6 +64,8 @@ void BindParameters(ConfigBinder& binder, Parameters& parameters) {
     for (const auto& [name, parameter] : parameters) {
         Status named = CheckName("parameter", name);
         if (!named.ok()) binder.Report("parameters", named.error().message());
+        bool taken = name == "item" || name == "partition" || name.starts_with("partition_");
+        if (taken) binder.Report("parameters", fmt::format("\"{}\" is a name that Tarn gives values to", name));
     }
 }
 
@@ -100,6 +102,15 @@ Result<ParameterValues> CheckParameters(const Parameters& declared, const Parame
         }
     }
     return values;
+}
+
+std::string SqlLiteral(const std::string& type, const std::string& value) {
+    if (type == "integer" || type == "number") return "(" + value + ")";
+    if (type == "yes_no") return value == "yes" ? "TRUE" : "FALSE";
+    if (type == "date") return "DATE " + QuoteLiteral(value);
+    // Without its Z: times in SQL are UTC and have no zone.
+    if (type == "time") return "TIMESTAMP " + QuoteLiteral(value.substr(0, value.find('Z')));
+    return QuoteLiteral(value);
 }
 
 bool RunsWithoutValues(const Parameters& declared) {

@@ -30,6 +30,8 @@ void BindParameters(ConfigBinder& binder, Parameters& parameters);
 Result<std::string> ParameterValue(const std::string& name, const Parameter& parameter, const std::string& given);
 // `given` checked, and the defaults of what is not given. kInvalidArgument names what is unknown, missing or unfit.
 Result<ParameterValues> CheckParameters(const Parameters& declared, const ParameterValues& given);
+// A checked value as a literal of SQL.
+std::string SqlLiteral(const std::string& type, const std::string& value);
 // True when all have a default: the task can run by itself.
 bool RunsWithoutValues(const Parameters& declared);
 

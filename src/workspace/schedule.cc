@@ -95,6 +95,20 @@ Result<int64_t> DayOf(const std::string& text) {
 
 }  // namespace
 
+std::optional<int64_t> LocalDay(const std::string& time_zone, Timestamp time) {
+    const date::time_zone* zone = ZoneOf(time_zone);
+    if (!zone) return std::nullopt;
+    auto local = zone->to_local(date::sys_seconds(std::chrono::floor<std::chrono::seconds>(time.time_since_epoch())));
+    return date::floor<date::days>(local).time_since_epoch().count();
+}
+
+std::optional<Timestamp> BeginOfDay(const std::string& time_zone, int64_t day) {
+    const date::time_zone* zone = ZoneOf(time_zone);
+    if (!zone) return std::nullopt;
+    date::local_seconds midnight{date::days(day)};
+    return Timestamp(zone->to_sys(midnight, date::choose::earliest).time_since_epoch());
+}
+
 Status Schedule::ReadFields(std::string_view cron) {
     std::vector<std::string> words;
     for (std::string& word : Split(cron, ' ')) {

@@ -23,6 +23,11 @@ namespace tarn::workspace {
 
 inline constexpr size_t kSkipDatesMax = 1000;
 
+// The days of a time zone: the local date of a time as days since 1970, and when a date begins there (where midnight
+// does not exist: at the change; where it exists twice: the first time). Empty for an unknown zone.
+std::optional<int64_t> LocalDay(const std::string& time_zone, Timestamp time);
+std::optional<Timestamp> BeginOfDay(const std::string& time_zone, int64_t day);
+
 class Schedule {
   public:
     // kInvalidArgument says what is wrong with which field, an unknown zone, a date that is none, or that it never is.

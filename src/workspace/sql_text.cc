@@ -90,6 +90,33 @@ std::vector<SqlToken> SqlTokens(std::string_view sql) {
     return tokens;
 }
 
+Result<std::string> BindSqlNames(std::string_view sql, const std::map<std::string, std::string>& literals) {
+    std::vector<SqlToken> tokens = SqlTokens(sql);
+    std::string bound;
+    size_t copied = 0;
+    for (size_t index = 0; index + 1 < tokens.size(); ++index) {
+        const SqlToken& dollar = tokens[index];
+        const SqlToken& name = tokens[index + 1];
+        bool is_name = sql.substr(dollar.begin, dollar.end - dollar.begin) == "$" &&
+                       name.kind == SqlToken::Kind::kWord && name.begin == dollar.end;
+        if (!is_name) continue;
+        auto literal = literals.find(std::string(sql.substr(name.begin, name.end - name.begin)));
+        if (literal == literals.end()) {
+            std::vector<std::string> known;
+            for (const auto& [each, unused] : literals) known.push_back("$" + each);
+            Error error(ErrorCode::kInvalidArgument, "there is no parameter ${}; {}",
+                        sql.substr(name.begin, name.end - name.begin),
+                        known.empty() ? "declare it under `parameters`" : "known are " + Join(known, ", "));
+            return std::move(error).WithPosition(static_cast<int64_t>(dollar.begin) + 1);
+        }
+        bound += sql.substr(copied, dollar.begin - copied);
+        bound += literal->second;
+        copied = name.end;
+    }
+    bound += sql.substr(copied);
+    return bound;
+}
+
 std::string BareSelect(std::string_view sql) {
     std::vector<SqlToken> tokens = SqlTokens(sql);
     while (!tokens.empty() && sql.substr(tokens.back().begin, 1) == ";") tokens.pop_back();

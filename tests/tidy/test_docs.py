@@ -12,6 +12,8 @@ REFERENCE = {
     "tarn.yaml": ["src/app/config.cc"] + [f"src/access/{name}/config.h" for name in (
         "identity", "audit", "monitoring", "budget", "encryption", "backup")],
     "When it runs": ["src/workspace/timing.cc"],
+    "Parts of time": ["src/workspace/partition.cc"],
+    "What a run is told": ["src/workspace/parameters.cc"],
     "Sources": ["src/ingestion/connectors/source_file.cc"],
     "Tables": ["src/processing/batch/table_file.cc"],
     "In tarn.yaml": ["src/processing/jobs/config.h"],
@@ -25,7 +27,7 @@ REFERENCE = {
 }
 # Sections that stand in a page of their own.
 ELSEWHERE = {"In tarn.yaml": ("docs/jobs.md", "In tarn.yaml"), "Keys of a job": ("docs/jobs.md", "Keys of a job"),
-             "When it runs": ("docs/runs.md", "When it runs"),
+             **{name: ("docs/runs.md", name) for name in ("When it runs", "Parts of time", "What a run is told")},
              **{name: (f"docs/{name.lower()}.md", "All keys") for name in ("Dashboards", "Destinations", "Alerts")}}
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 

@@ -21,6 +21,7 @@ class ActiveRun : public TaskRun {
         : spec_(std::move(spec)),
           run_id_(run.id),
           number_(IntegerOrZero(run.id)),
+          part_(run.part),
           trigger_(run.trigger),
           queued_at_(run.queued_at),
           attempt_(run.attempt),
@@ -50,6 +51,7 @@ class ActiveRun : public TaskRun {
         cancel_.Cancel();
     }
     bool timed_out() const { return timed_out_; }
+    const std::string& part() const { return part_; }
     int attempt() const { return attempt_; }
     Duration deadline() const { return deadline_; }
     void ShowIn(Run& run) const {
@@ -66,6 +68,7 @@ class ActiveRun : public TaskRun {
     TaskSpec spec_;
     std::string run_id_;
     int64_t number_;
+    std::string part_;
     std::string trigger_;
     Timestamp queued_at_;
     int attempt_;

@@ -46,41 +46,52 @@ Error Scheduler::NoSuchTask(const std::string& target) const {
     return std::move(error).WithHint(fmt::format("did you mean {}?", nearest));
 }
 
-Event Scheduler::RetryNow(const std::string& task, const TaskMemory& memory) const {
-    Event event;
-    event.kind = EventKind::kRetry;
-    event.run = IntegerOrZero(memory.current->id);
-    event.task = task;
-    event.at = event.retry_at = env_.clock().Now();
+Event Scheduler::RetryNow(const TaskMemory& memory) const {
+    Event event = EventOf(EventKind::kRetry, memory, env_.clock().Now());
+    event.retry_at = event.at;
     event.error = memory.current->error;
     return event;
 }
 
-// Adds the event that makes a run of the task, or finds the one that is under way.
-Status Scheduler::TriggerLocked(const Principal& principal, const std::string& task,
-                                const workspace::ParameterValues& values, std::vector<Event>& events,
-                                std::vector<std::string>& runs) {
-    const TaskMemory& memory = state_.memory[task];
-    workspace::ParameterValues checked = TRY(workspace::CheckParameters(state_.specs.at(task).parameters, values));
-    if (!memory.current) {
-        auto queued = std::count_if(events.begin(), events.end(),
-                                    [](const Event& event) { return event.kind == EventKind::kQueued; });
-        int64_t number = state_.last_run + 1 + queued;
-        Event event = QueuedEvent(task, "hand: " + principal.Id(), number, env_.clock().Now());
-        event.parameters = std::move(checked);
-        events.push_back(std::move(event));
-        runs.push_back(std::to_string(number));
-        return Ok();
+std::shared_ptr<ActiveRun> Scheduler::ActiveOf(const Run& run) const {
+    auto active = active_.find(LaneOf(run.task, run.part));
+    return active != active_.end() && active->second->run_id() == run.id ? active->second : nullptr;
+}
+
+// The event that makes a run of the task; of one with parts, of the newest that has ended. An error when it is under
+// way with other parameters.
+Result<Event> Scheduler::AskedEvent(const Principal& principal, const std::string& task,
+                                    const workspace::ParameterValues& values) const {
+    const TaskSpec& spec = state_.specs.at(task);
+    Event event = QueuedEvent(task, "hand: " + principal.Id(), env_.clock().Now());
+    event.parameters = TRY(workspace::CheckParameters(spec.parameters, values));
+    if (spec.partition) {
+        std::optional<workspace::Part> part = spec.partition->NewestEnded(event.at);
+        if (!part) return Error(ErrorCode::kFailedPrecondition, "no part of {} has ended yet", task);
+        TellPart(event, *part);
     }
-    if (!values.empty() && checked != memory.current->parameters) {
-        return Error(ErrorCode::kFailedPrecondition, "run {} of {} is {} with other parameters", memory.current->id,
-                     task, RunStateName(memory.current->state))
+    auto memory = state_.memory.find(LaneOf(task, event.part));
+    if (memory == state_.memory.end() || !memory->second.current) return event;
+    const Run& current = *memory->second.current;
+    if (!values.empty() && event.parameters != current.parameters) {
+        return Error(ErrorCode::kFailedPrecondition, "run {} of {} is {} with other parameters", current.id, task,
+                     RunStateName(current.state))
             .WithHint("wait for its end, or cancel it");
     }
-    // Somebody who asks has perhaps mended what was wrong: no need to sit out the pause.
-    if (memory.current->state == RunState::kWaitingRetry) events.push_back(RetryNow(task, memory));
+    return event;
+}
+
+// Queues the run that was asked for, or finds the one that is under way.
+void Scheduler::AddAsked(Event event, Batch& batch, std::vector<std::string>& runs) {
+    const TaskMemory& memory = state_.memory[LaneOf(event.task, event.part)];
+    if (!memory.current) {
+        event.run = state_.last_run + 1;
+        runs.push_back(std::to_string(event.run));
+        return Add(batch, std::move(event));
+    }
     runs.push_back(memory.current->id);
-    return Ok();
+    // Somebody who asks has perhaps mended what was wrong: no need to sit out the pause.
+    if (memory.current->state == RunState::kWaitingRetry) Add(batch, RetryNow(memory));
 }
 
 Result<std::vector<std::string>> Scheduler::Trigger(const Principal& principal, const std::string& target,
@@ -95,15 +106,17 @@ Result<std::vector<std::string>> Scheduler::Trigger(const Principal& principal, 
     std::vector<std::string> runs;
     {
         std::lock_guard emit_lock(emit_mutex_);
-        std::vector<Event> events;
+        Batch batch;
         {
             std::lock_guard lock(mutex_);
+            if (failure_) return Error(*failure_);
+            std::vector<Event> asked;  // all or none
             for (const std::string& task : tasks) {
-                if (!state_.specs.contains(task)) continue;
-                TRY(TriggerLocked(principal, task, parameters, events, runs));
+                if (state_.specs.contains(task)) asked.push_back(TRY(AskedEvent(principal, task, parameters)));
             }
+            for (Event& event : asked) AddAsked(std::move(event), batch, runs);
         }
-        if (!events.empty()) TRY(EmitLocked(std::move(events), {}));
+        TRY(Commit(batch));
     }
     Wake();
     return runs;
@@ -113,48 +126,47 @@ Status Scheduler::Cancel(const Principal& principal, const std::string& run_id) 
     Run run = TRY(run_log_.Get(run_id));
     TRY(Require(gate_, principal, "run:Cancel", RunResource(run.task)));
     std::lock_guard emit_lock(emit_mutex_);
+    Batch batch;
     {
         std::lock_guard lock(mutex_);
-        const TaskMemory& memory = state_.memory[run.task];
+        const TaskMemory& memory = state_.memory[LaneOf(run.task, run.part)];
         if (!memory.current || memory.current->id != run_id) {
             return Error(ErrorCode::kFailedPrecondition, "run {} has ended already: {}", run_id,
                          RunStateName(run.state));
         }
-        auto active = active_.find(run.task);
-        if (active != active_.end()) {
-            active->second->RequestCancel(false);
-            return Ok();
-        }
+        if (std::shared_ptr<ActiveRun> active = ActiveOf(run)) return active->RequestCancel(false), Ok();
+        Add(batch, CancelledEvent(memory, "cancelled by " + principal.Id()));
     }
-    Event event;
-    {
-        std::lock_guard lock(mutex_);
-        event = CancelledEvent(run.task, state_.memory[run.task], "cancelled by " + principal.Id());
-    }
-    return EmitLocked({event}, {});
+    return Commit(batch);
 }
 
 Status Scheduler::Approve(const Principal& principal, const std::string& run_id) {
     Run run = TRY(run_log_.Get(run_id));
     TRY(Require(gate_, principal, "run:Approve", RunResource(run.task)));
-    std::lock_guard emit_lock(emit_mutex_);
-    Event event;
     {
-        std::lock_guard lock(mutex_);
-        const TaskMemory& memory = state_.memory[run.task];
-        bool waits =
-            memory.current && memory.current->id == run_id && memory.current->state == RunState::kWaitingApproval;
-        if (!waits) {
+        std::lock_guard emit_lock(emit_mutex_);
+        Batch batch;
+        {
+            std::lock_guard lock(mutex_);
+            // A backfill is approved as a whole.
+            std::vector<std::string> lanes = {LaneOf(run.task, run.part)};
+            for (const auto& [number, lane] : state_.parts[run.task].asking) {
+                if (!run.batch.empty() && state_.memory[lane].current->batch == run.batch) lanes.push_back(lane);
+            }
+            for (const std::string& lane : lanes) {
+                const TaskMemory& memory = state_.memory[lane];
+                if (!memory.current || memory.current->state != RunState::kWaitingApproval) continue;
+                Event event = EventOf(EventKind::kApproved, memory, env_.clock().Now());
+                event.by = principal.Id();
+                Add(batch, std::move(event));
+            }
+        }
+        if (!batch.runs.contains(IntegerOrZero(run_id))) {
             return Error(ErrorCode::kFailedPrecondition, "run {} does not wait for approval: it is {}", run_id,
                          RunStateName(run.state));
         }
-        event.kind = EventKind::kApproved;
-        event.run = IntegerOrZero(run_id);
-        event.task = run.task;
-        event.at = env_.clock().Now();
-        event.by = principal.Id();
+        TRY(Commit(batch));
     }
-    TRY(EmitLocked({event}, {}));
     Wake();
     return Ok();
 }
@@ -164,8 +176,7 @@ Result<std::vector<Run>> Scheduler::Runs(const Principal& principal, const RunFi
     for (Run& run : TRY(run_log_.Runs(filter))) {
         if (!gate_.Decide(principal, "run:Read", RunResource(run.task)).allowed) continue;
         std::lock_guard lock(mutex_);
-        auto active = active_.find(run.task);
-        if (active != active_.end() && active->second->run_id() == run.id) active->second->ShowIn(run);
+        if (auto active = ActiveOf(run)) active->ShowIn(run);
         runs.push_back(std::move(run));
     }
     return runs;
@@ -175,8 +186,7 @@ Result<Run> Scheduler::GetRun(const Principal& principal, const std::string& run
     Run run = TRY(run_log_.Get(run_id));
     TRY(Require(gate_, principal, "run:Read", RunResource(run.task)));
     std::lock_guard lock(mutex_);
-    auto active = active_.find(run.task);
-    if (active != active_.end() && active->second->run_id() == run.id) active->second->ShowIn(run);
+    if (auto active = ActiveOf(run)) active->ShowIn(run);
     return run;
 }
 
@@ -184,14 +194,13 @@ Result<std::vector<std::string>> Scheduler::LogOf(const Principal& principal, co
     Run run = TRY(GetRun(principal, run_id));
     std::vector<std::string> lines = TRY(run_log_.Lines(run_id));
     std::lock_guard lock(mutex_);
-    auto active = active_.find(run.task);
-    if (active != active_.end() && active->second->run_id() == run_id) {
-        for (const LogLine& line : active->second->lines()) lines.push_back(FormatTime(line.at) + " " + line.text);
+    if (auto active = ActiveOf(run)) {
+        for (const LogLine& line : active->lines()) lines.push_back(FormatTime(line.at) + " " + line.text);
     }
     return lines;
 }
 
-TaskStatus Scheduler::StatusOf(const std::string& task, Timestamp now, const std::set<std::string>* moving) const {
+TaskStatus Scheduler::StatusOf(const std::string& task, Timestamp now) const {
     TaskStatus status;
     status.spec = state_.specs.at(task);
     auto memory = state_.memory.find(task);
@@ -204,7 +213,7 @@ TaskStatus Scheduler::StatusOf(const std::string& task, Timestamp now, const std
                        status.last && status.last->state != RunState::kFailed;
     }
     status.next_due = NextDue(state_, task, now);
-    status.why = orchestrator::Why(state_, task, now, moving);
+    status.why = orchestrator::Why(state_, task, now);
     return status;
 }
 
@@ -212,10 +221,9 @@ Result<std::vector<TaskStatus>> Scheduler::Tasks(const Principal& principal) {
     std::lock_guard lock(mutex_);
     std::vector<TaskStatus> tasks;
     Timestamp now = env_.clock().Now();
-    std::set<std::string> moving = MovingTasks(state_, now);
     for (const std::string& task : state_.order) {
         if (!gate_.Decide(principal, "run:Read", RunResource(task)).allowed) continue;
-        tasks.push_back(StatusOf(task, now, &moving));
+        tasks.push_back(StatusOf(task, now));
     }
     return tasks;
 }

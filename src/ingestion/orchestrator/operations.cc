@@ -51,6 +51,7 @@ Json TaskToJson(const TaskStatus& status) {
             ? Json({{"cron", spec.timing.schedule->cron()}, {"time_zone", spec.timing.schedule->time_zone()}})
             : Json();
     json["pool"] = spec.timing.pool;
+    json["by_part"] = spec.partition.has_value();
     json["paused"] = spec.timing.paused;
     json["after"] = spec.after;
     json["parameters"] = ParametersJson(spec.parameters);
@@ -67,6 +68,7 @@ int LimitOf(const HttpCall& call) {
 Result<HttpResponse> ListRuns(Orchestrator& orchestrator, HttpCall& call) {
     RunFilter filter;
     filter.task = call.request.Query("task").value_or("");
+    filter.batch = call.request.Query("batch").value_or("");
     filter.state = call.request.Query("state").value_or("");
     filter.before_id = call.request.Query("before").value_or("");
     filter.limit = LimitOf(call);
@@ -83,11 +85,51 @@ Result<HttpResponse> GetRun(Orchestrator& orchestrator, HttpCall& call) {
     return JsonResponse(json);
 }
 
+Result<HttpResponse> StartBackfill(Orchestrator& orchestrator, HttpCall& call, const Json& body,
+                                   const std::string& target, workspace::ParameterValues parameters) {
+    const Json& range = body["backfill"];
+    if (!range.is_object()) {
+        return Error(ErrorCode::kInvalidArgument, "\"backfill\" is {{\"from\": a part, \"to\": a part}}");
+    }
+    BackfillRequest request{target, TRY(JsonString(range, "from")), TRY(JsonString(range, "to")),
+                            TRY(JsonBoolOr(range, "again", false)), std::move(parameters)};
+    call.call.details["from"] = request.first;
+    call.call.details["to"] = request.last;
+    BackfillResult result = TRY(orchestrator.Backfill(call.principal, request));
+    call.call.rows = result.queued;
+    return JsonResponse({{"task", result.task},
+                         {"batch", result.batch},
+                         {"queued", result.queued},
+                         {"under_way", result.under_way},
+                         {"done", result.done}});
+}
+
+Result<HttpResponse> ListParts(Orchestrator& orchestrator, HttpCall& call) {
+    std::string target = call.request.Query("target").value_or("");
+    int limit = static_cast<int>(std::clamp<int64_t>(
+        ParseInteger(call.request.Query("limit").value_or("1000")).value_or(1000), 1, kBackfillPartsMax));
+    Json parts = Json::array();
+    std::map<std::string, int64_t> counts;
+    for (const PartStatus& part : TRY(orchestrator.Parts(call.principal, target, limit))) {
+        std::string state = part.run ? std::string(RunStateName(part.run->state)) : "never";
+        ++counts[state];
+        parts.push_back({{"part", part.part},
+                         {"state", state},
+                         {"run", part.run ? Json(part.run->id) : Json()},
+                         {"ended_at", part.run ? TimeJson(part.run->ended_at) : Json()},
+                         {"rows", part.run ? part.run->rows : -1},
+                         {"error", part.run ? part.run->error : ""}});
+    }
+    call.call.rows = static_cast<int64_t>(parts.size());
+    return JsonResponse({{"counts", counts}, {"parts", std::move(parts)}});
+}
+
 Result<HttpResponse> StartRuns(Orchestrator& orchestrator, HttpCall& call) {
     Json body = TRY(call.JsonBody());
     std::string target = TRY(JsonString(body, "target"));
     workspace::ParameterValues parameters = TRY(ParametersOf(body));
     call.call.details["target"] = target;
+    if (body.contains("backfill")) return StartBackfill(orchestrator, call, body, target, std::move(parameters));
     if (!parameters.empty()) call.call.details["parameters"] = parameters;
     return JsonResponse({{"runs", TRY(orchestrator.Trigger(call.principal, target, parameters))}});
 }
@@ -104,7 +146,15 @@ Result<HttpResponse> ApproveRun(Orchestrator& orchestrator, HttpCall& call) {
 
 Result<HttpResponse> RetryRun(Orchestrator& orchestrator, HttpCall& call) {
     Run run = TRY(orchestrator.GetRun(call.principal, call.parameters["id"]));
-    return JsonResponse({{"runs", TRY(orchestrator.Trigger(call.principal, run.task, run.parameters))}});
+    if (run.part.empty()) {
+        return JsonResponse({{"runs", TRY(orchestrator.Trigger(call.principal, run.task, run.parameters))}});
+    }
+    for (const char* told : {"partition", "partition_start", "partition_end"}) run.parameters.erase(told);
+    BackfillRequest request{run.task, run.part, run.part, true, run.parameters};
+    BackfillResult result = TRY(orchestrator.Backfill(call.principal, request));
+    Json runs = Json::array();
+    if (!result.batch.empty()) runs.push_back(result.batch);
+    return JsonResponse({{"runs", std::move(runs)}});
 }
 
 Result<HttpResponse> ListTasks(Orchestrator& orchestrator, HttpCall& call) {
@@ -135,6 +185,8 @@ Json RunToJson(const Run& run) {
             {"version", run.version},
             {"warnings", run.warnings},
             {"parameters", run.parameters},
+            {"part", run.part},
+            {"batch", run.batch},
             {"scheduled_for", TimeJson(run.scheduled_for)},
             {"approved_by", run.approved_by},
             {"late", run.late}};
@@ -155,6 +207,7 @@ std::vector<Route> OrchestratorRoutes(Orchestrator& orchestrator) {
         {{"http", "POST /api/v1/runs/{id}/approve", "self", "run", kChange, {}}, "{id}", bound(ApproveRun)},
         {{"http", "POST /api/v1/runs/{id}/retry", "self", "run", kChange, {}}, "{id}", bound(RetryRun)},
         {{"http", "GET /api/v1/tasks", "self", "run", kRead, {}}, "*", bound(ListTasks)},
+        {{"http", "GET /api/v1/parts", "self", "run", kRead, {}}, "*", bound(ListParts)},
         {{"http", "GET /api/v1/why", "self", "run", kRead, {}}, "*", bound(GetWhy)},
     };
 }

@@ -31,6 +31,7 @@
 #include "security/gate.h"
 #include "security/router.h"
 #include "workspace/parameters.h"
+#include "workspace/partition.h"
 #include "workspace/timing.h"
 
 namespace tarn::orchestrator {
@@ -48,6 +49,9 @@ struct TaskSpec {
     std::string fingerprint;  // of its definition: a changed one makes the task due
     workspace::Timing timing;
     workspace::Parameters parameters;  // what a run may be told
+    // Run once for each part, told `partition` (the key), `partition_start` and `partition_end`.
+    std::optional<workspace::Partition> partition;
+    int parts_parallel = 1;  // runs for parts at the same time
 };
 
 struct TaskOutcome {
@@ -120,6 +124,8 @@ struct Run {
     std::string version;
     std::vector<std::string> warnings;
     workspace::ParameterValues parameters;
+    std::string part;  // of a task that is run by part
+    std::string batch;  // the number of the first run that was asked for together with it
     std::optional<Timestamp> scheduled_for;  // the time of cron that it stands for
     std::string approved_by;
     bool late = false;  // it had not ended when its sla was over
@@ -127,9 +133,30 @@ struct Run {
 
 struct RunFilter {
     std::string task;
+    std::string batch;
     std::string state;
     int limit = 100;
     std::string before_id;
+};
+
+struct BackfillRequest {
+    std::string target;  // one task that is run by part
+    std::string first;  // parts, or times in them
+    std::string last;  // included
+    bool again = false;  // also those that succeeded
+    workspace::ParameterValues parameters;
+};
+struct BackfillResult {
+    std::string task;
+    std::string batch;  // its number; empty when there was nothing to do
+    int64_t queued = 0;
+    int64_t under_way = 0;
+    int64_t done = 0;  // succeeded before
+};
+
+struct PartStatus {
+    std::string part;
+    std::optional<Run> run;  // the one under way, else the last; empty: it never ran
 };
 
 struct TaskStatus {
@@ -172,6 +199,10 @@ class Orchestrator {
     // unless other parameters are asked for.
     virtual Result<std::vector<std::string>> Trigger(const Principal& principal, const std::string& target,
                                                      const workspace::ParameterValues& parameters = {}) = 0;
+    // Queues a run for each part of a range that has not succeeded and is not under way. Asking again does no harm.
+    virtual Result<BackfillResult> Backfill(const Principal& principal, const BackfillRequest& request) = 0;
+    // The newest parts of a task that have begun, newest first.
+    virtual Result<std::vector<PartStatus>> Parts(const Principal& principal, const std::string& target, int limit) = 0;
     virtual Status Cancel(const Principal& principal, const std::string& run_id) = 0;
     // Lets a run go on that waits for approval; needs run:Approve.
     virtual Status Approve(const Principal& principal, const std::string& run_id) = 0;

@@ -10,7 +10,8 @@ namespace {
 
 constexpr int kRunsPerPageMax = 1000;
 constexpr const char* kRunColumns =
-    "run, task, trigger, state, attempt, queued_at, started_at, ended_at, error, rows, version, warnings, details";
+    "run, task, trigger, state, attempt, queued_at, started_at, ended_at, error, rows, version, warnings, details, "
+    "part, batch";
 
 metadata::Value TimeValue(const std::optional<Timestamp>& time) {
     return time ? metadata::Value(ToMicros(*time)) : metadata::Value();
@@ -59,6 +60,8 @@ Run RunOf(const metadata::Row& row) {
     run.version = row[10].text();
     run.warnings = row[11].is_null() ? std::vector<std::string>() : Split(row[11].text(), '\n');
     if (!row[12].is_null()) ReadDetails(row[12].text(), run);
+    run.part = row[13].text();
+    if (!row[14].is_null()) run.batch = std::to_string(row[14].integer());
     return run;
 }
 
@@ -66,14 +69,14 @@ Status PutRun(metadata::Transaction& transaction, const Run& run) {
     metadata::Value warnings = run.warnings.empty() ? metadata::Value() : metadata::Value(Join(run.warnings, "\n"));
     TRY(transaction.Execute(
         "INSERT INTO runs (run, task, trigger, state, attempt, queued_at, started_at, ended_at, error, rows, version, "
-        "warnings, details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) "
+        "warnings, details, part, batch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
         "ON CONFLICT (run) DO UPDATE SET state = excluded.state, attempt = excluded.attempt, "
         "started_at = excluded.started_at, ended_at = excluded.ended_at, error = excluded.error, "
         "rows = excluded.rows, version = excluded.version, warnings = excluded.warnings, "
         "details = excluded.details",
         {IntegerOrZero(run.id), run.task, run.trigger, RunStateName(run.state), run.attempt, ToMicros(run.queued_at),
-         TimeValue(run.started_at), TimeValue(run.ended_at), run.error, run.rows, run.version, warnings,
-         DetailsOf(run)}));
+         TimeValue(run.started_at), TimeValue(run.ended_at), run.error, run.rows, run.version, warnings, DetailsOf(run),
+         run.part, run.batch.empty() ? metadata::Value() : metadata::Value(IntegerOrZero(run.batch))}));
     return Ok();
 }
 
@@ -97,7 +100,12 @@ Result<RunLog> RunLog::Create(metadata::Database& metadata) {
           "CREATE INDEX runs_task ON runs (task, run);"
           "CREATE TABLE run_lines (run INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, "
           "line TEXT NOT NULL, PRIMARY KEY (run, seq))"},
-         {2, "ALTER TABLE runs ADD COLUMN details TEXT"}}));
+         {2, "ALTER TABLE runs ADD COLUMN details TEXT"},
+         {3,
+          "ALTER TABLE run_events ADD COLUMN part TEXT NOT NULL DEFAULT '';"
+          "ALTER TABLE runs ADD COLUMN part TEXT NOT NULL DEFAULT '';"
+          "ALTER TABLE runs ADD COLUMN batch INTEGER;"
+          "CREATE INDEX runs_batch ON runs (batch, run)"}}));
     return RunLog(metadata);
 }
 
@@ -126,8 +134,8 @@ Status RunLog::Append(const std::vector<Event>& events, const std::vector<Run>& 
         int64_t sequence = last[0][0].integer();
         for (const Event& event : events) {
             TRY(transaction.Execute(
-                "INSERT INTO run_events (seq, run, task, kind, event) VALUES ($1, $2, $3, $4, $5)",
-                {++sequence, event.run, event.task, EventKindName(event.kind), DumpJson(ToJson(event))}));
+                "INSERT INTO run_events (seq, run, task, kind, event, part) VALUES ($1, $2, $3, $4, $5, $6)",
+                {++sequence, event.run, event.task, EventKindName(event.kind), DumpJson(ToJson(event)), event.part}));
         }
         for (const Run& run : runs) TRY(PutRun(transaction, run));
         for (const LogLine& line : lines) {
@@ -148,6 +156,7 @@ Result<std::vector<Run>> RunLog::Runs(const RunFilter& filter) {
         sql += fmt::format(" AND {} ${}", condition, parameters.size());
     };
     if (!filter.task.empty()) add("task =", filter.task);
+    if (!filter.batch.empty()) add("batch =", TRY(RunNumber(filter.batch)));
     if (!filter.state.empty()) add("state =", filter.state);
     if (!filter.before_id.empty()) add("run <", TRY(RunNumber(filter.before_id)));
     sql += fmt::format(" ORDER BY run DESC LIMIT {}", std::clamp(filter.limit, 1, kRunsPerPageMax));
@@ -179,10 +188,13 @@ Status RunLog::Prune(int kept) {
         int64_t oldest = last[0][0].integer() - kept;
         if (oldest <= 0) return Ok();
         constexpr const char* kNeeded =
-            "run NOT IN (SELECT MAX(run) FROM run_events GROUP BY task) AND run NOT IN "
-            "(SELECT MAX(run) FROM run_events WHERE kind = 'succeeded' GROUP BY task)";
-        TRY(transaction.Execute("DELETE FROM run_lines WHERE run <= $1", {oldest}));
-        TRY(transaction.Execute("DELETE FROM runs WHERE run <= $1", {oldest}));
+            "run NOT IN (SELECT MAX(run) FROM run_events GROUP BY task, part) AND run NOT IN "
+            "(SELECT MAX(run) FROM run_events WHERE kind = 'succeeded' GROUP BY task, part)";
+        // A backfill may have more runs that wait than are kept.
+        TRY(transaction.Execute(
+            "DELETE FROM run_lines WHERE run <= $1 AND run NOT IN (SELECT run FROM runs WHERE ended_at IS NULL)",
+            {oldest}));
+        TRY(transaction.Execute("DELETE FROM runs WHERE run <= $1 AND ended_at IS NOT NULL", {oldest}));
         TRY(transaction.Execute(fmt::format("DELETE FROM run_events WHERE run <= $1 AND {}", kNeeded), {oldest}));
         return Ok();
     });

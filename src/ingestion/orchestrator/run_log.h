@@ -26,7 +26,8 @@ class RunLog {
     Result<std::vector<Run>> Runs(const RunFilter& filter);
     Result<Run> Get(const std::string& run_id);
     Result<std::vector<std::string>> Lines(const std::string& run_id);
-    // Forgets runs beyond the newest `kept`, but for the last run and the last success of every task.
+    // Forgets runs beyond the newest `kept` that have ended; of events it keeps those of the last run and the last
+    // success of every lane.
     Status Prune(int kept);
 
   private:

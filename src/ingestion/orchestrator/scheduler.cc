@@ -65,56 +65,63 @@ Status Scheduler::SetTasks(std::vector<TaskSpec> tasks) {
         looked_outside_ = false;
         ++graph_;
         std::vector<Event> cancelled;
-        for (auto& [task, memory] : state_.memory) {
+        for (auto& [lane, memory] : state_.memory) {
             if (!memory.current) continue;
-            auto spec = state_.specs.find(task);
+            auto spec = state_.specs.find(memory.current->task);
             if (spec != state_.specs.end()) {
                 // What waits for its retry may just have been mended: it is due by its new definition at once.
-                bool mended = memory.current->state == RunState::kWaitingRetry && !active_.contains(task) &&
-                              memory.tried_fingerprint != spec->second.fingerprint;
-                if (mended) cancelled.push_back(CancelledEvent(task, memory, "its definition changed"));
+                bool mended = memory.current->state == RunState::kWaitingRetry && !active_.contains(lane) &&
+                              memory.tried_fingerprint != spec->second.fingerprint && memory.current->part.empty();
+                if (mended) cancelled.push_back(CancelledEvent(memory, "its definition changed"));
                 continue;
             }
-            if (auto active = active_.find(task); active != active_.end()) {
+            if (auto active = active_.find(lane); active != active_.end()) {
                 active->second->RequestCancel(false);
                 continue;
             }
-            cancelled.push_back(CancelledEvent(task, memory, "the task is no longer in the workspace"));
+            cancelled.push_back(CancelledEvent(memory, "the task is no longer in the workspace"));
         }
+        Batch batch;
+        for (Event& event : cancelled) Add(batch, std::move(event));
         lock.unlock();
-        if (!cancelled.empty()) TRY(EmitLocked(std::move(cancelled), {}));
+        TRY(Commit(batch));
     }
     Wake();
     return Ok();
 }
 
-Event Scheduler::CancelledEvent(const std::string& task, const TaskMemory& memory, std::string why) const {
+Event Scheduler::EventOf(EventKind kind, const TaskMemory& memory, Timestamp now) const {
     Event event;
-    event.kind = EventKind::kCancelled;
+    event.kind = kind;
     event.run = IntegerOrZero(memory.current->id);
-    event.task = task;
-    event.at = env_.clock().Now();
+    event.task = memory.current->task;
+    event.part = memory.current->part;
+    event.at = now;
+    return event;
+}
+
+Event Scheduler::CancelledEvent(const TaskMemory& memory, std::string why) const {
+    Event event = EventOf(EventKind::kCancelled, memory, env_.clock().Now());
     event.error = std::move(why);
     return event;
 }
 
 Status Scheduler::RecoverInterrupted() {
-    std::vector<Event> events;
+    std::lock_guard emit_lock(emit_mutex_);
+    Batch batch;
     {
         std::lock_guard lock(mutex_);
-        for (auto& [task, memory] : state_.memory) {
+        std::vector<Event> events;
+        for (auto& [lane, memory] : state_.memory) {
             if (!memory.current || memory.current->state != RunState::kRunning) continue;
-            Event event;
-            event.kind = EventKind::kRetry;
-            event.run = IntegerOrZero(memory.current->id);
-            event.task = task;
-            event.at = env_.clock().Now();
+            Event event = EventOf(EventKind::kRetry, memory, env_.clock().Now());
             event.retry_at = event.at;
             event.error = "Tarn stopped while this ran; it goes on";
             events.push_back(std::move(event));
         }
+        for (Event& event : events) Add(batch, std::move(event));
     }
-    return events.empty() ? Ok() : Emit(std::move(events));
+    return Commit(batch);
 }
 
 Status Scheduler::Start() {
@@ -124,6 +131,10 @@ Status Scheduler::Start() {
     }
     TRY(RecoverInterrupted());
     TRY(run_log_.Prune(config_.runs_kept));
+    {
+        std::lock_guard lock(mutex_);
+        pruned_at_ = state_.last_run;
+    }
     // The queue holds at most one entry a free place, so it never is full.
     executor_ = Executor::Create({.name = "run",
                                   .threads = config_.parallel_max,
@@ -144,6 +155,16 @@ void Scheduler::Stop() {
     if (loop_.joinable()) loop_.join();
     if (watcher_.joinable()) watcher_.join();
     executor_.reset();
+    // What ended while it stopped.
+    std::lock_guard emit_lock(emit_mutex_);
+    Batch batch;
+    {
+        std::lock_guard lock(mutex_);
+        AddEnded(batch);
+        if (failure_) return;
+    }
+    Status written = Commit(batch);
+    if (!written.ok()) log_.Error("ends of runs were not written", {{"error", written.error().ToString()}});
 }
 
 void Scheduler::Wake() {
@@ -157,6 +178,7 @@ void Scheduler::Wake() {
 void Scheduler::Loop() {
     while (true) {
         std::optional<Timestamp> wake_at = Step();
+        PruneSometimes();
         Duration pause = std::chrono::seconds(1);
         if (wake_at) pause = std::clamp(*wake_at - env_.clock().Now(), Duration(0), pause);
         std::unique_lock lock(mutex_);
@@ -166,55 +188,81 @@ void Scheduler::Loop() {
     }
 }
 
+void Scheduler::PruneSometimes() {
+    {
+        std::lock_guard lock(mutex_);
+        if (failure_ || state_.last_run - pruned_at_ < config_.runs_kept / 2 + 1) return;
+        pruned_at_ = state_.last_run;
+    }
+    Status pruned = run_log_.Prune(config_.runs_kept);
+    if (!pruned.ok()) Fail(pruned.error());
+}
+
+// All that has happened and all that follows from it goes into the log together: however many runs end and start, it is
+// one commit.
 std::optional<Timestamp> Scheduler::Step() {
     CancelOverdue();
     Timestamp now = env_.clock().Now();
-    Decisions decisions;
+    std::lock_guard emit_lock(emit_mutex_);
+    Batch batch;
+    std::optional<Timestamp> wake_at;
+    Status added = Ok();
     {
         std::lock_guard lock(mutex_);
         if (failure_) return std::nullopt;
         state_.up_since = std::min(state_.up_since, now);  // a clock that was set back
-        decisions = Decide(state_, now);
-    }
-    Status told = TellLate(decisions.late, now);
-    if (!told.ok()) return Fail(told.error()), std::nullopt;
-    if (!decisions.queue.empty()) {
-        Status queued = QueueDue(decisions.queue, now);
-        if (!queued.ok()) return Fail(queued.error()), std::nullopt;
-        std::lock_guard lock(mutex_);
-        decisions = Decide(state_, now);
-    }
-    StartReady(decisions.start, now);
-    return decisions.wake_at;
-}
-
-Status Scheduler::TellLate(const std::vector<std::string>& tasks, Timestamp now) {
-    if (tasks.empty()) return Ok();
-    std::vector<Event> events;
-    std::lock_guard emit_lock(emit_mutex_);
-    {
-        std::lock_guard lock(mutex_);
-        for (const std::string& task : tasks) {
-            const TaskMemory& memory = state_.memory[task];
-            if (!memory.current || memory.current->late) continue;
-            Event event;
-            event.kind = EventKind::kLate;
-            event.run = IntegerOrZero(memory.current->id);
-            event.task = task;
-            event.at = now;
-            late_.Add();
-            log_.Warning("run is late", {{"run", memory.current->id}, {"task", task}});
-            events.push_back(std::move(event));
+        AddEnded(batch);
+        Decisions decisions = Decide(state_, now);
+        AddLate(batch, decisions.late, now);
+        if (!decisions.queue.empty()) {
+            added = AddDue(batch, decisions.queue, now);
+            decisions = Decide(state_, now);
         }
+        if (!stopping_) AddStarts(batch, decisions.start, now);
+        wake_at = decisions.wake_at;
+        running_.Set(static_cast<double>(active_.size()));
     }
-    return events.empty() ? Ok() : EmitLocked(std::move(events), {});
+    if (added.ok()) added = Commit(batch);
+    if (!added.ok()) return Fail(added.error()), std::nullopt;
+    Submit(batch);
+    return wake_at;
 }
 
-Event Scheduler::QueuedEvent(const std::string& task, std::string trigger, int64_t number, Timestamp now) const {
+void Scheduler::Add(Batch& batch, Event event) {
+    Fold(state_, event);
+    const TaskMemory& memory = state_.memory[LaneOf(event.task, event.part)];
+    std::string id = std::to_string(event.run);
+    writing_ = true;
+    const std::optional<Run>& run = memory.current && memory.current->id == id ? memory.current : memory.last;
+    if (run && run->id == id) {
+        batch.runs[event.run] = *run;
+        batch.told.push_back(*run);
+    }
+    batch.events.push_back(std::move(event));
+}
+
+void Scheduler::AddEnded(Batch& batch) {
+    for (Ended& ended : std::exchange(ended_, {})) {
+        active_.erase(LaneOf(ended.event.task, ended.event.part));
+        batch.lines.insert(batch.lines.end(), ended.lines.begin(), ended.lines.end());
+        Add(batch, std::move(ended.event));
+    }
+}
+
+void Scheduler::AddLate(Batch& batch, const std::vector<std::string>& lanes, Timestamp now) {
+    for (const std::string& lane : lanes) {
+        const TaskMemory& memory = state_.memory[lane];
+        late_.Add();
+        log_.Warning("run is late", {{"run", memory.current->id}, {"task", lane}});
+        Add(batch, EventOf(EventKind::kLate, memory, now));
+    }
+}
+
+Event Scheduler::QueuedEvent(const std::string& task, std::string trigger, Timestamp now) const {
     const TaskSpec& spec = state_.specs.at(task);
     Event event;
     event.kind = EventKind::kQueued;
-    event.run = number;
+    event.run = state_.last_run + 1;
     event.task = task;
     event.at = now;
     event.trigger = std::move(trigger);
@@ -225,58 +273,53 @@ Event Scheduler::QueuedEvent(const std::string& task, std::string trigger, int64
     return event;
 }
 
-Status Scheduler::QueueDue(const std::vector<Decisions::ToQueue>& due, Timestamp now) {
-    std::lock_guard emit_lock(emit_mutex_);
-    std::vector<Event> events;
-    {
-        std::lock_guard lock(mutex_);
-        for (const Decisions::ToQueue& entry : due) {
-            // Between the decision and now the graph may have changed or somebody may have asked by hand.
-            if (!state_.specs.contains(entry.task) || IsActive(state_.memory[entry.task])) continue;
-            int64_t number = state_.last_run + 1 + static_cast<int64_t>(events.size());
-            Event event = QueuedEvent(entry.task, entry.trigger, number, now);
-            event.scheduled_for = entry.scheduled_for;
-            event.parameters = TRY(workspace::CheckParameters(state_.specs.at(entry.task).parameters, {}));
-            events.push_back(std::move(event));
-        }
+Status Scheduler::AddDue(Batch& batch, const std::vector<Decisions::ToQueue>& due, Timestamp now) {
+    for (const Decisions::ToQueue& entry : due) {
+        Event event = QueuedEvent(entry.task, entry.trigger, now);
+        event.scheduled_for = entry.scheduled_for;
+        event.parameters = TRY(workspace::CheckParameters(state_.specs.at(entry.task).parameters, {}));
+        if (entry.part) TellPart(event, *entry.part);
+        if (state_.memory[LaneOf(event.task, event.part)].current) continue;  // the part was asked for meanwhile
+        Add(batch, std::move(event));
     }
-    return events.empty() ? Ok() : EmitLocked(std::move(events), {});
+    return Ok();
 }
 
-void Scheduler::StartReady(const std::vector<std::string>& tasks, Timestamp now) {
-    std::vector<std::shared_ptr<ActiveRun>> starting;
-    std::vector<Event> events;
-    {
-        std::lock_guard lock(mutex_);
-        for (const std::string& task : tasks) {
-            if (stopping_ || static_cast<int>(active_.size()) >= config_.parallel_max) break;
-            auto memory = state_.memory.find(task);
-            if (memory == state_.memory.end() || !memory->second.current || active_.contains(task)) continue;
-            if (!state_.specs.contains(task)) continue;  // taken out since it was decided
-            Run run = *memory->second.current;
-            if (run.state == RunState::kWaitingRetry) ++run.attempt;
-            auto active = std::make_shared<ActiveRun>(state_.specs.at(task), run, env_.clock());
-            active_[task] = active;
-            starting.push_back(active);
-            Event event;
-            event.kind = EventKind::kStarted;
-            event.run = active->number();
-            event.task = task;
-            event.at = now;
-            event.attempt = run.attempt;
-            events.push_back(std::move(event));
-        }
-        running_.Set(static_cast<double>(active_.size()));
+void Scheduler::AddStarts(Batch& batch, const std::vector<std::string>& lanes, Timestamp now) {
+    for (const std::string& lane : lanes) {
+        const TaskMemory& memory = state_.memory[lane];
+        Run run = *memory.current;
+        if (run.state == RunState::kWaitingRetry) ++run.attempt;
+        auto active = std::make_shared<ActiveRun>(state_.specs.at(run.task), run, env_.clock());
+        active_[lane] = active;
+        batch.starting.push_back(active);
+        Event event = EventOf(EventKind::kStarted, memory, now);
+        event.attempt = run.attempt;
+        Add(batch, std::move(event));
     }
-    if (starting.empty()) return;
-    Status emitted = Emit(std::move(events));
-    for (const std::shared_ptr<ActiveRun>& active : starting) {
+}
+
+Status Scheduler::Commit(Batch& batch) {
+    if (batch.events.empty()) return Ok();
+    std::vector<Run> runs;
+    for (auto& [number, run] : batch.runs) runs.push_back(std::move(run));
+    Status written = run_log_.Append(batch.events, runs, batch.lines);
+    // What was folded and is not in the log must not have effects: nothing runs any more.
+    if (!written.ok()) return Fail(written.error()), written;
+    Notify(batch.told);
+    std::lock_guard lock(mutex_);
+    writing_ = false;
+    return Ok();
+}
+
+void Scheduler::Submit(const Batch& batch) {
+    for (const std::shared_ptr<ActiveRun>& active : batch.starting) {
         started_.Add();
-        Status submitted = emitted.ok() ? executor_->Submit([this, active] { Execute(active); }) : emitted;
+        Status submitted = executor_->Submit([this, active] { Execute(active); });
         if (submitted.ok()) continue;
         Fail(submitted.error());
         std::lock_guard lock(mutex_);
-        active_.erase(active->spec().id);
+        active_.erase(LaneOf(active->spec().id, active->part()));
     }
 }
 
@@ -296,6 +339,7 @@ Event Scheduler::FailureEvent(const ActiveRun& active, const Error& error) {
     Event event;
     event.run = active.number();
     event.task = active.spec().id;
+    event.part = active.part();
     event.at = env_.clock().Now();
     event.attempt = active.attempt();
     event.error = RunText(error.message() + (error.hint().empty() ? "" : " (" + error.hint() + ")"));
@@ -333,6 +377,7 @@ Event Scheduler::WaitEvent(const ActiveRun& active, const TaskOutcome& outcome) 
     event.kind = EventKind::kRetry;
     event.run = active.number();
     event.task = active.spec().id;
+    event.part = active.part();
     event.at = env_.clock().Now();
     event.attempt = active.attempt();
     event.waits = true;
@@ -349,6 +394,7 @@ void Scheduler::Finish(const ActiveRun& active, Result<TaskOutcome> outcome) {
         event.kind = EventKind::kSucceeded;
         event.run = active.number();
         event.task = active.spec().id;
+        event.part = active.part();
         event.at = env_.clock().Now();
         event.attempt = active.attempt();
         event.changed = outcome->changed;
@@ -364,14 +410,10 @@ void Scheduler::Finish(const ActiveRun& active, Result<TaskOutcome> outcome) {
     }
     std::vector<LogLine> lines = active.lines();
     if (!event.error.empty() && !event.waits) lines.push_back({event.run, event.at, "error: " + event.error});
-    Status emitted = Emit({event}, lines);
-    if (!emitted.ok()) Fail(emitted.error());
-    {
-        std::lock_guard lock(mutex_);
-        active_.erase(event.task);
-        running_.Set(static_cast<double>(active_.size()));
-    }
-    Wake();
+    std::lock_guard lock(mutex_);
+    ended_.push_back({std::move(event), std::move(lines)});
+    awake_ = true;
+    wake_.notify_all();
 }
 
 void Scheduler::CancelOverdue() {
@@ -380,35 +422,6 @@ void Scheduler::CancelOverdue() {
     for (auto& [task, active] : active_) {
         if (now > active->deadline()) active->RequestCancel(true);
     }
-}
-
-Status Scheduler::Emit(std::vector<Event> events, const std::vector<LogLine>& lines) {
-    std::lock_guard lock(emit_mutex_);
-    return EmitLocked(std::move(events), lines);
-}
-
-Status Scheduler::EmitLocked(std::vector<Event> events, const std::vector<LogLine>& lines) {
-    // The projections are computed on a copy of just these tasks' memory: the log is written before the state moves.
-    State preview;
-    {
-        std::lock_guard lock(mutex_);
-        for (const Event& event : events) preview.memory[event.task] = state_.memory[event.task];
-    }
-    for (const Event& event : events) Fold(preview, event);
-    std::vector<Run> runs;
-    for (const auto& [task, memory] : preview.memory) {
-        if (memory.current)
-            runs.push_back(*memory.current);
-        else if (memory.last)
-            runs.push_back(*memory.last);
-    }
-    TRY(run_log_.Append(events, runs, lines));
-    {
-        std::lock_guard lock(mutex_);
-        for (const Event& event : events) Fold(state_, event);
-    }
-    Notify(runs);
-    return Ok();
 }
 
 void Scheduler::Notify(const std::vector<Run>& runs) {
@@ -447,12 +460,8 @@ Status Scheduler::Health() const {
 
 bool Scheduler::Idle() const {
     std::lock_guard lock(mutex_);
-    if (!looked_outside_ || !active_.empty()) return false;
-    for (const auto& [id, spec] : state_.specs) {
-        auto memory = state_.memory.find(id);
-        if (memory != state_.memory.end() && memory->second.current) return false;
-    }
-    return Decide(state_, env_.clock().Now()).queue.empty();
+    if (!looked_outside_ || writing_ || !active_.empty() || !ended_.empty()) return false;
+    return IsAtRest(state_, env_.clock().Now());
 }
 
 void Scheduler::Watch() {
@@ -463,6 +472,7 @@ void Scheduler::Watch() {
             std::lock_guard lock(mutex_);
             graph = graph_;
             for (const auto& [id, spec] : state_.specs) {
+                if (!spec.watched) continue;
                 const TaskMemory& memory = state_.memory[id];
                 if (!memory.current && memory.queued_at && !memory.outside_new) idle.push_back(spec);
             }
@@ -473,6 +483,7 @@ void Scheduler::Watch() {
             if (!is_new.ok() || !*is_new) continue;  // an error shows when the task runs
             std::lock_guard lock(mutex_);
             state_.memory[spec.id].outside_new = found = true;
+            state_.agenda.touched.insert(spec.id);
         }
         std::unique_lock lock(mutex_);
         looked_outside_ = looked_outside_ || graph == graph_;

@@ -18,6 +18,8 @@
 
 namespace tarn::orchestrator {
 
+inline constexpr int64_t kBackfillPartsMax = 100'000;
+
 class Scheduler : public Orchestrator {
   public:
     Scheduler(OrchestratorConfig config, OrchestratorDependencies dependencies, RunLog log);
@@ -42,33 +44,59 @@ class Scheduler : public Orchestrator {
     Status Health() const override;
     std::vector<security::Route> Routes() override;
 
+    Result<BackfillResult> Backfill(const Principal& principal, const BackfillRequest& request) override;
+    Result<std::vector<PartStatus>> Parts(const Principal& principal, const std::string& target, int limit) override;
+
   private:
     struct Listener;
+    // Events that are written together, and what follows once they are. Nothing is started or told before.
+    struct Batch {
+        std::vector<Event> events;
+        std::vector<LogLine> lines;
+        std::map<int64_t, Run> runs;  // as they are after the events
+        std::vector<Run> told;        // as they are after each event
+        std::vector<std::shared_ptr<ActiveRun>> starting;
+    };
+    struct Ended {
+        Event event;
+        std::vector<LogLine> lines;
+    };
 
     void Loop();
+    void PruneSometimes();
     void Watch();
     Status RecoverInterrupted();
     // Queues what is due, starts what may start; when to look again.
     std::optional<Timestamp> Step();
-    Status TellLate(const std::vector<std::string>& tasks, Timestamp now);
-    Status QueueDue(const std::vector<Decisions::ToQueue>& due, Timestamp now);
-    void StartReady(const std::vector<std::string>& tasks, Timestamp now);
+    // These with mutex_ held.
+    void Add(Batch& batch, Event event);
+    void AddEnded(Batch& batch);
+    void AddLate(Batch& batch, const std::vector<std::string>& lanes, Timestamp now);
+    Status AddDue(Batch& batch, const std::vector<Decisions::ToQueue>& due, Timestamp now);
+    void AddStarts(Batch& batch, const std::vector<std::string>& lanes, Timestamp now);
+    // With emit_mutex_ held, and mutex_ free.
+    Status Commit(Batch& batch);
+    void Submit(const Batch& batch);
     void Execute(std::shared_ptr<ActiveRun> active);
     void Finish(const ActiveRun& active, Result<TaskOutcome> outcome);
     Event WaitEvent(const ActiveRun& active, const TaskOutcome& outcome) const;
     Event FailureEvent(const ActiveRun& active, const Error& error);
     void CancelOverdue();
-    // Writes events first, then folds them: what is not in the log has not happened.
-    Status Emit(std::vector<Event> events, const std::vector<LogLine>& lines = {});
-    Status EmitLocked(std::vector<Event> events, const std::vector<LogLine>& lines);
-    Event QueuedEvent(const std::string& task, std::string trigger, int64_t number, Timestamp now) const;
-    Status TriggerLocked(const Principal& principal, const std::string& task, const workspace::ParameterValues& values,
-                         std::vector<Event>& events, std::vector<std::string>& runs);
-    Event RetryNow(const std::string& task, const TaskMemory& memory) const;
-    Event CancelledEvent(const std::string& task, const TaskMemory& memory, std::string why) const;
+    Event QueuedEvent(const std::string& task, std::string trigger, Timestamp now) const;
+    // An event of a lane's current run.
+    Event EventOf(EventKind kind, const TaskMemory& memory, Timestamp now) const;
+    std::shared_ptr<ActiveRun> ActiveOf(const Run& run) const;
+    Result<Event> AskedEvent(const Principal& principal, const std::string& task,
+                             const workspace::ParameterValues& values) const;
+    void AddAsked(Event event, Batch& batch, std::vector<std::string>& runs);
+    Status AddBackfill(const Principal& principal, const BackfillRequest& request, Batch& batch,
+                       BackfillResult& result);
+    Result<std::string> OneByPart(const std::string& target) const;
+    Event RetryNow(const TaskMemory& memory) const;
+    Event CancelledEvent(const TaskMemory& memory, std::string why) const;
     std::vector<std::string> Matching(const std::string& target) const;
     Error NoSuchTask(const std::string& target) const;
-    TaskStatus StatusOf(const std::string& task, Timestamp now, const std::set<std::string>* moving = nullptr) const;
+    TaskStatus StatusOf(const std::string& task, Timestamp now) const;
     void Fail(const Error& error);
     void Notify(const std::vector<Run>& runs);
     void Wake();
@@ -84,15 +112,18 @@ class Scheduler : public Orchestrator {
     Gauge& running_;
     std::map<std::string, TaskKind*> kinds_;
 
-    std::mutex emit_mutex_;      // one writer of events at a time; taken before mutex_
+    std::mutex emit_mutex_;      // one writer of events at a time, from the fold to the log; taken before mutex_
     mutable std::mutex mutex_;   // guards all below
     std::condition_variable wake_;
     bool awake_ = false;
     bool stopping_ = false;
+    bool writing_ = false;  // something was folded that is not in the log yet
     bool looked_outside_ = false;  // a watch round has passed since the graph changed
     uint64_t graph_ = 0;           // counts its changes
     State state_;
-    std::map<std::string, std::shared_ptr<ActiveRun>> active_;  // by task; shared with the thread that runs it
+    std::map<std::string, std::shared_ptr<ActiveRun>> active_;  // by lane; shared with the thread that runs it
+    int64_t pruned_at_ = 0;  // the newest run then
+    std::vector<Ended> ended_;                                  // written by the loop, many at once
     std::optional<Error> failure_;
     std::list<std::weak_ptr<Listener>> listeners_;
     std::unique_ptr<Executor> executor_;

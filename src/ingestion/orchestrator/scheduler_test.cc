@@ -192,8 +192,7 @@ TEST_F(SchedulerTest, ARunWaitsUntilAPersonApprovesIt) {
     Start({spec});
     EXPECT_EQ(LastState("t:a"), "waiting_approval") << "it waits on after a restart";
     ASSERT_TRUE(orchestrator_->Approve(admin_, id).ok());
-    ASSERT_TRUE(BecomesIdle());
-    EXPECT_EQ(LastState("t:a"), "succeeded");
+    ASSERT_TRUE(Eventually([&] { return LastState("t:a") == "succeeded"; }));
     EXPECT_EQ(Runs("t:a")[0].approved_by, "user:ann");
     EXPECT_EQ(orchestrator_->Approve(admin_, id).error().code(), ErrorCode::kFailedPrecondition);
     ASSERT_TRUE(orchestrator_->Trigger(admin_, "a").ok());
@@ -211,6 +210,82 @@ TEST_F(SchedulerTest, ListenersHearThatARunIsLate) {
     Start({spec});
     ASSERT_TRUE(Eventually([&] { return late == 1; }));
     EXPECT_TRUE(orchestrator_->GetRun(admin_, "1")->late);
+}
+
+TEST_F(SchedulerTest, ABackfillRunsEachPartOnceOverRestarts) {
+    std::mutex mutex;
+    std::multiset<std::string> succeeded;
+    std::atomic<int> at_once{0};
+    std::atomic<int> most{0};
+    kind_.works["t:a"] = [&](TaskRun& run) -> Result<TaskOutcome> {
+        most = std::max<int>(most, ++at_once);
+        SystemEnv().clock().Sleep(2ms);
+        --at_once;
+        if (run.cancel().cancelled()) return Error(ErrorCode::kCancelled, "cancelled");
+        const auto& told = run.parameters();
+        EXPECT_EQ(told.at("partition_start"), told.at("partition") + "T00:00:00Z");
+        EXPECT_EQ(told.at("region"), "eu");
+        if (told.at("partition") == "2024-01-07") return Error(ErrorCode::kInvalidArgument, "a bad day");
+        std::lock_guard lock(mutex);
+        succeeded.insert(told.at("partition"));
+        return kind_.NewVersion(run.spec());
+    };
+    TaskSpec spec = Table("a");
+    spec.partition = workspace::Partition{workspace::PartUnit::kDay, ParseTime("2024-01-01").value()};
+    spec.parts_parallel = 2;
+    spec.only_by_hand = true;
+    spec.parameters["region"].fallback = "eu";
+    Start({spec, Table("behind", {"a"})});
+    auto asked = orchestrator_->Backfill(admin_, {.target = "a", .first = "2024-01-01", .last = "2024-02-29"});
+    ASSERT_TRUE(asked.ok()) << asked.error().ToString();
+    EXPECT_EQ(asked->queued, 60);
+    for (int life = 0; life < 3; ++life) {
+        SystemEnv().clock().Sleep(15ms);
+        Close();
+        Open();
+        Start({spec, Table("behind", {"a"})});
+    }
+    auto again = orchestrator_->Backfill(admin_, {.target = "a", .first = "2024-01-01", .last = "2024-02-29"});
+    ASSERT_TRUE(again.ok());
+    EXPECT_EQ(again->queued + again->under_way + again->done, 60);
+    ASSERT_TRUE(BecomesIdle());
+    EXPECT_EQ(succeeded.size(), 59U) << "each part once";
+    EXPECT_EQ(std::set<std::string>(succeeded.begin(), succeeded.end()).size(), 59U);
+    EXPECT_EQ(most, 2);
+    EXPECT_EQ(kind_.Count("t:behind"), 1U) << "what reads it waits for the end of the backfill";
+    auto third = orchestrator_->Backfill(admin_, {.target = "a", .first = "2024-01", .last = "2024-02-29"});
+    ASSERT_TRUE(third.ok()) << third.error().ToString();
+    EXPECT_EQ(third->queued, 1);
+    EXPECT_EQ(third->done, 59);
+    ASSERT_TRUE(BecomesIdle());
+    auto runs = orchestrator_->Runs(admin_, {.batch = third->batch});
+    ASSERT_EQ(runs->size(), 1U);
+    EXPECT_EQ(runs->front().part, "2024-01-07");
+    EXPECT_EQ(runs->front().state, RunState::kFailed);
+    auto parts = orchestrator_->Parts(admin_, "a", 100000);
+    EXPECT_EQ(std::count_if(parts->begin(), parts->end(),
+                            [](const auto& part) { return part.run && part.run->state == RunState::kSucceeded; }),
+              59);
+    EXPECT_EQ(parts->back().part, "2024-01-01");
+}
+
+TEST_F(SchedulerTest, ABackfillSaysWhatIsWrong) {
+    TaskSpec spec = Table("a");
+    spec.partition = workspace::Partition{workspace::PartUnit::kDay, ParseTime("2024-01-01").value()};
+    spec.only_by_hand = true;
+    Start({spec, Table("b")});
+    auto wrong = [&](const std::string& target, const std::string& first, const std::string& last) {
+        auto asked = orchestrator_->Backfill(admin_, {.target = target, .first = first, .last = last});
+        return asked.ok() ? "taken" : asked.error().message();
+    };
+    EXPECT_EQ(wrong("b", "2024-01-01", "2024-01-02"), "t:b is not run by part");
+    EXPECT_NE(wrong("a", "2023-12-31", "2024-01-02").find("before the first part"), std::string::npos);
+    EXPECT_NE(wrong("a", "2024-01-03", "2024-01-02").find("ends before it begins"), std::string::npos);
+    EXPECT_NE(wrong("a", "monday", "2024-01-02").find("a day as 2024-01-31"), std::string::npos);
+    EXPECT_NE(wrong("a", "2024-01-03", "2924-01-02").find("has not begun yet"), std::string::npos);
+    EXPECT_EQ(
+        orchestrator_->Backfill(nobody_, {.target = "a", .first = "2024-01-01", .last = "2024-01-01"}).error().code(),
+        ErrorCode::kPermissionDenied);
 }
 
 TEST_F(SchedulerTest, WhatDidNotChangeStartsNothing) {
@@ -417,7 +492,9 @@ TEST_F(SchedulerTest, GraphsThatCannotBeAreRefused) {
 TEST_F(SchedulerTest, LooksOutsideAndKeepsSchedules) {
     TaskSpec often = Table("b");
     often.timing.every = 300ms;
-    Start({Table("a"), often});
+    TaskSpec watched = Table("a");
+    watched.watched = true;
+    Start({watched, often});
     ASSERT_TRUE(BecomesIdle());
     {
         std::lock_guard lock(kind_.mutex);

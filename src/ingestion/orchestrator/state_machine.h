@@ -25,6 +25,7 @@ struct Event {
     EventKind kind = EventKind::kQueued;
     int64_t run = 0;  // its number
     std::string task;
+    std::string part;                                   // of a task that is run by part
     Timestamp at;
     std::string trigger;                                // queued
     std::string fingerprint;                            // queued: of the definition then
@@ -33,6 +34,7 @@ struct Event {
     std::map<std::string, std::string> parameters;      // queued
     std::optional<Timestamp> scheduled_for;             // queued: the time of cron that it stands for
     bool approval = false;                              // queued: it waits for one
+    int64_t batch = 0;                                  // queued: the first run that was asked for with it
     std::string by;                                     // approved: who
     int attempt = 1;                                    // started
     bool changed = false;                               // succeeded
@@ -62,16 +64,54 @@ struct TaskMemory {
     bool outside_new = false;                                  // a look at the outside found something
 };
 
+// The runs of one task for its parts, by what they do, so that a decision need not look at all of them.
+struct Parts {
+    std::map<int64_t, std::string> queued;  // number -> lane
+    std::set<std::pair<Timestamp, std::string>> retrying;
+    std::map<int64_t, std::string> running;
+    std::map<int64_t, std::string> asking;  // for approval
+    std::string newest;                     // the newest part that was ever queued
+    bool Move() const { return !queued.empty() || !retrying.empty() || !running.empty(); }
+    // By what the lane's current run does.
+    void Enter(const std::string& lane, const TaskMemory& memory);
+    void Leave(const std::string& lane, const TaskMemory& memory);
+};
+
+// What follows from the rest of the state and the time, kept as it is until something changes: a decision looks only at
+// tasks that an event, a timer or a task before them has touched, not at the whole graph.
+struct Agenda {
+    std::map<std::string, size_t> position;  // in State::order
+    std::map<std::string, std::vector<std::string>> readers;  // what reads or follows a task
+    std::set<std::string> touched;  // to be looked at anew, with what reads them
+    Timestamp looked_at;
+    Timestamp up_since;
+    std::map<size_t, std::string> due;  // by position; nothing stands in their way
+    std::set<std::string> moving;  // active or due: what reads them waits
+    std::set<std::string> active;  // with a current run of their own
+    std::set<std::string> running;
+    std::set<std::string> late;  // their run has just become late
+    std::set<std::string> by_part;  // runs for parts of them go on
+    std::set<std::pair<int64_t, std::string>> ready;  // runs that can start when there is a place
+    std::map<std::string, int64_t> ready_of;
+    std::set<std::pair<Timestamp, std::string>> timers;  // when a task is to be looked at again
+    std::map<std::string, Timestamp> timer_of;
+};
+
+// What is remembered is remembered by lane: the task, or one part of it.
+std::string LaneOf(const std::string& task, const std::string& part);
+
 struct State {
     std::map<std::string, TaskSpec> specs;
-    std::vector<std::string> order;                 // task ids, inputs before what reads them
-    std::map<std::string, std::string> producer;    // dataset -> task id
-    std::map<std::string, TaskMemory> memory;       // also of tasks that are gone, until pruned
+    std::vector<std::string> order;  // task ids, inputs before what reads them
+    std::map<std::string, std::string> producer;  // dataset -> task id
+    std::map<std::string, TaskMemory> memory;  // by lane; also of tasks that are gone, until pruned
+    std::map<std::string, Parts> parts;  // by task
     int64_t last_run = 0;
     // Not of the log: how the program runs now.
-    Timestamp up_since;               // what cron says before it was not seen
-    int places = 4;                   // runs at the same time
-    std::map<std::string, int> pools; // runs of a pool at the same time; a pool that is not here has one place
+    Timestamp up_since;  // what cron says before it was not seen
+    int places = 4;  // runs at the same time
+    std::map<std::string, int> pools;  // runs of a pool at the same time; a pool that is not here has one place
+    mutable Agenda agenda;  // worked out when asked
 };
 
 // Puts a graph into the state. kInvalidArgument naming the members of a circle, or two tasks making one dataset.
@@ -83,27 +123,31 @@ struct Decisions {
         std::string task;
         std::string trigger;
         std::optional<Timestamp> scheduled_for;
+        std::optional<workspace::Part> part;
     };
-    std::vector<ToQueue> queue;       // due, nothing in its way
-    // Tasks whose current run (queued or waiting for its retry) can start now: the longest waiting first, no more than
+    std::vector<ToQueue> queue;  // due, nothing in its way
+    // Lanes whose current run (queued or waiting for its retry) can start now: the longest waiting first, no more than
     // there are places and what their pools take.
     std::vector<std::string> start;
-    std::vector<std::string> late;  // tasks whose current run has just become late
+    std::vector<std::string> late;  // lanes whose current run has just become late
     std::optional<Timestamp> wake_at;  // the next schedule, retry or end of an sla
 };
 Decisions Decide(const State& state, Timestamp now);
 
-// Tasks that are active or due, and everything that must wait for them. Looks at the whole graph: for a question about
-// many tasks it is worked out once and handed to Why.
-std::set<std::string> MovingTasks(const State& state, Timestamp now);
+// Brings the agenda up to date.
+void Refresh(const State& state, Timestamp now);
+Agenda NewAgenda(const State& state);  // of a graph that was just set: everything is to be looked at
+// Nothing runs, waits or can be queued.
+bool IsAtRest(const State& state, Timestamp now);
 
 // The versions of a task's inputs as the state knows them now.
 std::map<std::string, std::string> InputVersions(const State& state, const TaskSpec& spec);
 // The last ended run of each task that it follows.
 std::map<std::string, std::string> AfterRuns(const State& state, const TaskSpec& spec);
+// Makes a queued event one for a part, and what its run is told.
+void TellPart(Event& event, const workspace::Part& part);
 // One sentence for people: why the task is not running now (or that it is).
-std::string Why(const State& state, const std::string& task, Timestamp now,
-                const std::set<std::string>* moving = nullptr);
+std::string Why(const State& state, const std::string& task, Timestamp now);
 // Due now: by definition, schedule, new input or outside. Empty: not due.
 std::string DueReason(const State& state, const std::string& task, Timestamp now);
 // The schedule's next time, or the retry's; it may have passed.

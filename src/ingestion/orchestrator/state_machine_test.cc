@@ -118,6 +118,38 @@ TEST(StateMachine, AFailedTaskWaitsForAChange) {
     EXPECT_EQ(machine.QueueAndStart(At(3)), (std::vector<std::string>{"table:a"}));
 }
 
+// As the first version of Tarn wrote them: what is not there has its default.
+TEST(StateMachine, ReadsEventsOfTheFirstFormat) {
+    const std::vector<std::pair<std::string, std::string>> kStored = {
+        {"queued", R"({"at":1700000000000000,"fingerprint":"f1","inputs":{"raw.a":"3"},"trigger":"first run"})"},
+        {"started", R"({"at":1700000000100000})"},
+        {"retry", R"({"at":1700000001000000,"error":"no such host","retry_at":1700000011000000})"},
+        {"started", R"({"at":1700000011000000,"attempt":2})"},
+        {"succeeded",
+         R"({"at":1700000012000000,"attempt":2,"changed":true,"inputs":{"raw.a":"4"},"rows":7,)"
+         R"("version":"1","warnings":["w"]})"},
+    };
+    State state;
+    for (const auto& [kind, text] : kStored) {
+        Event event = EventFromJson(ParseJson(text).value()).value();
+        event.kind = EventKindOf(kind).value();
+        event.run = 5;
+        event.task = "table:b";
+        Fold(state, event);
+    }
+    const TaskMemory& memory = state.memory.at("table:b");
+    EXPECT_EQ(memory.version, "1");
+    EXPECT_EQ(memory.tried_inputs.at("raw.a"), "4");
+    ASSERT_TRUE(memory.last);
+    EXPECT_EQ(memory.last->attempt, 2);
+    EXPECT_EQ(memory.last->rows, 7);
+    EXPECT_EQ(memory.last->part, "");
+    EXPECT_TRUE(memory.last->parameters.empty());
+    EXPECT_FALSE(memory.last->late);
+    EXPECT_FALSE(memory.last->scheduled_for);
+    EXPECT_EQ(memory.last->state, RunState::kSucceeded);
+}
+
 TEST(StateMachine, ADelayedRetryStartsWhenItIsTime) {
     Machine machine({Spec("a")});
     machine.QueueAndStart(At(0));

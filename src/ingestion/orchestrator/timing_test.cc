@@ -35,7 +35,8 @@ struct World {
         Event event;
         event.kind = kind;
         event.run = IntegerOrZero(state.memory.at(task).current->id);
-        event.task = task;
+        event.task = state.memory.at(task).current->task;
+        event.part = state.memory.at(task).current->part;
         event.at = now;
         Apply(event);
     }
@@ -46,12 +47,14 @@ struct World {
         stored.task = event.task;
         Fold(state, stored);
     }
-    void Queue(const std::string& task, std::optional<Timestamp> scheduled_for = {}) {
+    void Queue(const std::string& task, std::optional<Timestamp> scheduled_for = {},
+               std::optional<workspace::Part> part = {}) {
         Event event;
         event.run = state.last_run + 1;
         event.task = task;
         event.at = now;
         event.scheduled_for = scheduled_for;
+        if (part) TellPart(event, *part);
         event.input_versions = InputVersions(state, state.specs.at(task));
         event.approval = state.specs.at(task).timing.approval;
         Apply(event);
@@ -61,7 +64,7 @@ struct World {
         Texts ran;
         state.up_since = std::min(state.up_since, now);
         for (const auto& entry : Decide(state, now).queue) {
-            Queue(entry.task, entry.scheduled_for);
+            Queue(entry.task, entry.scheduled_for, entry.part);
             ran.push_back(entry.scheduled_for ? FormatTime(*entry.scheduled_for) : entry.trigger);
         }
         for (const std::string& task : Decide(state, now).start) {
@@ -232,6 +235,24 @@ TEST(Timing, ARunIsLateOnceWhenItsSlaIsOver) {
     EXPECT_EQ(Decide(world.state, world.now).late, Texts{});
     world.Emit(EventKind::kSucceeded, "job:a");
     EXPECT_TRUE(world.state.memory.at("job:a").last->late);
+}
+
+TEST(Timing, PartsRunWhenTheyHaveEnded) {
+    TaskSpec spec = Job("a");
+    spec.partition = workspace::Partition{workspace::PartUnit::kMonth, At("2023-11-15")};
+    World world({spec}, "2023-11-20");
+    auto parts = [&](std::string_view end) {
+        world.Until(end);
+        std::string newest = world.state.parts["job:a"].newest;
+        return newest;
+    };
+    EXPECT_EQ(parts("2023-11-30"), "");
+    EXPECT_EQ(parts("2023-12-01"), "2023-11");
+    EXPECT_EQ(parts("2024-03-02"), "2024-02") << "after a downtime each part is run";
+    for (const char* part : {"2023-11", "2023-12", "2024-01", "2024-02"}) {
+        EXPECT_TRUE(world.state.memory.contains(LaneOf("job:a", part))) << part;
+    }
+    EXPECT_EQ(Decide(world.state, world.now).wake_at, At("2024-04-01"));
 }
 
 }  // namespace

@@ -174,6 +174,8 @@ TaskSpec TableSpec(const workspace::Definition& definition, const TableDefinitio
     spec.kind = "table";
     spec.file = definition.file;
     spec.timing = workspace::ResolveTiming(table.timing);
+    spec.parameters = table.parameters;
+    spec.partition = table.partition;
     spec.fingerprint = definition.hash;
     for (const engine::TableRead& read : table.reads) {
         std::string input = read.schema + "." + read.name;

@@ -21,6 +21,8 @@
 #include "storage/catalog/catalog.h"
 #include "storage/lakehouse/lakehouse.h"
 #include "storage/warehouse/warehouse.h"
+#include "workspace/parameters.h"
+#include "workspace/partition.h"
 #include "workspace/timing.h"
 #include "workspace/workspace.h"
 
@@ -47,6 +49,8 @@ struct TableDefinition {
     std::vector<std::string> declassify;  // columns that do not inherit tags
     std::vector<Check> checks;
     workspace::TimingKeys timing;
+    workspace::Parameters parameters;               // $name in the SQL
+    std::optional<workspace::Partition> partition;  // $partition_start, $partition_end in the SQL
     std::string sql;
     std::string file;
     int sql_line = 1;

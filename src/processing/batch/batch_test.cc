@@ -26,9 +26,9 @@ class TestRun : public orchestrator::TaskRun {
     void Write(const std::string& line) override { lines.push_back(line); }
     CancelToken token;
     Texts lines;
+    workspace::ParameterValues parameters_;
 
   private:
-    workspace::ParameterValues parameters_;
     orchestrator::TaskSpec spec_;
     std::string id_;
     std::string trigger_ = "hand";
@@ -85,6 +85,7 @@ class BatchTest : public testing::Test {
             if (spec.id != "table:" + table) continue;
             TestRun run(spec, number);
             if (cancelled) run.token.Cancel();
+            run.parameters_ = told;
             auto outcome = batch_->AsTableTask().Run(run);
             lines = run.lines;
             return outcome;
@@ -105,7 +106,19 @@ class BatchTest : public testing::Test {
     std::unique_ptr<lakehouse::Lakehouse> house_;
     std::unique_ptr<orchestrator::Orchestrator> orchestrator_;
     std::unique_ptr<Batch> batch_;
+    // As a run for a part of `table` is told.
+    std::string RanPart(const std::string& table, const std::string& key, int64_t number) {
+        for (const orchestrator::TaskSpec& spec : batch_->Tasks()) {
+            if (spec.id != "table:" + table) continue;
+            workspace::Part part = spec.partition.value().Parse(key).value();
+            told["partition"] = part.key;
+            told["partition_start"] = FormatTime(part.begin);
+            told["partition_end"] = FormatTime(part.end);
+        }
+        return Ran(table, number);
+    }
     Texts lines;
+    workspace::ParameterValues told;
     bool cancelled = false;
 };
 
@@ -138,6 +151,71 @@ TEST_F(BatchTest, HeadersAreCheckedWithTheirLines) {
     EXPECT_EQ(spec->timing.timeout, std::chrono::seconds(90));
     EXPECT_EQ(spec->timing.every, std::chrono::minutes(5));
     EXPECT_NE(ApplyOne("/* tarn\ndescription: x\n*/\n-- nothing\n").find("SELECT"), std::string::npos);
+}
+
+TEST_F(BatchTest, ParametersStandInTheSqlAsValues) {
+    const std::string sql =
+        "/* tarn\nparameters: {n: {type: integer, default: 7}, day: {type: date, default: 2024-01-31}, "
+        "at: {type: time, default: '2024-01-31T12:00:00Z'}, who: {default: \"it's\"}, on: {type: yes_no, default: yes}}"
+        "\n*/\nSELECT $n * 2 AS n, $day + 1 AS day, $at AS at, $who AS who, $on AS yes, '$n' AS text -- $nothing\n";
+    EXPECT_EQ(ApplyOne(sql), "");
+    told = {{"n", "-4"}, {"day", "2024-02-28"}, {"at", "2024-01-31T12:00:00Z"}, {"who", "a'; DROP"}, {"on", "no"}};
+    EXPECT_EQ(Ran("d.t", 1), "version 0: 1 rows");
+    EXPECT_EQ(Query("SELECT * FROM d.t"), (Texts{"-8|2024-02-29|2024-01-31 12:00:00|a'; DROP|f|$n"}));
+    EXPECT_NE(ApplyOne("SELECT 1 AS a,\n  $day AS b").find("t.sql:2:3: there is no parameter $day"), std::string::npos);
+    EXPECT_NE(ApplyOne("/* tarn\nparameters: {partition: {}}\n*/\nSELECT 1 AS a").find("Tarn gives values to"),
+              std::string::npos);
+}
+
+TEST_F(BatchTest, APartRunAgainReplacesItsRows) {
+    for (const char* keep : {"full", "append", "merge"}) {
+        SCOPED_TRACE(keep);
+        std::string table = std::string("p_") + keep;
+        bool merge = std::string_view(keep) == "merge";
+        std::string text = fmt::format(
+            "/* tarn\nkeep: {}\n{}parameters: {{v: {{default: a}}}}\n"
+            "partitions: {{by: day, start: 2024-01-01{}}}\n*/\n"
+            "SELECT $partition_start + to_hours(range::INT) AS at, $v AS v, $partition AS part FROM range(24)",
+            keep, merge ? "key: [at]\n" : "", merge ? "" : ", column: at");
+        ASSERT_EQ(Apply({{"d/" + table + ".sql", text}}), "");
+        std::string name = "d." + table;
+        told["v"] = "a";
+        EXPECT_EQ(RanPart(name, "2024-01-02", 1), "version 0: 24 rows");
+        EXPECT_EQ(RanPart(name, "2024-01-01", 2), "version 1: 48 rows");
+        EXPECT_EQ(RanPart(name, "2024-01-02", 3), "unchanged 1") << "the same rows";
+        told["v"] = "b";
+        EXPECT_EQ(RanPart(name, "2024-01-02", 4), "version 2: 48 rows");
+        EXPECT_EQ(RanPart(name, "2024-01-02", 4), "unchanged 2") << "the same run";
+        EXPECT_EQ(Query("SELECT part, v, count(*) FROM " + name + " GROUP BY ALL ORDER BY ALL"),
+                  (Texts{"2024-01-01|a|24", "2024-01-02|b|24"}));
+    }
+}
+
+TEST_F(BatchTest, ADayOfAZoneHasItsHours) {
+    ASSERT_EQ(ApplyOne("/* tarn\npartitions: {by: day, start: 2024-01-01, time_zone: Europe/Berlin, column: at}\n*/\n"
+                       "SELECT unnest(generate_series($partition_start, $partition_end - INTERVAL 1 HOUR, "
+                       "INTERVAL 1 HOUR)) AS at, $partition AS part"),
+              "");
+    int64_t number = 0;
+    for (const char* day : {"2024-03-31", "2024-10-27", "2024-10-28", "2024-03-31"}) RanPart("d.t", day, ++number);
+    EXPECT_EQ(Query("SELECT part, count(*) FROM d.t GROUP BY ALL ORDER BY ALL"),
+              (Texts{"2024-03-31|23", "2024-10-27|25", "2024-10-28|24"}));
+}
+
+TEST_F(BatchTest, WhatDoesNotGoWithPartitionsIsNamed) {
+    auto wrong = [&](const std::string& header) { return ApplyOne("/* tarn\n" + header + "\n*/\nSELECT 1 AS a"); };
+    const std::string day = "partitions: {by: day, start: 2024-01-01";
+    EXPECT_NE(wrong(day + "}").find("t.sql:2:"), std::string::npos) << wrong(day + "}");
+    EXPECT_NE(wrong(day + "}").find("needs `column`"), std::string::npos);
+    EXPECT_NE(wrong(day + ", column: a}\nevery: 1h").find("every and cron do not go"), std::string::npos);
+    EXPECT_NE(wrong(day + ", column: a, parallel: 4}").find("take turns"), std::string::npos);
+    EXPECT_NE(wrong(day + "}\nkeep: merge\nkey: a\ndelete_missing: yes").find("rows of all others"), std::string::npos);
+    EXPECT_NE(wrong("partitions: {by: week, start: 2024-01-01}").find("day"), std::string::npos);
+    EXPECT_NE(wrong("partitions: {by: day}").find("need a start"), std::string::npos);
+    EXPECT_NE(wrong(day + ", time_zone: Mars/Base}").find("no \"Mars/Base\""), std::string::npos);
+    EXPECT_NE(wrong("partitions: {by: hour, start: 2024-01-01, time_zone: Europe/Berlin}").find("hours are those"),
+              std::string::npos);
+    EXPECT_EQ(wrong(day + "}\nkeep: append\nsince: a"), "") << "since is the column";
 }
 
 TEST_F(BatchTest, StatementsAreCheckedWithTheirLines) {

@@ -52,19 +52,43 @@ struct Header {
     std::vector<std::string> declassify;
     std::vector<CheckDoc> checks;
     workspace::TimingKeys timing;
+    workspace::Parameters parameters;
+    std::optional<workspace::Partition> partition;
 };
 
 void CheckKeep(ConfigBinder& binder, const Header& header) {
     if (header.keep == "merge" && header.key.empty()) {
         binder.Report("keep", "keep: merge needs `key: [columns]`, by which rows are found again");
     }
-    if (header.keep == "append" && header.since.empty()) {
+    if (header.keep == "append" && header.since.empty() && !header.partition) {
         binder.Report("keep", "keep: append needs `since: column`: rows greater than the largest stored are added");
     }
     if (header.keep != "merge" && header.delete_missing) {
         binder.Report("delete_missing", "delete_missing goes with keep: merge");
     }
     if (header.keep != "append" && !header.since.empty()) binder.Report("since", "since goes with keep: append");
+}
+
+void CheckPartition(ConfigBinder& binder, Header& header) {
+    if (header.timing.every || header.timing.schedule) {
+        binder.Report("partitions", "a part is run when it has ended: every and cron do not go with partitions");
+    }
+    if (header.keep == "merge") {
+        if (header.delete_missing) {
+            binder.Report(
+                "delete_missing",
+                "a part's result lacks the rows of all others: with partitions, keep: full replaces the part");
+        }
+        return;
+    }
+    std::string& column = header.partition->column;
+    if (column.empty()) column = header.since;
+    if (column.empty()) {
+        binder.Report("partitions",
+                      fmt::format("with keep: {} a part replaces its rows: partitions needs `column`, the "
+                                  "date or time by which they are found",
+                                  header.keep));
+    }
 }
 
 void Bind(ConfigBinder& binder, Header& header) {
@@ -79,11 +103,14 @@ void Bind(ConfigBinder& binder, Header& header) {
     binder.Map("columns", header.columns, "Descriptions and tags by column.");
     binder.List("checks", header.checks, "What must hold before a version is published.");
     workspace::BindTiming(binder, header.timing);
+    workspace::BindParameters(binder, header.parameters);
+    workspace::BindPartition(binder, header.partition, true);
     binder.Key("cache", header.cache, "The newest version is also kept in the serving cache, which queries read.");
     binder.Key("declassify", header.declassify,
                "Columns that do not inherit the tags of what they are computed from. Only what `columns` says holds.");
     if (binder.describing()) return;
     CheckKeep(binder, header);
+    if (header.partition) CheckPartition(binder, header);
 }
 
 Check ToCheck(const CheckDoc& doc) {
@@ -134,6 +161,8 @@ void FillFromHeader(const Header& header, TableDefinition& table, workspace::Def
     table.delete_missing = header.delete_missing;
     table.cache = header.cache;
     table.timing = header.timing;
+    table.parameters = header.parameters;
+    table.partition = header.partition;
     for (const auto& [name, doc] : header.columns) {
         table.columns.push_back({name, "", true, doc.description});
         if (!doc.tags.empty()) table.column_tags[name] = doc.tags;
@@ -147,7 +176,12 @@ void AnalyzeSql(engine::Engine& engine, TableDefinition& table, workspace::Issue
         issues.push_back({table.file, table.sql_line, 1, "there is no SELECT in this file"});
         return;
     }
-    Result<engine::QueryAnalysis> analysis = engine.Analyze(table.sql);
+    Result<std::string> sql = BoundSql(table, SampleValues(table));
+    if (!sql.ok()) {
+        issues.push_back(IssueAt(table, sql.error().position().value_or(1), sql.error().message()));
+        return;
+    }
+    Result<engine::QueryAnalysis> analysis = engine.Analyze(*sql);
     if (!analysis.ok()) {
         issues.push_back(IssueAt(table, analysis.error().position().value_or(1), analysis.error().message()));
         return;
@@ -216,6 +250,34 @@ void CheckRead(const TableDefinition& table, size_t index, const std::vector<std
 }  // namespace
 
 std::vector<ConfigKeyDoc> TableKeys() { return DescribeConfig<Header>(); }
+
+Result<std::string> BoundSql(const TableDefinition& table, const workspace::ParameterValues& values) {
+    std::map<std::string, std::string> literals;
+    for (const auto& [name, value] : values) {
+        auto declared = table.parameters.find(name);
+        bool is_time = name == "partition_start" || name == "partition_end";
+        std::string type = declared != table.parameters.end() ? declared->second.type : is_time ? "time" : "text";
+        literals[name] = workspace::SqlLiteral(type, value);
+    }
+    return workspace::BindSqlNames(table.sql, literals);
+}
+
+workspace::ParameterValues SampleValues(const TableDefinition& table) {
+    static const std::map<std::string, std::string> kSamples = {{"text", ""},     {"integer", "0"},
+                                                                {"number", "0"},  {"date", "2024-01-01"},
+                                                                {"yes_no", "no"}, {"time", "2024-01-01T00:00:00Z"}};
+    workspace::ParameterValues values;
+    for (const auto& [name, parameter] : table.parameters) {
+        values[name] = parameter.fallback.value_or(kSamples.at(parameter.type));
+    }
+    if (table.partition) {
+        workspace::Part part = table.partition->At(table.partition->start);
+        values["partition"] = part.key;
+        values["partition_start"] = FormatTime(part.begin);
+        values["partition_end"] = FormatTime(part.end);
+    }
+    return values;
+}
 
 void ParseTableFile(engine::Engine& engine, workspace::Definition& definition, workspace::Issues& issues) {
     TableDefinition table;

@@ -3,6 +3,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "processing/batch/checks.h"
+#include "processing/batch/table_file.h"
 #include "workspace/sql_text.h"
 
 namespace tarn::batch {
@@ -56,17 +57,31 @@ Result<TableTask::Versions> TableTask::PinInputs(const Principal& principal, con
 }
 
 Result<std::string> TableTask::SelectOf(const Principal& principal, const TableDefinition& table) {
-    if (table.keep != "append") return BareSelect(table.sql);
+    if (table.keep != "append" || table.partition) return BareSelect(table.sql);
     auto stored = dependencies_.lakehouse.Open(principal, {table.schema, table.name});
     if (!stored.ok() && stored.error().code() == ErrorCode::kNotFound) return BareSelect(table.sql);
     TRY(std::move(stored));
     return NewRowsSelect(table);
 }
 
+Status TellPart(const TableDefinition& table, const TaskRun& run, lakehouse::WriteRequest& request) {
+    auto key = run.parameters().find("partition");
+    if (key == run.parameters().end()) {
+        return Error(ErrorCode::kFailedPrecondition, "this run was queued before {}.{} was run by parts; run it again",
+                     table.schema, table.name);
+    }
+    workspace::Part part = TRY(table.partition->Parse(key->second));
+    request.replace = {part.key, table.partition->column, part.begin, part.end, part.first_date, part.end_date};
+    // Parts do not follow the order of their runs' numbers, so each has a mark of its own.
+    request.transaction_application += "/" + part.key;
+    return Ok();
+}
+
 Result<lakehouse::WriteRequest> TableTask::RequestOf(const Principal& principal, const TableDefinition& table,
                                                      TaskRun& run, const Versions& inputs) {
     lakehouse::WriteRequest request;
     request.mode = table.keep == "merge"    ? lakehouse::WriteMode::kMerge
+                   : table.partition        ? lakehouse::WriteMode::kReplace
                    : table.keep == "append" ? lakehouse::WriteMode::kAppend
                                             : lakehouse::WriteMode::kOverwrite;
     request.sql = TRY(SelectOf(principal, table));
@@ -75,6 +90,7 @@ Result<lakehouse::WriteRequest> TableTask::RequestOf(const Principal& principal,
     request.description = table.description;
     request.column_docs = table.columns;
     request.transaction_application = fmt::format("tarn/{}.{}", table.schema, table.name);
+    if (table.partition) TRY(TellPart(table, run, request));
     request.transaction_version = run.number();
     request.run_id = run.run_id();
     request.default_schema = table.schema;
@@ -131,6 +147,9 @@ void TableTask::RecordLineage(const TableDefinition& table, TaskRun& run, const 
 Result<TaskOutcome> TableTask::Run(TaskRun& run) {
     std::optional<TableDefinition> table = find_(run.spec().dataset);
     if (!table) return Error(ErrorCode::kNotFound, "{} is no longer in the workspace", run.spec().dataset);
+    // From here on the SQL is one without parameters.
+    table->sql = TRY(BoundSql(*table, run.parameters()));
+    for (const auto& [name, value] : run.parameters()) run.Write(fmt::format("{} is {}", name, value));
     Principal principal = Principal::System("batch");
     Versions inputs = TRY(PinInputs(principal, *table));
     for (const auto& [name, version] : inputs) run.Write(fmt::format("reads {} version {}", name, version));
@@ -169,7 +188,7 @@ Result<TaskOutcome> TableTask::Run(TaskRun& run) {
 }  // namespace
 
 std::string NewRowsSelect(const TableDefinition& table) {
-    if (table.keep != "append") return BareSelect(table.sql);
+    if (table.keep != "append" || table.partition) return BareSelect(table.sql);
     std::string column = QuoteIdentifier(table.since);
     std::string self = QuoteIdentifier(table.schema) + "." + QuoteIdentifier(table.name);
     // An empty table has no largest value: then everything is new.

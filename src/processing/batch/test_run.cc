@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "engine/given_rows.h"
 #include "processing/batch/checks.h"
+#include "processing/batch/table_file.h"
 #include "processing/batch/table_task.h"
 #include "processing/batch/test_file.h"
 #include "workspace/sql_text.h"
@@ -68,8 +69,9 @@ TableDefinition WithoutRowChecks(TableDefinition table) {
     return table;
 }
 
-Status RunTest(BatchDependencies& dependencies, const Principal& principal, const TableDefinition& table,
+Status RunTest(BatchDependencies& dependencies, const Principal& principal, TableDefinition table,
                const TableTest& test, std::string& message) {
+    table.sql = TRY(BoundSql(table, SampleValues(table)));
     auto session = TRY(dependencies.engine.OpenSession({.principal = principal, .default_schema = table.schema}));
     for (const auto& [dataset, given] : test.given) {
         auto relation = engine::GivenRelation(given.rows, ColumnsOf(dependencies, principal, dataset, given));
@@ -129,9 +131,10 @@ TestResult RunSample(BatchDependencies& dependencies, const Principal& principal
         return result;
     }
     auto run = [&]() -> Status {
+        std::string sql = TRY(BoundSql(table, SampleValues(table)));
         auto session = TRY(dependencies.engine.OpenSession({.principal = principal, .default_schema = table.schema}));
         auto on_cancel = options.cancel.OnCancel([&session] { session->Cancel(); });
-        std::string sample = workspace::BareSelect(table.sql);
+        std::string sample = workspace::BareSelect(sql);
         if (options.sample_rows > 0)
             sample = fmt::format("SELECT * FROM (\n{}\n) LIMIT {}", sample, options.sample_rows);
         int64_t rows = TRY(Drain(*session, sample));

@@ -166,6 +166,7 @@ void Bind(ConfigBinder& binder, JobFile& file) {
     binder.Key("after", job.after, "Jobs and tables that it follows: it runs when one of them has ended well.");
     BindTiming(binder, job.timing);
     BindParameters(binder, job.parameters);
+    BindPartition(binder, job.partition, false);
     BindLimits(binder, file);
     if (binder.describing()) return;
     int kinds = !!file.python + !!file.shell + !!file.r + !!file.http + !!file.wait_for;
@@ -175,7 +176,11 @@ void Bind(ConfigBinder& binder, JobFile& file) {
     if (file.r) TakeCode(binder, file, "r", *file.r);
     if (file.http) job.kind = "http", job.http = *file.http;
     if (file.wait_for) job.kind = "wait_for", job.wait = *file.wait_for;
-    bool by_itself = job.timing.every || job.timing.schedule || !job.reads.empty() || !job.after.empty();
+    bool scheduled = job.timing.every || job.timing.schedule;
+    if (job.partition && scheduled) {
+        binder.Report("partitions", "a part is run when it has ended: every and cron do not go with partitions");
+    }
+    bool by_itself = scheduled || job.partition || !job.reads.empty() || !job.after.empty();
     if (by_itself && job.owner.empty()) {
         binder.Report("", "a job that runs by itself needs `owner`: the user whose rights it has");
     }
@@ -339,6 +344,8 @@ orchestrator::TaskSpec TaskOf(const JobDefinition& job, const Names& names) {
     // Unless it says so, code is not run twice because it failed once: what it did is not known.
     spec.timing.retries = job.timing.retries.value_or(0);
     spec.parameters = job.parameters;
+    spec.partition = job.partition;
+    if (job.partition) spec.parts_parallel = job.partition->parallel;
     return spec;
 }
 

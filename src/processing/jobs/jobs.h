@@ -75,6 +75,7 @@ struct JobDefinition {
     std::vector<std::string> after;  // as written: jobs or tables of the use case, or whole names
     workspace::TimingKeys timing;
     workspace::Parameters parameters;
+    std::optional<workspace::Partition> partition;
     ByteSize memory{512 << 20};
     ByteSize scratch{256 << 20};
     Duration cpu = std::chrono::hours(1);

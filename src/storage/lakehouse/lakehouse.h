@@ -2,16 +2,16 @@
 //
 // Does: replays logs (JSON commits, checkpoints V1, multi-part and V2 with sidecars), reads tables of reader version <=
 // 3 (column mapping, deletion vectors, timestampNtz, v2Checkpoint, vacuumProtocolCheck, typeWidening where the engine
-// can cast), writes create, append, overwrite and merge by key (copy-on-write) with stats, checkpoints each 10 commits,
-// and `txn` so that a replayed write is skipped. Conflicts are detected by put-if-absent of the next log entry and the
-// rules of the Delta protocol. Never: writes a table whose writer features it does not know, guesses a log's gaps.
-// By default tables are (reader 1, writer 2): every Delta reader opens them.
-// Who: constructed by app; is a catalog::DatasetProvider for the schemas of use cases. Threads: any; calls block.
-// Gate: each call here asks for table:Read, table:Write or table:Drop on "schema.table" (OpenAt: lake:GetObject); files
-// and logs are then read and written with the program's own rights, the request's SQL runs with the principal's.
-// State: none of its own but a cache of snapshots (validated by the next log entry's absence once anything in the
-// bucket has changed); all is in the lake.
-// Fails: kConflict when somebody else's commit can't be reconciled; kNotSupported naming the table feature.
+// can cast), writes create, append, overwrite, merge by key and replace of a range (copy-on-write) with stats,
+// checkpoints each 10 commits, and `txn` so that a replayed write is skipped. Conflicts are detected by put-if-absent
+// of the next log entry and the rules of the Delta protocol. Never: writes a table whose writer features it does not
+// know, guesses a log's gaps. By default tables are (reader 1, writer 2): every Delta reader opens them. Who:
+// constructed by app; is a catalog::DatasetProvider for the schemas of use cases. Threads: any; calls block. Gate: each
+// call here asks for table:Read, table:Write or table:Drop on "schema.table" (OpenAt: lake:GetObject); files and logs
+// are then read and written with the program's own rights, the request's SQL runs with the principal's. State: none of
+// its own but a cache of snapshots (validated by the next log entry's absence once anything in the bucket has changed);
+// all is in the lake. Fails: kConflict when somebody else's commit can't be reconciled; kNotSupported naming the table
+// feature.
 //
 //   auto result = TRY(lakehouse.Write(principal, {"delays", "flights"},
 //                                     {.mode = WriteMode::kMerge, .sql = select, .key = {"carrier", "flight"}}));
@@ -67,6 +67,7 @@ enum class WriteMode : uint8_t {
     kOverwrite,  // the table becomes the result; its schema may change
     kAppend,  // columns by name; new ones are added as nullable (recorded), missing ones are NULL
     kMerge,  // upsert by key; with delete_missing rows whose key is not in the result go
+    kReplace,  // the result takes the place of the rows of a range of time; columns as kAppend
 };
 
 struct WriteRequest {
@@ -74,6 +75,17 @@ struct WriteRequest {
     std::string sql;  // one SELECT, run as the principal through the engine
     std::vector<std::string> key;  // kMerge: not null, unique in the result, else kInvalidArgument with examples
     bool delete_missing = false;
+    // kReplace: rows whose `column`, a date or a time, lies in [begin, end); of dates those of the days named. A result
+    // with a row outside of it is kInvalidArgument.
+    struct Range {
+        std::string name;  // for messages
+        std::string column;
+        Timestamp begin;
+        Timestamp end;
+        std::string first_date;  // empty: a column of dates does not do
+        std::string end_date;
+    };
+    std::optional<Range> replace;
     std::string description;
     std::vector<engine::Column> column_docs;  // descriptions by name
     // Exactly once: skipped (with `skipped`) if the table's txn of this application is already >= version.

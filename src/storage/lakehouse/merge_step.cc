@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <unordered_map>
 #include <utility>
 
 #include "base/text.h"
@@ -12,8 +11,6 @@ namespace tarn::lakehouse {
 namespace {
 
 constexpr int kExamplesMax = 3;
-// No stored column can have this name: it has a space.
-constexpr const char* kFileColumn = "tarn file";
 
 // Types whose statistics compare as they stand; floats and times are rounded in some writers' statistics.
 bool ComparesByStatistics(const DeltaType& type) {
@@ -165,19 +162,6 @@ void MergeStep::ChooseCandidates() {
     }
 }
 
-// The table's rows with a constant beside them, as in a partition: which file each lies in.
-Status MergeStep::ProvideTarget(const std::string& name, const std::vector<size_t>& places) {
-    std::vector<engine::ScanFile> files;
-    for (size_t place : places) {
-        files.push_back(operation_.base_snapshot_->files[place]);
-        files.back().partition_values[kFileColumn] = std::to_string(place);
-    }
-    std::vector<engine::ScanColumn> columns = operation_.base_snapshot_->columns;
-    columns.push_back(
-        {.column = {.name = kFileColumn, .type = "BIGINT"}, .physical_name = kFileColumn, .partition = true});
-    return operation_.session_->Provide(name, operation_.MakeRelation(name, columns, std::move(files)));
-}
-
 std::string MergeStep::KeysEqual(const std::string& left, const std::string& right) const {
     std::vector<std::string> tests;
     for (size_t place : key_) tests.push_back(fmt::format("{}.c{} = {}.c{}", left, place, right, place));
@@ -224,7 +208,7 @@ Status MergeStep::FindEffects() {
         inserted_ = operation_.RowsOf(source_);
         return Ok();
     }
-    TRY(ProvideTarget("target", candidates_));
+    TRY(operation_.ProvideFiles("target", candidates_));
     auto result = TRY(operation_.session_->Query(EffectQuery()));
     while (const engine::Chunk* chunk = TRY(result->Next())) {
         for (size_t row = 0; row < chunk->rows(); ++row) {
@@ -256,7 +240,7 @@ Result<std::vector<engine::WrittenFile>> MergeStep::WriteChanges() {
     std::string list = Join(names, ", ");
     std::string survivors;
     if (!affected_.empty() && !op.request_.delete_missing) {
-        TRY(ProvideTarget("affected", affected_));
+        TRY(op.ProvideFiles("affected", affected_));
         survivors = fmt::format(
             "SELECT {} FROM (SELECT {} FROM temp_input.affected) t WHERE NOT EXISTS "
             "(SELECT 1 FROM (SELECT {} FROM temp_input.source) s WHERE {})",
@@ -271,7 +255,7 @@ Result<std::vector<engine::WrittenFile>> MergeStep::WriteChanges() {
         for (engine::WrittenFile& file : TRY(op.WriteRows(survivors))) added.push_back(std::move(file));
         return added;
     }
-    TRY(ProvideTarget("unaffected", unaffected_));
+    TRY(op.ProvideFiles("unaffected", unaffected_));
     std::string sql = fmt::format(
         "SELECT {} FROM (SELECT {} FROM temp_input.source) s WHERE NOT EXISTS "
         "(SELECT 1 FROM (SELECT {} FROM temp_input.unaffected) t WHERE {})",
@@ -298,29 +282,16 @@ OrderedJson MergeStep::Parameters() const {
 
 Result<WriteResult> MergeStep::Finish(std::vector<engine::WrittenFile> added) {
     WriteOperation& op = operation_;
-    const auto& files = op.base_snapshot_->files;
-    std::unordered_map<std::string, std::shared_ptr<const AddFile>> by_path;
-    for (const auto& [key, file] : op.base_->files) by_path[TRY(op.table_.location().Resolve(file->path))] = file;
-    std::vector<std::shared_ptr<const AddFile>> removed;
-    std::vector<bool> goes(files.size(), false);
     WriteResult result;
     result.rows_inserted = inserted_;
-    int64_t removed_rows = 0;
     for (size_t place : affected_) {
-        goes[place] = true;
-        removed.push_back(by_path.at(files[place].path));
-        removed_rows +=
-            files[place].rows - (removed.back()->deletion_vector ? removed.back()->deletion_vector->cardinality : 0);
         result.rows_updated += effects_[place].updated;
         result.rows_deleted += effects_[place].unmatched;
     }
-    std::vector<engine::ScanFile> kept;
-    for (size_t i = 0; i < files.size(); ++i) {
-        if (!goes[i]) kept.push_back(files[i]);
-    }
-    TRY(op.Check(kept, added));
+    WriteOperation::Leaving leaving = TRY(op.Leave(affected_));
+    TRY(op.Check(leaving.kept, added));
     int64_t before = op.base_snapshot_->rows;
-    result.rows = before < 0 ? -1 : before - removed_rows + op.RowsOf(added);
+    result.rows = before < 0 ? -1 : before - leaving.rows + op.RowsOf(added);
     CommitPlan plan = op.NewPlan("MERGE");
     plan.info["operationParameters"] = Parameters();
     OrderedJson& metrics = plan.info["operationMetrics"];
@@ -328,7 +299,7 @@ Result<WriteResult> MergeStep::Finish(std::vector<engine::WrittenFile> added) {
     metrics["numTargetRowsInserted"] = std::to_string(result.rows_inserted);
     metrics["numTargetRowsUpdated"] = std::to_string(result.rows_updated);
     metrics["numTargetRowsDeleted"] = std::to_string(result.rows_deleted);
-    return op.Publish(std::move(plan), removed, added, result);
+    return op.Publish(std::move(plan), leaving.removed, added, result);
 }
 
 }  // namespace tarn::lakehouse

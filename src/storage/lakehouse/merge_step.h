@@ -34,7 +34,6 @@ class MergeStep {
     Result<std::vector<engine::WrittenFile>> WriteChanges();
     OrderedJson Parameters() const;
     Result<WriteResult> Finish(std::vector<engine::WrittenFile> added);
-    Status ProvideTarget(const std::string& name, const std::vector<size_t>& files);
     std::string KeysEqual(const std::string& left, const std::string& right) const;
     // "c0 = "a", c1 = "b" ...": the columns after the write under short names, so that users' names can't clash.
     std::string NumberedTarget() const;

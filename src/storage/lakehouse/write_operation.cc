@@ -1,11 +1,13 @@
 #include "storage/lakehouse/write_operation.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "base/text.h"
 #include "storage/lakehouse/features.h"
 #include "storage/lakehouse/merge_step.h"
+#include "storage/lakehouse/replace_step.h"
 
 namespace tarn::lakehouse {
 namespace {
@@ -25,6 +27,8 @@ const char* ModeName(WriteMode mode) {
             return "append";
         case WriteMode::kMerge:
             return "merge";
+        case WriteMode::kReplace:
+            return "replace";
     }
     return "";
 }
@@ -136,6 +140,7 @@ Result<WriteResult> WriteOperation::Run() {
     statement.reset();
     columns_ = TRY(ToScanColumns(plan_.schema, Layout()));
     if (request_.mode == WriteMode::kMerge) return MergeStep(*this).Run();
+    if (request_.mode == WriteMode::kReplace) return ReplaceStep(*this).Run();
     return request_.mode == WriteMode::kAppend ? Append() : Overwrite();
 }
 
@@ -176,6 +181,38 @@ engine::Relation WriteOperation::MakeRelation(const std::string& relation_name,
     for (const engine::ScanColumn& column : columns) relation.columns.push_back(column.column);
     relation.source = engine::FileScan{columns, std::move(files)};
     return relation;
+}
+
+// The table's rows with a constant beside them, as in a partition.
+Status WriteOperation::ProvideFiles(const std::string& name, const std::vector<size_t>& places) {
+    std::vector<engine::ScanFile> files;
+    for (size_t place : places) {
+        files.push_back(base_snapshot_->files[place]);
+        files.back().partition_values[kFileColumn] = std::to_string(place);
+    }
+    std::vector<engine::ScanColumn> columns = base_snapshot_->columns;
+    columns.push_back(
+        {.column = {.name = kFileColumn, .type = "BIGINT"}, .physical_name = kFileColumn, .partition = true});
+    return session_->Provide(name, MakeRelation(name, columns, std::move(files)));
+}
+
+Result<WriteOperation::Leaving> WriteOperation::Leave(const std::vector<size_t>& places) const {
+    Leaving leaving;
+    if (!base_) return leaving;
+    const auto& files = base_snapshot_->files;
+    std::unordered_map<std::string, std::shared_ptr<const AddFile>> by_path;
+    for (const auto& [key, file] : base_->files) by_path[TRY(table_.location().Resolve(file->path))] = file;
+    std::vector<bool> goes(files.size(), false);
+    for (size_t place : places) {
+        goes[place] = true;
+        leaving.removed.push_back(by_path.at(files[place].path));
+        const auto& vector = leaving.removed.back()->deletion_vector;
+        leaving.rows += files[place].rows - (vector ? vector->cardinality : 0);
+    }
+    for (size_t place = 0; place < files.size(); ++place) {
+        if (!goes[place]) leaving.kept.push_back(files[place]);
+    }
+    return leaving;
 }
 
 Status WriteOperation::CheckRequired(const std::vector<engine::WrittenFile>& files) const {

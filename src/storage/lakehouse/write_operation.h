@@ -12,6 +12,9 @@
 
 namespace tarn::lakehouse {
 
+// No stored column can have this name: it has a space.
+inline constexpr const char* kFileColumn = "tarn file";
+
 class WriteOperation {
   public:
     WriteOperation(const LakehouseDependencies& dependencies, Table& table, TableName name,
@@ -21,6 +24,13 @@ class WriteOperation {
 
   private:
     friend class MergeStep;
+    friend class ReplaceStep;
+    // Files of the base that a commit takes away, and what stays.
+    struct Leaving {
+        std::vector<std::shared_ptr<const AddFile>> removed;
+        std::vector<engine::ScanFile> kept;
+        int64_t rows = 0;  // in what is removed
+    };
 
     Status Prepare();                     // base state, session, schema
     Result<bool> IsDone(WriteResult& result) const;
@@ -43,6 +53,9 @@ class WriteOperation {
     AddFile ToAction(const engine::WrittenFile& file) const;
     engine::Relation MakeRelation(const std::string& relation_name, const std::vector<engine::ScanColumn>& columns,
                                   std::vector<engine::ScanFile> files) const;
+    // Files of the base as a relation with the column kFileColumn: which of them a row lies in.
+    Status ProvideFiles(const std::string& name, const std::vector<size_t>& places);
+    Result<Leaving> Leave(const std::vector<size_t>& places) const;
     void DeleteFiles(const std::vector<engine::WrittenFile>& files);
     int64_t RowsOf(const std::vector<engine::WrittenFile>& files) const;
 
