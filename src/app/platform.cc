@@ -232,8 +232,9 @@ Status RunningPlatform::BuildStorage() {
     engine.spill_directory = parts.state->PathOf("tmp/engine");
     engine.extension_directory = ProgramDirectory() + "/extensions";
     TRY(env_.files().CreateDirectories(engine.spill_directory));
-    parts.bare_engine = TRY(engine::Engine::Create(
-        engine, {env_, parts.warehouse->AsFileStore(), *parts.catalog, parts.metrics, *parts.log}));
+    parts.outgoing = std::make_unique<destinations::OutgoingFiles>(env_, parts.warehouse->AsFileStore());
+    parts.bare_engine =
+        TRY(engine::Engine::Create(engine, {env_, *parts.outgoing, *parts.catalog, parts.metrics, *parts.log}));
     parts.engine = parts.budget->Wrap(*parts.bare_engine);
     // The gate asks what the catalog knows of the data; policies' expressions are checked by who will run them.
     parts.identity->SetTableFacts(*parts.catalog, [&parts](const std::string& sql) -> Status {
@@ -283,7 +284,8 @@ Status RunningPlatform::BuildDestinations() {
     parts.registry.Add(destinations::OwnOperation());
     parts.destinations = TRY(destinations::Destinations::Create(
         {env_, *parts.database, *parts.dispatcher, *parts.encryption, *parts.engine, *parts.catalog, *parts.lakehouse,
-         *parts.orchestrator, *parts.dialer, *parts.http, *parts.log, options_.directory, PersonOf(parts)}));
+         *parts.orchestrator, *parts.dialer, *parts.http, *parts.outgoing, *parts.log, options_.directory,
+         PersonOf(parts)}));
     // It is its own operation, as the owner's.
     parts.orchestrator->RegisterKind("destination", parts.destinations->AsTaskKind());
     parts.batch->AddTasks(

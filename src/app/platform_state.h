@@ -60,6 +60,7 @@ struct Components {
     std::unique_ptr<access::Backup> backup;
     std::unique_ptr<catalog::Catalog> catalog;
     std::unique_ptr<warehouse::Warehouse> warehouse;  // the engine reads its files
+    std::unique_ptr<destinations::OutgoingFiles> outgoing;  // and writes through it
     std::unique_ptr<engine::Engine> bare_engine;
     std::unique_ptr<engine::Engine> engine;  // within the budget
     std::unique_ptr<lakehouse::Lakehouse> lakehouse;

@@ -46,27 +46,57 @@ struct DestinationFile {
     std::map<std::string, TableDelivery> tables;
 };
 
+// Reports each key that is there and is of other kinds.
+void CheckKeys(ConfigBinder& binder, const std::string& kind) {
+    static const std::map<const char*, std::vector<std::string>> kKinds = {{"connection", {"postgresql", "mysql"}},
+                                                                           {"url", {"http"}},
+                                                                           {"auth", {"http"}},
+                                                                           {"private_network", {"http", "s3"}},
+                                                                           {"batch_rows", {"http"}},
+                                                                           {"endpoint", {"s3"}},
+                                                                           {"bucket", {"s3"}},
+                                                                           {"prefix", {"s3"}},
+                                                                           {"region", {"s3"}},
+                                                                           {"access_key", {"s3"}},
+                                                                           {"path", {"files"}},
+                                                                           {"format", {"files", "s3"}},
+                                                                           {"guard_formulas", {"files", "s3"}}};
+    for (const auto& [key, kinds] : kKinds) {
+        if (!binder.Has(key) || std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) continue;
+        binder.Report(key, fmt::format("\"{}\" is a key of kind {}, not of {}", key, Join(kinds, " and "), kind));
+    }
+}
+
+bool IsBucketName(const std::string& name) {
+    return name.size() >= 3 && name.size() <= kNameBytesMax &&
+           name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-") == std::string::npos;
+}
+
 void CheckKind(ConfigBinder& binder, const Destination& destination) {
-    auto mine = [&](const char* key, const char* kind) {
-        bool is_mine = destination.kind == kind;
-        if (binder.Has(key) && !is_mine) {
-            binder.Report(key, fmt::format("\"{}\" is a key of kind {}, not of {}", key, kind, destination.kind));
-        }
-        return is_mine;
-    };
-    for (const char* key : {"auth", "private_network", "batch_rows"}) mine(key, "http");
-    for (const char* key : {"format", "guard_formulas"}) mine(key, "files");
-    if (binder.Has("connection") && !destination.IsDatabase()) {
-        binder.Report("connection", fmt::format("\"connection\" is a key of databases, not of {}", destination.kind));
-    }
+    const std::string& kind = destination.kind;
+    CheckKeys(binder, kind);
     if (destination.IsDatabase() && destination.connection.database.empty()) {
-        binder.Report("connection", fmt::format("kind {} needs \"connection\" with \"database\"", destination.kind));
+        binder.Report("connection", fmt::format("kind {} needs \"connection\" with \"database\"", kind));
     }
-    if (mine("url", "http") && !ParseUrl(destination.url).ok()) {
+    if (kind == "http" && !ParseUrl(destination.url).ok()) {
         binder.Report("url", "kind http needs \"url\": an http:// or https:// address without a password");
     }
-    if (mine("path", "files") && !IsPathBelow(destination.path)) {
+    if (kind == "files" && !IsPathBelow(destination.path)) {
         binder.Report("path", "kind files needs \"path\": a folder below the workspace, as ./out");
+    }
+    if (kind == "s3") {
+        auto url = ParseUrl(destination.endpoint);
+        if (!url.ok() || url->target != "/") {
+            binder.Report("endpoint",
+                          "kind s3 needs \"endpoint\": https://s3.eu-central-1.amazonaws.com, without a path");
+        }
+        if (!IsBucketName(destination.bucket)) binder.Report("bucket", "kind s3 needs \"bucket\": its name");
+        if (!destination.prefix.empty() && !IsPathBelow(destination.prefix)) {
+            binder.Report("prefix", "prefix is a folder of the bucket, as reports/daily");
+        }
+        if (destination.access_key.id.empty() || destination.access_key.secret.name.empty()) {
+            binder.Report("access_key", "kind s3 needs \"access_key\" with \"id\" and \"secret\"");
+        }
     }
     if (destination.batch_rows < 1 || destination.batch_rows > kBatchRowsMax) {
         binder.Report("batch_rows", fmt::format("batch_rows is 1 to {}", kBatchRowsMax));
@@ -75,7 +105,7 @@ void CheckKind(ConfigBinder& binder, const Destination& destination) {
 
 void Bind(ConfigBinder& binder, DestinationFile& file) {
     Destination& destination = file.destination;
-    binder.Choice("kind", destination.kind, {"postgresql", "mysql", "http", "files"}, "What the target is.",
+    binder.Choice("kind", destination.kind, {"postgresql", "mysql", "s3", "http", "files"}, "What the target is.",
                   ConfigBinder::Need::kRequired);
     binder.Key("description", destination.description, "What it is for.");
     binder.Key("owner", destination.owner, "A user: what they may read is delivered.", ConfigBinder::Need::kRequired);
@@ -84,12 +114,18 @@ void Bind(ConfigBinder& binder, DestinationFile& file) {
     binder.Key("url", destination.url, "http: where each batch is posted.");
     binder.Section("auth", file.auth, "http: how requests prove who asks.");
     binder.Key("private_network", destination.private_network,
-               "http: it may be on this machine or in a private network; otherwise such an address is refused.");
+               "http, s3: it may be on this machine or in a private network; otherwise such an address is refused.");
     binder.Key("batch_rows", destination.batch_rows, "http: rows of a request, 1 to 10000.");
     binder.Key("path", destination.path, "files: a folder below the workspace, as ./out.");
-    binder.Choice("format", destination.format, {"csv", "json"}, "files: csv, or JSON with one row a line.");
+    binder.Key("endpoint", destination.endpoint, "s3: where the store is, as https://s3.eu-central-1.amazonaws.com.");
+    binder.Key("bucket", destination.bucket, "s3: the bucket; it is there already.");
+    binder.Key("prefix", destination.prefix, "s3: a folder of the bucket, as reports/daily.");
+    binder.Key("region", destination.region, "s3: what requests are signed for.");
+    binder.Section("access_key", destination.access_key, "s3: who writes.");
+    binder.Choice("format", destination.format, {"csv", "json", "parquet"},
+                  "files, s3: csv, JSON with one row a line, or Parquet.");
     binder.Key("guard_formulas", destination.guard_formulas,
-               "files: a quote before text that a spreadsheet would take for a formula.");
+               "files, s3: in csv, a quote before text that a spreadsheet would take for a formula.");
     workspace::BindTiming(binder, destination.timing);
     binder.Map("tables", file.tables, "What is delivered, by name: the task is destination:<destination>.<name>.");
     destination.bearer = file.auth.bearer;
@@ -112,12 +148,18 @@ void Bind(ConfigBinder& binder, DatabaseAddress& address) {
     binder.Key("ca", address.ca, "verify-full: PEM file of the authority, if it is no public one.");
 }
 
+void Bind(ConfigBinder& binder, S3Key& key) {
+    binder.Key("id", key.id, "The access key's id.");
+    binder.Key("secret", key.secret, "`secret:NAME`: its secret, set by `tarn secret set NAME`.");
+}
+
 void Bind(ConfigBinder& binder, TableDelivery& delivery) {
     binder.Key("from", delivery.from, "The table, as shop.sales.", ConfigBinder::Need::kRequired);
-    binder.Key("to", delivery.to, "Databases: the table there; files: the file's name. If it is not the name here.");
+    binder.Key("to", delivery.to,
+               "Databases: the table there; files, s3: the name, without ending. If it is not the name here.");
     binder.Key("columns", delivery.columns, "Only these columns.");
     binder.Key("key", delivery.key, "Columns that identify a row: only what changed is written.");
-    binder.Key("take_over", delivery.take_over, "Databases: replace what is in a table that is there already.");
+    binder.Key("take_over", delivery.take_over, "Databases, s3: replace what is there already and is not ours.");
     workspace::BindTiming(binder, delivery.timing);
     if (binder.describing()) return;
     if (Split(delivery.from, '.').size() != 2) binder.Report("from", "from is a table, as shop.sales");
@@ -130,6 +172,7 @@ std::string GuaranteeOf(const Destination& destination) {
     if (destination.IsDatabase()) {
         return "exactly once: rows and position are one transaction of the target";
     }
+    if (destination.kind == "s3") return "exactly once: an object is replaced whole by that of the newest version";
     if (destination.kind == "files") return "exactly once: a file is replaced whole by that of the newest version";
     return "at least once: a batch that comes again has the same Idempotency-Key";
 }
@@ -149,6 +192,7 @@ void ParseDestinationFile(workspace::Definition& definition, workspace::Issues& 
     destination.name = definition.name;
     destination.file = definition.file;
     destination.hash = definition.hash;
+    if (!destination.prefix.empty() && !destination.prefix.ends_with('/')) destination.prefix += '/';
     definition.description = destination.description;
     definition.owner = destination.owner;
     definition.tags = file.tags;
@@ -161,7 +205,8 @@ void ParseDestinationFile(workspace::Definition& definition, workspace::Issues& 
         const DatabaseAddress& address = destination.connection;
         if (destination.kind == "postgresql" && !dotted) delivery.to = address.schema + "." + delivery.to;
         if (destination.kind == "mysql" && !dotted) delivery.to = address.database + "." + delivery.to;
-        if (destination.kind == "files" && dotted) {
+        bool named_file = destination.kind == "files" || destination.kind == "s3";
+        if (named_file && dotted) {
             issues.push_back({definition.file, 0, 0, fmt::format("{}: to is a file's name without its ending", name)});
         }
         destination.tables.push_back(std::move(delivery));

@@ -22,14 +22,20 @@ struct DatabaseAddress {
 };
 void Bind(ConfigBinder& binder, DatabaseAddress& address);
 
+struct S3Key {
+    std::string id;
+    SecretName secret;
+};
+void Bind(ConfigBinder& binder, S3Key& key);
+
 // One table's way to the target.
 struct TableDelivery {
     std::string name;
     std::string from;  // "shop.sales"
-    std::string to;    // databases: the table; files: the file's name
+    std::string to;    // databases: the table; files, s3: the name without ending
     std::vector<std::string> columns;  // empty: all
     std::vector<std::string> key;
-    bool take_over = false;  // databases: of a table that is there already
+    bool take_over = false;  // databases, s3: of what that is there already
     workspace::TimingKeys timing;
 };
 void Bind(ConfigBinder& binder, TableDelivery& delivery);
@@ -37,7 +43,7 @@ void Bind(ConfigBinder& binder, TableDelivery& delivery);
 struct Destination {
     std::string name;
     std::string file;
-    std::string kind;  // postgresql, mysql, http, files
+    std::string kind;  // postgresql, mysql, s3, http, files
     std::string description;
     std::string owner;
     DatabaseAddress connection;
@@ -45,6 +51,11 @@ struct Destination {
     SecretName bearer;
     bool private_network = false;
     int batch_rows = 1000;
+    std::string endpoint;
+    std::string bucket;
+    std::string prefix;  // "" or "reports/"
+    std::string region = "us-east-1";
+    S3Key access_key;
     std::string path;
     std::string format = "csv";
     bool guard_formulas = false;

@@ -36,6 +36,7 @@ class WorkspaceDestinations : public Destinations, public orchestrator::TaskKind
     explicit WorkspaceDestinations(DestinationsDependencies dependencies) : dependencies_(std::move(dependencies)) {
         targets_["postgresql"] = MakePostgresTarget(dependencies_);
         targets_["mysql"] = MakeMysqlTarget(dependencies_);
+        targets_["s3"] = MakeS3Target(dependencies_);
         targets_["http"] = MakeHttpTarget(dependencies_);
         targets_["files"] = MakeFilesTarget(dependencies_);
     }

@@ -1,11 +1,11 @@
-// Destinations: tables delivered to where they are needed besides: PostgreSQL, MySQL, an HTTP API, files.
+// Destinations: tables delivered to where they are needed besides: databases, S3 buckets, an HTTP API, files.
 //
 // Does: registers the workspace kind `destination`, gives the orchestrator a task a delivery, started by each new
 // version of its table, and runs it: the version's rows as the destination's owner sees them, written to the target.
 // A database gets them exactly once (the rows and the position, in the table _tarn_positions, are one transaction of
-// the target); files too (one file is replaced whole); an HTTP API at least once, each batch under a key that stays.
-// Never: delivers what the owner may not read; delivers at all unless the owner may destination:Deliver; empties a
-// table that it did not make unless told. Who: constructed by app. Threads: any. State: positions of HTTP deliveries,
+// the target); files and objects too (one is replaced whole); an HTTP API at least once, each batch under a key that
+// stays. Never: delivers what the owner may not read; delivers at all unless the owner may destination:Deliver; empties
+// a table that it did not make unless told. Who: constructed by app. Threads: any. State: positions of HTTP deliveries,
 // table `destination_positions` in metadata; all others lie in the target. Fails: kUnavailable for a target that can't
 // be reached (tried again for days), kInvalidArgument for rows that it refuses.
 //
@@ -24,6 +24,7 @@
 #include "engine/engine.h"
 #include "ingestion/orchestrator/orchestrator.h"
 #include "metadata/metadata.h"
+#include "processing/destinations/outgoing_files.h"
 #include "security/keys.h"
 #include "security/operation.h"
 #include "security/router.h"
@@ -44,6 +45,7 @@ struct DestinationsDependencies {
     orchestrator::Orchestrator& orchestrator;
     Dialer& dialer;
     HttpClient& http;
+    OutgoingFiles& outgoing;  // in front of the engine's files
     Log& log;
     std::string workspace_directory;
     // A person of that name with the roles of this moment; kNotFound.

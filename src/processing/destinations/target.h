@@ -56,6 +56,7 @@ class Target {
 
 std::unique_ptr<Target> MakePostgresTarget(const DestinationsDependencies& dependencies);
 std::unique_ptr<Target> MakeMysqlTarget(const DestinationsDependencies& dependencies);
+std::unique_ptr<Target> MakeS3Target(const DestinationsDependencies& dependencies);
 std::unique_ptr<Target> MakeHttpTarget(const DestinationsDependencies& dependencies);
 std::unique_ptr<Target> MakeFilesTarget(const DestinationsDependencies& dependencies);
 
