@@ -7,9 +7,12 @@ import json
 import threading
 
 import boto3
+import pyarrow
 import pyarrow.parquet
 import pytest
 from botocore.config import Config
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
 
 from conftest import SMALL
 from tarn_program import Tarn, until, write_files
@@ -98,6 +101,10 @@ def world(tmp_path_factory, store, hostile):
         "destinations/lines.yaml": destination(store, {"sales": "from: shop.sales"}, inward + "format: json\n"),
         "destinations/parquet.yaml": destination(store, {"sales": "from: shop.sales, columns: [id, price]"},
                                                  inward + "format: parquet\nprefix: daily\n"),
+        "destinations/lake.yaml": destination(store, {"sales": "from: shop.sales", "types": "from: shop.types"},
+                                              inward + "format: delta\nprefix: lake\nkeep: 1s\n"),
+        "use_cases/shop/types.sql": "SELECT 1 AS id, DATE '2026-01-31' AS day, TIMESTAMP '2026-01-31 12:00:00' AS at, "
+                                    "1.25::DECIMAL(10, 2) AS price, [1, 2] AS list, 'ü' AS \"text\"\n",
         "destinations/theirs.yaml": destination(store, {"sales": "from: shop.sales"},
                                                 inward + "prefix: theirs\nretries: 0\n"),
         "destinations/outward.yaml": destination(store, {"sales": "from: shop.sales"}, "retries: 0\n"),
@@ -145,6 +152,49 @@ def test_each_format_follows_the_table(world, store):
     assert store.client.head_object(Bucket="reports", Key="sales.json")["LastModified"] == before
     local = world.folder / "out/sales.parquet"
     until(lambda: local.exists() and pyarrow.parquet.read_table(local).num_rows == 2, "the local file")
+
+
+def delta(store, name):
+    """The table as delta-rs sees it; none while it is not there."""
+    try:
+        return DeltaTable(f"s3://reports/lake/{name}", storage_options={
+            "AWS_ENDPOINT_URL": store.s3, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": store.key["id"], "AWS_SECRET_ACCESS_KEY": store.key["secret"]})
+    except TableNotFoundError:
+        return None
+
+
+def keys(store, prefix):
+    return [one["Key"] for one in store.client.list_objects_v2(Bucket="reports", Prefix=prefix).get("Contents", [])]
+
+
+def test_a_delta_table_elsewhere(world, store):
+    types = until(lambda: delta(store, "types"), "the first version").to_pyarrow_table().to_pylist()
+    assert [str(types[0][name]) for name in ("id", "day", "at", "price", "list", "text")] == [
+        "1", "2026-01-31", "2026-01-31 12:00:00", "1.25", "[1, 2]", "ü"]
+    versions = set()
+    for number in range(100, 112):  # beyond a checkpoint, which is version 10
+        (world.folder / "inbox/d.csv").write_text(f"id,name,price,sold_on\n{number},cup,4,2026-01-04\n")
+
+        def arrived():
+            table = delta(store, "sales")
+            return table if table and number in table.to_pyarrow_table()["id"].to_pylist() else None
+        versions.add(until(arrived, f"row {number}").version())
+    assert len(versions) == 12 and max(versions) >= 11
+    assert any(key.endswith("00010.checkpoint.parquet") for key in keys(store, "lake/sales/_delta_log/"))
+    table = delta(store, "sales")
+    assert sorted(table.to_pyarrow_table()["id"].to_pylist()) == sorted(
+        number for number, in world.query("SELECT id FROM shop.sales"))
+    assert table.history(1)[0]["engineInfo"] == "tarn"
+    # what no reader needs any more goes, what the newest version is made of stays
+    parts = keys(store, "lake/sales/part-")
+    assert f"lake/sales/{table.file_uris()[0].rsplit('/', 1)[1]}" in parts and len(parts) < 12, parts
+    # another writer: from then on it is no longer replaced
+    assert world.json("run", "destination:lake.sales", "--wait")["runs"][0]["state"] == "unchanged"
+    table.delete("id = 1")
+    (world.folder / "inbox/d.csv").write_text("id,name,price,sold_on\n999,cup,4,2026-01-04\n")
+    assert "is by somebody else" in world.wait_failed("destination:lake.sales")["error"]
+    assert 999 not in delta(store, "sales").to_pyarrow_table()["id"].to_pylist()
 
 
 def test_what_is_large_goes_in_parts_and_leaves_none(world, store):

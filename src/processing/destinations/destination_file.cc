@@ -60,7 +60,8 @@ void CheckKeys(ConfigBinder& binder, const std::string& kind) {
                                                                            {"access_key", {"s3"}},
                                                                            {"path", {"files"}},
                                                                            {"format", {"files", "s3"}},
-                                                                           {"guard_formulas", {"files", "s3"}}};
+                                                                           {"guard_formulas", {"files", "s3"}},
+                                                                           {"keep", {"s3"}}};
     for (const auto& [key, kinds] : kKinds) {
         if (!binder.Has(key) || std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) continue;
         binder.Report(key, fmt::format("\"{}\" is a key of kind {}, not of {}", key, Join(kinds, " and "), kind));
@@ -80,6 +81,9 @@ void CheckKind(ConfigBinder& binder, const Destination& destination) {
     }
     if (kind == "http" && !ParseUrl(destination.url).ok()) {
         binder.Report("url", "kind http needs \"url\": an http:// or https:// address without a password");
+    }
+    if (kind == "files" && destination.format == "delta") {
+        binder.Report("format", "delta is a format of kind s3: tables of the workspace are Delta tables already");
     }
     if (kind == "files" && !IsPathBelow(destination.path)) {
         binder.Report("path", "kind files needs \"path\": a folder below the workspace, as ./out");
@@ -122,8 +126,9 @@ void Bind(ConfigBinder& binder, DestinationFile& file) {
     binder.Key("prefix", destination.prefix, "s3: a folder of the bucket, as reports/daily.");
     binder.Key("region", destination.region, "s3: what requests are signed for.");
     binder.Section("access_key", destination.access_key, "s3: who writes.");
-    binder.Choice("format", destination.format, {"csv", "json", "parquet"},
-                  "files, s3: csv, JSON with one row a line, or Parquet.");
+    binder.Choice("format", destination.format, {"csv", "json", "parquet", "delta"},
+                  "files, s3: csv, JSON with one row a line, or Parquet; s3: a Delta table.");
+    binder.Key("keep", destination.keep, "s3, delta: how long readers may use the files of an older version.");
     binder.Key("guard_formulas", destination.guard_formulas,
                "files, s3: in csv, a quote before text that a spreadsheet would take for a formula.");
     workspace::BindTiming(binder, destination.timing);
@@ -171,6 +176,9 @@ void Bind(ConfigBinder& binder, TableDelivery& delivery) {
 std::string GuaranteeOf(const Destination& destination) {
     if (destination.IsDatabase()) {
         return "exactly once: rows and position are one transaction of the target";
+    }
+    if (destination.kind == "s3" && destination.format == "delta") {
+        return "exactly once: the version's file and the position are one entry of the Delta log";
     }
     if (destination.kind == "s3") return "exactly once: an object is replaced whole by that of the newest version";
     if (destination.kind == "files") return "exactly once: a file is replaced whole by that of the newest version";

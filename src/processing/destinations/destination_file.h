@@ -59,6 +59,7 @@ struct Destination {
     std::string path;
     std::string format = "csv";
     bool guard_formulas = false;
+    Duration keep = std::chrono::hours(24 * 7);
     workspace::TimingKeys timing;
     std::vector<TableDelivery> tables;
     std::string hash;

@@ -17,7 +17,7 @@ class FilesTarget : public Target {
         std::string path = folder + "/" + delivery.table.to + "." + destination.format;
         TRY(files.CreateDirectories(folder));
         auto file = TRY(FileReplacement::Create(files, path, 0600));
-        WrittenTable written = TRY(WriteTable(delivery, dependencies_.outgoing, *file));
+        WrittenTable written = TRY(WriteTable(delivery, delivery.Select(), dependencies_.outgoing, *file));
         TRY(file->Finish());
         TRY(files.SyncDirectory(folder));
         return Delivered{.rows = written.rows, .bytes = written.bytes};

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/env.h"
 #include "base/http.h"
-#include "processing/destinations/destination_file.h"
+#include "processing/destinations/target.h"
 #include "wire/s3/client.h"
 
 namespace tarn::destinations {
@@ -67,5 +67,8 @@ class S3Upload : public ByteWriter {
     std::string upload_;  // its id; empty: one PUT will do
     std::vector<std::string> etags_;
 };
+
+// Format delta: the table is a folder of the bucket.
+Result<Delivered> DeliverDelta(S3Client& client, Delivery& delivery, const DestinationsDependencies& dependencies);
 
 }  // namespace tarn::destinations

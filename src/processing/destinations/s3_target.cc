@@ -25,6 +25,7 @@ class S3Target : public Target {
         const Destination& destination = delivery.destination;
         Secret secret = TRY(dependencies_.secrets.Get(destination.access_key.secret.name));
         S3Client client(dependencies_.http, dependencies_.env, destination, std::move(secret));
+        if (destination.format == "delta") return DeliverDelta(client, delivery, dependencies_);
         std::string key = destination.prefix + delivery.table.to + "." + destination.format;
         if (TRY(HasPosition(client, key, delivery))) return Delivered{.skipped = true};
         Status cleaned = client.AbortUploads(key);
@@ -33,7 +34,7 @@ class S3Target : public Target {
                         {{"Content-Type", ContentType(destination.format)},
                          {kDeliveryHeader, delivery.Name()},
                          {kPositionHeader, fmt::format("{}/{}", delivery.position.source, delivery.position.version)}});
-        WrittenTable written = TRY(WriteTable(delivery, dependencies_.outgoing, upload));
+        WrittenTable written = TRY(WriteTable(delivery, delivery.Select(), dependencies_.outgoing, upload));
         TRY(delivery.CheckCancelled());
         TRY(upload.Finish());
         return Delivered{.rows = written.rows, .bytes = written.bytes};

@@ -85,12 +85,13 @@ void RowText::AddRow(const engine::Chunk& chunk, size_t row, std::string& text) 
 
 }  // namespace
 
-Result<WrittenTable> WriteTable(Delivery& delivery, OutgoingFiles& outgoing, ByteWriter& sink) {
+Result<WrittenTable> WriteTable(Delivery& delivery, const std::string& select, OutgoingFiles& outgoing,
+                                ByteWriter& sink) {
     CountingWriter counted(sink);
     WrittenTable written;
     if (delivery.destination.format == "parquet" || delivery.destination.format == "delta") {
         OutgoingFiles::Way way(outgoing, counted);
-        auto files = TRY(delivery.session.WriteQuery(delivery.Select(), {.prefix = way.path(), .single_file = true}));
+        auto files = TRY(delivery.session.WriteQuery(select, {.prefix = way.path(), .single_file = true}));
         if (files.size() != 1) {
             return Error(ErrorCode::kInternal, "{} files were written instead of one", files.size());
         }
@@ -99,7 +100,7 @@ Result<WrittenTable> WriteTable(Delivery& delivery, OutgoingFiles& outgoing, Byt
         written.bytes = counted.bytes();
         return written;
     }
-    auto rows = TRY(delivery.session.Query(delivery.Select()));
+    auto rows = TRY(delivery.session.Query(select));
     RowText lines(delivery.destination, rows->columns());
     std::string text;
     lines.AddHeader(text);

@@ -12,6 +12,7 @@ struct WrittenTable {
     engine::WrittenFile parquet;  // if it is Parquet: its statistics
 };
 // As the delivery's owner sees it, streamed into `sink`.
-Result<WrittenTable> WriteTable(Delivery& delivery, OutgoingFiles& outgoing, ByteWriter& sink);
+Result<WrittenTable> WriteTable(Delivery& delivery, const std::string& select, OutgoingFiles& outgoing,
+                                ByteWriter& sink);
 
 }  // namespace tarn::destinations

@@ -91,39 +91,45 @@ Duration TombstoneRetention(const Metadata& metadata) {
     return kWeek;
 }
 
-Status WriteCheckpoint(const LakehouseDependencies& dependencies, const TableLocation& location,
-                       const TableState& state) {
+Result<CheckpointFile> WriteCheckpointFile(engine::Engine& engine, const TableState& state, int64_t oldest_tombstone_ms,
+                                           engine::WriteOptions options) {
     security::Principal self = security::Principal::System("lakehouse");
-    // A removed file that Maintain shall leave must still be known to have been there.
-    Timestamp oldest = dependencies.env.clock().Now() - std::max(TombstoneRetention(state.metadata), dependencies.keep);
-    auto content = std::make_shared<const Content>(Collect(state, ToMillis(oldest)));
-    auto session = TRY(dependencies.engine.OpenSession({.principal = self, .trusted = true}));
+    auto content = std::make_shared<const Content>(Collect(state, oldest_tombstone_ms));
+    auto session = TRY(engine.OpenSession({.principal = self, .trusted = true}));
     TRY(session->Provide("actions", ActionsRelation(content)));
     std::string sql = fmt::format(
         "SELECT a.txn AS txn, a.\"add\" AS \"add\", a.remove AS remove, a.\"metaData\" AS \"metaData\", "
         "a.protocol AS protocol, a.\"domainMetadata\" AS \"domainMetadata\" "
         "FROM (SELECT json_transform(action, {}) AS a FROM temp_input.actions)",
         QuoteLiteral(Structure()));
-    engine::WriteOptions options;
-    // Under a name that no reader takes for a checkpoint, until it is whole.
-    options.prefix = location.LogName("_tarn_checkpoint_").ToString();
     options.rows_per_file_max = INT64_MAX;
     options.statistics = false;
     auto files = TRY(session->WriteQuery(sql, options));
     if (files.size() != 1) return Error(ErrorCode::kInternal, "a checkpoint became {} files", files.size());
-    size_t slash = files[0].path.find('/');
-    lake::ObjectName draft{files[0].path.substr(0, slash), files[0].path.substr(slash + 1)};
-    auto copied =
-        dependencies.lake.Copy(self, draft, location.LogName(CheckpointFileName(state.version)), {.if_absent = true});
-    TRY(dependencies.lake.Delete(self, draft));
-    if (!copied.ok() && copied.error().code() != ErrorCode::kAlreadyExists) return std::move(copied).error();
-
     OrderedJson hint;
     hint["version"] = state.version;
     hint["size"] = content->rows.rows.size();
     hint["sizeInBytes"] = files[0].bytes;
     hint["numOfAddFiles"] = content->adds;
-    TRY(dependencies.lake.PutBytes(self, location.LogName("_last_checkpoint"), AsBytes(hint.dump()),
+    return CheckpointFile{std::move(files.front()), hint.dump()};
+}
+
+Status WriteCheckpoint(const LakehouseDependencies& dependencies, const TableLocation& location,
+                       const TableState& state) {
+    security::Principal self = security::Principal::System("lakehouse");
+    // A removed file that Maintain shall leave must still be known to have been there.
+    Timestamp oldest = dependencies.env.clock().Now() - std::max(TombstoneRetention(state.metadata), dependencies.keep);
+    engine::WriteOptions options;
+    // Under a name that no reader takes for a checkpoint, until it is whole.
+    options.prefix = location.LogName("_tarn_checkpoint_").ToString();
+    CheckpointFile written = TRY(WriteCheckpointFile(dependencies.engine, state, ToMillis(oldest), std::move(options)));
+    size_t slash = written.file.path.find('/');
+    lake::ObjectName draft{written.file.path.substr(0, slash), written.file.path.substr(slash + 1)};
+    auto copied =
+        dependencies.lake.Copy(self, draft, location.LogName(CheckpointFileName(state.version)), {.if_absent = true});
+    TRY(dependencies.lake.Delete(self, draft));
+    if (!copied.ok() && copied.error().code() != ErrorCode::kAlreadyExists) return std::move(copied).error();
+    TRY(dependencies.lake.PutBytes(self, location.LogName("_last_checkpoint"), AsBytes(written.hint),
                                    {.content_type = "application/json"}));
     return Ok();
 }

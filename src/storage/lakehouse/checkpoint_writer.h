@@ -12,6 +12,14 @@ namespace tarn::lakehouse {
 Status WriteCheckpoint(const LakehouseDependencies& dependencies, const TableLocation& location,
                        const TableState& state);
 
+// The checkpoint alone, as one file where `options` say. Files removed before are left out.
+struct CheckpointFile {
+    engine::WrittenFile file;
+    std::string hint;  // what _last_checkpoint says
+};
+Result<CheckpointFile> WriteCheckpointFile(engine::Engine& engine, const TableState& state, int64_t oldest_tombstone_ms,
+                                           engine::WriteOptions options);
+
 // Files removed longer ago are left out of checkpoints (delta.deletedFileRetentionDuration, a week by default).
 Duration TombstoneRetention(const Metadata& metadata);
 
