@@ -63,6 +63,7 @@ Status SetPassword(const Invocation& call) {
     Client client = TRY(Client::Find(call));
     std::string password = TRY(AskSecret("new password of " + call.Get("NAME")));
     TRY(client.Put("/api/v1/users/" + UrlEncode(call.Get("NAME")) + "/password", {{"password", password}}));
+    if (call.json()) return PrintJson({{"user", call.Get("NAME")}, {"set", true}}), Ok();
     std::cout << "set\n";
     return Ok();
 }
@@ -99,6 +100,7 @@ Status SetSecret(const Invocation& call) {
     Client client = TRY(Client::Find(call));
     std::string value = TRY(AskSecret("value of " + call.Get("NAME")));
     TRY(client.Put("/api/v1/secrets/" + UrlEncode(call.Get("NAME")), {{"value", value}}));
+    if (call.json()) return PrintJson({{"secret", call.Get("NAME")}, {"set", true}}), Ok();
     std::cout << "set\n";
     return Ok();
 }

@@ -4,6 +4,8 @@
 #include "app/client.h"
 #include "app/command.h"
 #include "app/output.h"
+#include "app/platform.h"
+#include "app/terminal.h"
 #include "base/number.h"
 #include "base/text.h"
 
@@ -250,9 +252,22 @@ std::string MarkdownCell(std::string text) {
     return text;
 }
 
+// The keys are the program's, whatever runs and wherever: asked of components over an empty folder of their own.
+Result<Json> ReferenceOfThisProgram(Env& env) {
+    std::string folder = EnvironmentVariable("TMPDIR").value_or("/tmp") + "/tarn-reference-" + env.random().Hex(8);
+    TRY(env.files().CreateDirectories(folder));
+    auto ask = [&]() -> Result<Json> {
+        TRY(WriteFileDurably(env, folder + "/tarn.yaml", "encryption: {root_key_file: " + folder + "/key/root.key}\n"));
+        auto platform = TRY(Platform::Create(env, {.directory = folder, .terminal_log = false}));
+        return platform->Reference();
+    };
+    Result<Json> answer = ask();
+    TRY(env.files().RemoveTree(folder));
+    return answer;
+}
+
 Status Reference(const Invocation& call) {
-    Client client = TRY(Client::Find(call));
-    Json answer = TRY(client.Get("/api/v1/workspace/reference"));
+    Json answer = TRY(ReferenceOfThisProgram(call.env()));
     if (call.json()) return PrintJson(answer), Ok();
     std::cout
         << "# The workspace: every key\n\nMade by `tarn reference` from the code that reads the files. With examples: "
@@ -279,7 +294,7 @@ constexpr CommandOption kRef = {"--ref", "REF",
 std::vector<Command> WorkspaceCommands() {
     return {
         {.name = "reference",
-         .summary = "Prints every key of every kind of file, as Markdown: docs/reference.md.",
+         .summary = "Prints every key of every kind of file, as Markdown: docs/reference.md. Needs no running Tarn.",
          .example = "tarn reference --json",
          .run = Reference},
         {.name = "plan",

@@ -114,6 +114,7 @@ void Bind(ConfigBinder& binder, TarnConfig& config) {
     binder.Section("audit", config.audit, "The audit log.");
     binder.Section("monitoring", config.monitoring, "Health and metrics.");
     binder.Section("budget", config.budget, "What the whole program may take of memory and disk.");
+    binder.Map("limits", config.limits, "What the people of a role may take, by role; of several roles the largest.");
     binder.Section("backup", config.backup, "Backups that are made by themselves.");
     binder.Section("encryption", config.encryption, "Where the root key lies.");
     binder.NotYet("buffer", kLater);

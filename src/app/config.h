@@ -77,6 +77,7 @@ struct TarnConfig {
     access::MonitoringConfig monitoring;
     access::BackupConfig backup;
     access::BudgetConfig budget;
+    access::LimitsConfig limits;  // by role
     access::EncryptionConfig encryption;
 };
 

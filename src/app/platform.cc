@@ -118,6 +118,7 @@ class RunningPlatform : public Platform {
         return count;
     }
     int64_t MemoryBytes() override { return parts_.monitoring->ResidentBytes(); }
+    Json Reference() override { return ReferenceJson(parts_); }
 
   private:
     // What the program does by itself, in the audit log like anybody's call.
@@ -129,6 +130,7 @@ class RunningPlatform : public Platform {
     Status OpenState();
     Status BuildSecurity();
     Status BuildStorage();
+    Status BuildEngines();
     Status BuildWarehouse();
     Status BuildProcessing();
     Status BuildDestinations();
@@ -188,7 +190,7 @@ Status RunningPlatform::BuildSecurity() {
     AddOwnOperations(parts.registry);
     parts.monitoring =
         access::Monitoring::Create(parts.config.monitoring, {env_, parts.metrics, parts.state->path(), kVersion});
-    parts.budget = access::Budget::Create(parts.config.budget,
+    parts.budget = access::Budget::Create(parts.config.budget, parts.config.limits,
                                           {env_, parts.metrics, *parts.log, parts.state->path(), MachineMemory(env_)});
     return Ok();
 }
@@ -222,20 +224,7 @@ Status RunningPlatform::BuildStorage() {
         backup, {env_, *parts.state, *parts.database, *parts.lake, *parts.audit, parts.metrics, kVersion}));
     parts.catalog = TRY(catalog::Catalog::Create({env_, *parts.database, *parts.identity}));
     TRY(BuildWarehouse());
-    engine::EngineConfig engine;
-    engine.memory_bytes_max = EngineMemory(parts.config, MachineMemory(env_));
-    parts.engine_memory_bytes = engine.memory_bytes_max;
-    parts.metrics.GetGauge("tarn_engine_memory_limit_bytes", "Memory that queries may use together")
-        .Set(static_cast<double>(engine.memory_bytes_max));
-    engine.threads = parts.config.engine.threads;
-    engine.spill_bytes_max = parts.config.engine.spill.bytes;
-    engine.spill_directory = parts.state->PathOf("tmp/engine");
-    engine.extension_directory = ProgramDirectory() + "/extensions";
-    TRY(env_.files().CreateDirectories(engine.spill_directory));
-    parts.outgoing = std::make_unique<destinations::OutgoingFiles>(env_, parts.warehouse->AsFileStore());
-    parts.bare_engine =
-        TRY(engine::Engine::Create(engine, {env_, *parts.outgoing, *parts.catalog, parts.metrics, *parts.log}));
-    parts.engine = parts.budget->Wrap(*parts.bare_engine);
+    TRY(BuildEngines());
     // The gate asks what the catalog knows of the data; policies' expressions are checked by who will run them.
     parts.identity->SetTableFacts(*parts.catalog, [&parts](const std::string& sql) -> Status {
         auto analysis = TRY(parts.engine->Analyze(sql));
@@ -246,6 +235,45 @@ Status RunningPlatform::BuildStorage() {
     parts.lakehouse = TRY(lakehouse::Lakehouse::Create(
         {env_, *parts.lake, *parts.engine, *parts.identity, parts.metrics, *parts.log, parts.config.tables.keep}));
     parts.catalog->AddProvider(parts.lakehouse->AsProvider());
+    return Ok();
+}
+
+// One for everybody, and one for each role that has memory of its own, taken from everybody's.
+Status RunningPlatform::BuildEngines() {
+    Components& parts = parts_;
+    engine::EngineConfig engine;
+    engine.memory_bytes_max = EngineMemory(parts.config, MachineMemory(env_));
+    parts.engine_memory_bytes = engine.memory_bytes_max;
+    parts.metrics.GetGauge("tarn_engine_memory_limit_bytes", "Memory that queries may use together")
+        .Set(static_cast<double>(engine.memory_bytes_max));
+    engine.threads = parts.config.engine.threads;
+    engine.spill_bytes_max = parts.config.engine.spill.bytes;
+    engine.spill_directory = parts.state->PathOf("tmp/engine");
+    engine.extension_directory = ProgramDirectory() + "/extensions";
+    parts.outgoing = std::make_unique<destinations::OutgoingFiles>(env_, parts.warehouse->AsFileStore());
+    engine::EngineDependencies dependencies{env_, *parts.outgoing, *parts.catalog, parts.metrics, *parts.log};
+    std::map<std::string, engine::Engine*> of_roles;
+    int64_t left = engine.memory_bytes_max;
+    for (const auto& [role, limits] : parts.config.limits) {
+        if (limits.memory.bytes == 0) continue;
+        left -= limits.memory.bytes;
+        engine::EngineConfig own = engine;
+        own.memory_bytes_max = limits.memory.bytes;
+        own.spill_directory = parts.state->PathOf(fmt::format("tmp/engine_of_role_{}", of_roles.size() + 1));
+        TRY(env_.files().CreateDirectories(own.spill_directory));
+        parts.role_engines[role] = TRY(engine::Engine::Create(own, dependencies));
+        of_roles[role] = parts.role_engines[role].get();
+    }
+    if (left < engine.memory_bytes_max / 4) {
+        return Error(ErrorCode::kInvalidArgument,
+                     "the roles of `limits` in tarn.yaml take so much of the {} of memory that queries have that less "
+                     "than a quarter is left for everybody else",
+                     FormatSize(engine.memory_bytes_max));
+    }
+    engine.memory_bytes_max = left;
+    TRY(env_.files().CreateDirectories(engine.spill_directory));
+    parts.bare_engine = TRY(engine::Engine::Create(engine, dependencies));
+    parts.engine = parts.budget->Wrap(*parts.bare_engine, std::move(of_roles));
     return Ok();
 }
 
@@ -383,7 +411,8 @@ Status RunningPlatform::BuildOperations() {
     AddHealthChecks(parts, env_);
     AddRoutes(parts, env_);
     parts.s3_server = TRY(lake::S3Server::Create(
-        {env_, *parts.lake, *parts.identity, *parts.dispatcher, parts.registry, parts.metrics, *parts.log}));
+        {env_, *parts.lake, *parts.identity, *parts.dispatcher, parts.registry, parts.metrics, *parts.log,
+         [&parts](const security::Principal& principal) { return parts.budget->BeginCall(principal); }}));
     return Ok();
 }
 

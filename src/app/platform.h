@@ -73,6 +73,8 @@ class Platform {
     virtual Result<int64_t> Export(const std::string& directory,
                                    const std::function<void(const std::string&)>& progress) = 0;
     virtual int64_t MemoryBytes() = 0;
+    // Every kind of file with its keys, as the code reads them. Also before Start.
+    virtual Json Reference() = 0;
 };
 
 }  // namespace tarn::app

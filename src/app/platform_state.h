@@ -62,6 +62,7 @@ struct Components {
     std::unique_ptr<warehouse::Warehouse> warehouse;  // the engine reads its files
     std::unique_ptr<destinations::OutgoingFiles> outgoing;  // and writes through it
     std::unique_ptr<engine::Engine> bare_engine;
+    std::map<std::string, std::unique_ptr<engine::Engine>> role_engines;  // of roles with memory of their own
     std::unique_ptr<engine::Engine> engine;  // within the budget
     std::unique_ptr<lakehouse::Lakehouse> lakehouse;
     std::unique_ptr<Dialer> dialer;

@@ -89,7 +89,8 @@ Result<ReloadReport> Reloader::Reload() {
     access::BackupConfig backup = config.backup;
     if (!backup.to.empty()) backup.to = Absolute(workspace_, backup.to);
     parts_.backup->SetConfig(backup);
-    parts_.budget->SetConfig(config.budget);
+    TakeLimits(config, report);
+    parts_.budget->SetConfig(config.budget, config_.limits);
     // What needs a restart stays as it runs, so that the next reload says it again.
     config_.log.level = config.log.level;
     config_.backup = config.backup;
@@ -98,6 +99,22 @@ Result<ReloadReport> Reloader::Reload() {
     config_.budget.memory = memory;
     if (tls_stays) config_.tls = config.tls;
     return report;
+}
+
+// Keys of a mapping have no place among those that Flatten knows. The memory of a role is its engine's, made at start.
+void Reloader::TakeLimits(const TarnConfig& config, ReloadReport& report) {
+    if (config.limits == config_.limits) return;
+    access::LimitsConfig taken = config.limits;
+    bool restart = false;
+    for (auto& [role, limits] : taken) {
+        auto before = config_.limits.find(role);
+        int64_t memory = before == config_.limits.end() ? 0 : before->second.memory.bytes;
+        restart = restart || limits.memory.bytes != memory;
+        limits.memory.bytes = memory;
+    }
+    if (restart) report.need_restart.emplace_back("limits.*.memory");
+    if (taken != config_.limits) report.taken.emplace_back("limits");
+    config_.limits = std::move(taken);
 }
 
 Status Reloader::Health() {

@@ -42,6 +42,7 @@ class Reloader {
         bool operator==(const Seen&) const = default;
     };
     Result<bool> TakeCertificate(const TlsConfig& tls);
+    void TakeLimits(const TarnConfig& config, ReloadReport& report);
     Seen Look(const TlsConfig& tls) const;
     void Tell(const CertificateInfo& info);
 

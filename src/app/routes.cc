@@ -200,22 +200,7 @@ Json KeysJson(const std::vector<ConfigKeyDoc>& keys) {
     return list;
 }
 
-// Every kind of file with its keys, as the code reads them.
-Result<HttpResponse> GetReference(Components& parts, HttpCall&) {
-    Json kinds = Json::array();
-    kinds.push_back({{"kind", "platform"},
-                     {"file", "tarn.yaml"},
-                     {"description", "The program itself. The file may be absent: every key has a default."},
-                     {"keys", KeysJson(DescribeConfig<TarnConfig>())}});
-    for (const workspace::Kind& kind : parts.workspace->kinds()) {
-        std::string name = kind.suffix.starts_with(".") ? "<name>" + kind.suffix : kind.suffix;
-        kinds.push_back({{"kind", kind.name},
-                         {"file", kind.folder + "/" + name},
-                         {"description", kind.description},
-                         {"keys", KeysJson(kind.keys)}});
-    }
-    return JsonResponse({{"kinds", std::move(kinds)}});
-}
+Result<HttpResponse> GetReference(Components& parts, HttpCall&) { return JsonResponse(ReferenceJson(parts)); }
 
 Result<HttpResponse> GetWorkspace(Components& parts, HttpCall&) {
     Json definitions = Json::array();
@@ -317,6 +302,22 @@ auto With(Components& parts, Handler handler) {
 }
 
 }  // namespace
+
+Json ReferenceJson(Components& parts) {
+    Json kinds = Json::array();
+    kinds.push_back({{"kind", "platform"},
+                     {"file", "tarn.yaml"},
+                     {"description", "The program itself. The file may be absent: every key has a default."},
+                     {"keys", KeysJson(DescribeConfig<TarnConfig>())}});
+    for (const workspace::Kind& kind : parts.workspace->kinds()) {
+        std::string name = kind.suffix.starts_with(".") ? "<name>" + kind.suffix : kind.suffix;
+        kinds.push_back({{"kind", kind.name},
+                         {"file", kind.folder + "/" + name},
+                         {"description", kind.description},
+                         {"keys", KeysJson(kind.keys)}});
+    }
+    return {{"kinds", std::move(kinds)}};
+}
 
 void AddRoutes(Components& parts, Env& env) {
     Duration started = env.clock().Monotonic();

@@ -2,10 +2,13 @@
 #pragma once
 
 #include "base/env.h"
+#include "base/json.h"
 
 namespace tarn::app {
 
 struct Components;
 void AddRoutes(Components& parts, Env& env);
+// Every kind of file with its keys, as the code reads them.
+Json ReferenceJson(Components& parts);
 
 }  // namespace tarn::app

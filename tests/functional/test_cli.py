@@ -158,6 +158,7 @@ def test_people_and_their_credentials(small):
 
 def test_secrets_are_listed_but_never_shown(small):
     assert small.run("secret", "set", "door", input="open sesame\n").returncode == OK
+    assert small.json("secret", "set", "door", input="open sesame\n") == {"secret": "door", "set": True}
     listed = small.run("secret", "list", "--json")
     assert "door" in listed.stdout and "sesame" not in listed.stdout
     assert small.run("secret", "delete", "door").returncode == OK
@@ -284,9 +285,14 @@ def test_a_silent_source_does_not_hold_up_the_end(make):
         assert time.monotonic() - began < 10, "a silent server does not hold up the end"
 
 
-def test_the_reference_in_the_docs_is_what_the_code_says(small):
-    told = small.run("reference")
+def test_the_reference_in_the_docs_is_what_the_code_says(tmp_path):
+    """Made where no Tarn runs, no workspace lies and nobody is logged in; nothing is left behind."""
+    told = subprocess.run([PROGRAM, "reference"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                          env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path)})
     assert told.returncode == 0, told.stderr
+    assert not list(tmp_path.iterdir())
+    kinds = subprocess.run([PROGRAM, "reference", "--json"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "tarn.yaml" in {kind["file"] for kind in json.loads(kinds.stdout)["kinds"]}
     page = (ROOT / "docs/reference.md").read_text()
     assert told.stdout == page, "make it anew: `tarn reference > docs/reference.md`"
     for file in ("tarn.yaml", "policies/", "sources/<name>.yaml", "use_cases/*/<name>.sql", "use_cases/*/use_case"):

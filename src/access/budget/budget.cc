@@ -44,16 +44,21 @@ Error Full(const DiskState& disk) {
 
 class RunningBudget : public Budget {
   public:
-    RunningBudget(const BudgetConfig& config, BudgetDependencies dependencies);
+    RunningBudget(const BudgetConfig& config, LimitsConfig limits, BudgetDependencies dependencies);
     ~RunningBudget() override { Stop(); }
 
-    void SetConfig(const BudgetConfig& config) override;
+    void SetConfig(const BudgetConfig& config, const LimitsConfig& limits) override;
     DiskState Disk() override;
     MemoryState Memory() override;
     Status MeasureDisk() override;
     Status DiskHealth() override;
     Status MemoryHealth() override;
-    std::unique_ptr<engine::Engine> Wrap(engine::Engine& inner) override { return MakeBudgetedEngine(inner, work_); }
+    std::unique_ptr<engine::Engine> Wrap(engine::Engine& inner, EnginesOfRoles of_roles) override {
+        return MakeBudgetedEngine(inner, work_, std::move(of_roles));
+    }
+    Result<std::shared_ptr<void>> BeginCall(const security::Principal& principal) override {
+        return work_.BeginCall(principal);
+    }
     Env& LakeEnv() override { return lake_env_; }
     Env& CacheEnv() override { return cache_env_; }
     Status Serve(HttpRequest& request, const std::function<Status()>& serve) override;
@@ -101,9 +106,9 @@ class RunningBudget : public Budget {
     std::thread watch_;
 };
 
-RunningBudget::RunningBudget(const BudgetConfig& config, BudgetDependencies dependencies)
+RunningBudget::RunningBudget(const BudgetConfig& config, LimitsConfig limits, BudgetDependencies dependencies)
     : deps_(std::move(dependencies)),
-      work_(deps_.env, deps_.metrics),
+      work_(deps_.env, deps_.metrics, std::move(limits)),
       lake_files_(
           deps_.env.files(), [this] { return MayGrow(); }, [] { return int64_t{0}; }),
       cache_files_(
@@ -121,7 +126,8 @@ RunningBudget::RunningBudget(const BudgetConfig& config, BudgetDependencies depe
         .Set(static_cast<double>(MemoryBudget()));
 }
 
-void RunningBudget::SetConfig(const BudgetConfig& config) {
+void RunningBudget::SetConfig(const BudgetConfig& config, const LimitsConfig& limits) {
+    work_.SetLimits(limits);
     std::lock_guard lock(mutex_);
     ByteSize memory = config_.memory;  // the engine's part of it was given at start
     config_ = config;
@@ -296,6 +302,7 @@ void RunningBudget::Watch() {
         lock.unlock();
         LookAtMemory(deps_.env.clock().Monotonic());
         LookAtSpill();
+        work_.EndLate();
         lock.lock();
     }
 }
@@ -344,8 +351,9 @@ Result<int64_t> BytesBelow(Files& files, const std::string& path) {
     return bytes;
 }
 
-std::unique_ptr<Budget> Budget::Create(const BudgetConfig& config, BudgetDependencies dependencies) {
-    return std::make_unique<RunningBudget>(config, std::move(dependencies));
+std::unique_ptr<Budget> Budget::Create(const BudgetConfig& config, LimitsConfig limits,
+                                       BudgetDependencies dependencies) {
+    return std::make_unique<RunningBudget>(config, std::move(limits), std::move(dependencies));
 }
 
 }  // namespace tarn::access

@@ -1,4 +1,5 @@
-// Budget: what the whole program may take of the machine: memory and disk, each with a warning and an end.
+// Budget: what the whole program may take of the machine: memory and disk, each with a warning and an end; and what the
+// people of a role may take of that.
 //
 // Does: says what is left; refuses what does not fit, early and with an error that names the key of tarn.yaml (SQLSTATE
 // 53100 and HTTP 507 for the disk, 53200 and 503 for memory); makes caches and spill smaller before that; ends the
@@ -7,8 +8,8 @@
 // lake's files and the listeners in it. Threads: any; one of its own looks at memory five times a second. State: none.
 // Fails: kResourceExhausted.
 //
-//   auto budget = Budget::Create(config.budget, {env, metrics, log, state.path(), machine_bytes});
-//   auto engine = budget->Wrap(TRY(engine::Engine::Create(...)));
+//   auto budget = Budget::Create(config.budget, config.limits, {env, metrics, log, state.path(), machine_bytes});
+//   auto engine = budget->Wrap(*bare_engine, {});
 //   auto lake = Lake::Create({path}, {budget->LakeEnv(), ...});
 //   budget->Start(*engine);
 #pragma once
@@ -54,11 +55,12 @@ struct MemoryState {
 
 class Budget {
   public:
-    static std::unique_ptr<Budget> Create(const BudgetConfig& config, BudgetDependencies dependencies);
+    static std::unique_ptr<Budget> Create(const BudgetConfig& config, LimitsConfig limits,
+                                          BudgetDependencies dependencies);
     virtual ~Budget() = default;
 
     // Of tarn.yaml, read again.
-    virtual void SetConfig(const BudgetConfig& config) = 0;
+    virtual void SetConfig(const BudgetConfig& config, const LimitsConfig& limits) = 0;
     virtual DiskState Disk() = 0;
     virtual MemoryState Memory() = 0;
     // Walks over the state directory; the way to know how much it takes.
@@ -67,8 +69,12 @@ class Budget {
     virtual Status DiskHealth() = 0;
     virtual Status MemoryHealth() = 0;
 
-    // Every statement of it waits for memory. The one that it wraps must outlive it.
-    virtual std::unique_ptr<engine::Engine> Wrap(engine::Engine& inner) = 0;
+    // Every statement of it waits for memory, and keeps to the limits of its person's role; `of_roles` are the engines
+    // of roles with memory of their own. All that it wraps must outlive it.
+    virtual std::unique_ptr<engine::Engine> Wrap(engine::Engine& inner,
+                                                 std::map<std::string, engine::Engine*> of_roles) = 0;
+    // A place for an S3 call of somebody, held until it is dropped. Never waits.
+    virtual Result<std::shared_ptr<void>> BeginCall(const security::Principal& principal) = 0;
     // Refuses to let files grow where the disk is nearly full, but for SQLite's, and to say then what is free.
     virtual Env& LakeEnv() = 0;
     // Says that nothing is free from where the disk warns on.

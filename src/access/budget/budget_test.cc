@@ -18,7 +18,7 @@ class BudgetTest : public testing::Test {
         log_ = Log::Create(SystemEnv(), {.path = testing::TempDir() + "/budget_test.log"}).value();
     }
     std::unique_ptr<Budget> Make(BudgetConfig config, int64_t memory = 0) {
-        return Budget::Create(config, {env_, metrics_, *log_, "/state", memory});
+        return Budget::Create(config, {}, {env_, metrics_, *log_, "/state", memory});
     }
     Status Write(Env& env, const std::string& path, size_t bytes) {
         auto file = TRY(env.files().Create(path, {}));
@@ -148,7 +148,7 @@ TEST_F(BudgetTest, BodiesShareAPartOfTheMemory) {
 
 TEST(WorkTest, OneGoesOnWhileMemoryIsShortTheOthersWait) {
     Metrics metrics;
-    Work work(SystemEnv(), metrics);
+    Work work(SystemEnv(), metrics, {});
     security::Principal person{.kind = security::PrincipalKind::kUser,
                                .name = "ann",
                                .roles = {},
@@ -167,7 +167,7 @@ TEST(WorkTest, OneGoesOnWhileMemoryIsShortTheOthersWait) {
 
 TEST(WorkTest, TheYoungestOfPeopleIsEndedFirst) {
     Metrics metrics;
-    Work work(SystemEnv(), metrics);
+    Work work(SystemEnv(), metrics, {});
     security::Principal person{.kind = security::PrincipalKind::kUser,
                                .name = "ann",
                                .roles = {},
@@ -188,6 +188,60 @@ TEST(WorkTest, TheYoungestOfPeopleIsEndedFirst) {
     EXPECT_EQ(ended, "young old program ");
     young.reset();
     EXPECT_EQ(work.running(), 2u);
+}
+
+security::Principal PersonWith(std::vector<std::string> roles) {
+    return {.kind = security::PrincipalKind::kUser,
+            .name = "ann",
+            .roles = std::move(roles),
+            .groups = {},
+            .credential = "",
+            .on_behalf_of = ""};
+}
+
+TEST(WorkTest, ARoleHasItsPlacesAndTheLargestOfSeveralCounts) {
+    Metrics metrics;
+    RoleLimits few{.queries = 1, .memory = {}, .rows = 10, .bytes = {}, .time = {}, .calls = 1};
+    RoleLimits more{.queries = 2, .memory = {}, .rows = 5, .bytes = {}, .time = {}, .calls = 0};
+    Work work(SystemEnv(), metrics, {{"few", few}, {"more", more}});
+    EXPECT_EQ(work.RoleOf(PersonWith({"few", "more"})), "more");
+    EXPECT_EQ(work.RoleOf(PersonWith({"other"})), "");
+    EXPECT_EQ(work.RoleOf(security::Principal::System("batch")), "");
+    auto first = work.Begin(PersonWith({"few"}), [] {});
+    ASSERT_TRUE(first.ok());
+    EXPECT_EQ((*first)->limits.rows, 10);
+    // Others have their own places.
+    EXPECT_TRUE(work.Begin(PersonWith({"more"}), [] {}).ok());
+    EXPECT_TRUE(work.Begin(PersonWith({"other"}), [] {}).ok());
+    // One who waits gets the place when it is given back.
+    std::thread end([&] { first->reset(); });
+    auto second = work.Begin(PersonWith({"few"}), [] {});
+    end.join();
+    EXPECT_TRUE(second.ok());
+    auto call = work.BeginCall(PersonWith({"few"}));
+    ASSERT_TRUE(call.ok());
+    EXPECT_EQ(work.BeginCall(PersonWith({"few"})).error().detail_code(), "SlowDown");
+    *call = nullptr;
+    EXPECT_TRUE(work.BeginCall(PersonWith({"few"})).ok());
+    EXPECT_TRUE(work.BeginCall(PersonWith({"more"})).ok());
+}
+
+TEST(WorkTest, LateStatementsAreEnded) {
+    FaultEnv env;
+    Metrics metrics;
+    RoleLimits brief{.queries = 0, .memory = {}, .rows = 0, .bytes = {}, .time = std::chrono::seconds(2), .calls = 0};
+    Work work(env, metrics, {{"brief", brief}});
+    int cancelled = 0;
+    auto place = *work.Begin(PersonWith({"brief"}), [&] { ++cancelled; });
+    auto free = *work.Begin(PersonWith({"other"}), [&] { ++cancelled; });
+    work.EndLate();
+    EXPECT_EQ(cancelled, 0);
+    env.AdvanceTime(std::chrono::seconds(3));
+    work.EndLate();
+    work.EndLate();
+    EXPECT_EQ(cancelled, 1);
+    EXPECT_EQ(place->ended()->detail_code(), "57014");
+    EXPECT_FALSE(free->ended());
 }
 
 }  // namespace

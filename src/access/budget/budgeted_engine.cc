@@ -1,5 +1,7 @@
 #include "access/budget/budgeted_engine.h"
 
+#include "base/text.h"
+
 namespace tarn::access {
 namespace {
 
@@ -28,6 +30,25 @@ struct Shared {
     }
 };
 
+// The first rows of another chunk.
+class CutChunk : public Chunk {
+  public:
+    void Set(const Chunk& inner, size_t rows) {
+        inner_ = &inner;
+        rows_ = rows;
+    }
+    size_t rows() const override { return rows_; }
+    bool IsNull(size_t row, size_t column) const override { return inner_->IsNull(row, column); }
+    const void* Data(size_t row, size_t column) const override { return inner_->Data(row, column); }
+    std::string_view View(size_t row, size_t column) const override { return inner_->View(row, column); }
+    std::string Text(size_t row, size_t column) const override { return inner_->Text(row, column); }
+    Json Value(size_t row, size_t column) const override { return inner_->Value(row, column); }
+
+  private:
+    const Chunk* inner_ = nullptr;
+    size_t rows_ = 0;
+};
+
 class BudgetedResult : public ResultStream {
   public:
     BudgetedResult(std::shared_ptr<Shared> shared, std::unique_ptr<ResultStream> inner,
@@ -35,21 +56,66 @@ class BudgetedResult : public ResultStream {
         : shared_(std::move(shared)), inner_(std::move(inner)), place_(std::move(place)) {}
     const std::vector<ResultColumn>& columns() const override { return inner_->columns(); }
     Result<const Chunk*> Next() override {
-        auto chunk = inner_->Next();
+        Result<const Chunk*> chunk = past_ ? *past_ : inner_->Next();
         if (!chunk.ok()) {
             Error error = Told(std::move(chunk).error(), place_.get());
             place_.reset();
             return error;
         }
-        if (*chunk == nullptr) place_.reset();
-        return chunk;
+        if (*chunk == nullptr) {
+            place_.reset();
+            return chunk;
+        }
+        return place_ && !place_->role.empty() ? Within(**chunk) : *chunk;
     }
 
   private:
+    // What the role may still have of a chunk; that there was more is told when the reader asks for it.
+    const Chunk* Within(const Chunk& chunk) {
+        const RoleLimits& limits = place_->limits;
+        size_t rows = chunk.rows();
+        if (limits.rows > 0 && rows_ + static_cast<int64_t>(rows) > limits.rows) {
+            rows = static_cast<size_t>(limits.rows - rows_);
+            past_ = place_->Past("rows", Error(ErrorCode::kResourceExhausted,
+                                               "the answer has more than the {} rows that the role {} may have",
+                                               limits.rows, place_->role)
+                                             .WithDetailCode("53400"));
+        }
+        rows_ += static_cast<int64_t>(rows);
+        if (limits.bytes.bytes > 0 && !past_) {
+            bytes_ += BytesOf(chunk, rows);
+            if (bytes_ > limits.bytes.bytes) {
+                past_ = place_->Past("bytes", Error(ErrorCode::kResourceExhausted,
+                                                    "the answer has more than the {} that the role {} may have",
+                                                    FormatSize(limits.bytes.bytes), place_->role)
+                                                  .WithDetailCode("53400"));
+            }
+        }
+        if (rows == chunk.rows()) return &chunk;
+        cut_.Set(chunk, rows);
+        return &cut_;
+    }
+    int64_t BytesOf(const Chunk& chunk, size_t rows) const {
+        int64_t bytes = 0;
+        for (size_t column = 0; column < columns().size(); ++column) {
+            engine::CellKind kind = columns()[column].kind;
+            bool is_text = kind == engine::CellKind::kText || kind == engine::CellKind::kBlob;
+            for (size_t row = 0; row < rows; ++row) {
+                bool counted = is_text && !chunk.IsNull(row, column);
+                bytes += counted ? static_cast<int64_t>(chunk.View(row, column).size()) : 8;
+            }
+        }
+        return bytes;
+    }
+
     // In this order: the place, whose cancelling uses the session, goes first.
     std::shared_ptr<Shared> shared_;
     std::unique_ptr<ResultStream> inner_;
     std::unique_ptr<Work::Place> place_;
+    CutChunk cut_;
+    std::optional<Error> past_;
+    int64_t rows_ = 0;
+    int64_t bytes_ = 0;
 };
 
 class BudgetedStatement : public Statement {
@@ -110,10 +176,14 @@ class BudgetedSession : public engine::Session {
 
 class BudgetedEngine : public engine::Engine {
   public:
-    BudgetedEngine(engine::Engine& inner, Work& work) : inner_(inner), work_(work) {}
+    BudgetedEngine(engine::Engine& inner, Work& work, EnginesOfRoles of_roles)
+        : inner_(inner), work_(work), of_roles_(std::move(of_roles)) {}
     Result<std::unique_ptr<engine::Session>> OpenSession(engine::SessionOptions options) override {
         security::Principal principal = options.principal;
-        auto session = TRY(inner_.OpenSession(std::move(options)));
+        // The role of this moment: who gets another one has its engine from the next session on.
+        auto found = of_roles_.find(work_.RoleOf(principal));
+        engine::Engine& engine = found == of_roles_.end() ? inner_ : *found->second;
+        auto session = TRY(engine.OpenSession(std::move(options)));
         auto shared = std::make_shared<Shared>(Shared{work_, std::move(principal), std::move(session)});
         return std::unique_ptr<engine::Session>(std::make_unique<BudgetedSession>(std::move(shared)));
     }
@@ -127,12 +197,13 @@ class BudgetedEngine : public engine::Engine {
   private:
     engine::Engine& inner_;
     Work& work_;
+    const EnginesOfRoles of_roles_;
 };
 
 }  // namespace
 
-std::unique_ptr<engine::Engine> MakeBudgetedEngine(engine::Engine& inner, Work& work) {
-    return std::make_unique<BudgetedEngine>(inner, work);
+std::unique_ptr<engine::Engine> MakeBudgetedEngine(engine::Engine& inner, Work& work, EnginesOfRoles of_roles) {
+    return std::make_unique<BudgetedEngine>(inner, work, std::move(of_roles));
 }
 
 }  // namespace tarn::access

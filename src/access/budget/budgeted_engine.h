@@ -8,7 +8,9 @@
 
 namespace tarn::access {
 
-// Both must outlive it.
-std::unique_ptr<engine::Engine> MakeBudgetedEngine(engine::Engine& inner, Work& work);
+using EnginesOfRoles = std::map<std::string, engine::Engine*>;
+
+// All must outlive it. `of_roles`: for the people of a role that has memory of its own.
+std::unique_ptr<engine::Engine> MakeBudgetedEngine(engine::Engine& inner, Work& work, EnginesOfRoles of_roles);
 
 }  // namespace tarn::access

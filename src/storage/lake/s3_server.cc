@@ -79,9 +79,12 @@ class S3Exchange {
                          kCallsOfOneMax)
                 .WithDetailCode("SlowDown");
         }
-        Status status =
-            dependencies_.dispatcher.Run(row->operation, principal, resource, remote,
-                                         [&](security::Call& call) { return RunHandler(*row, name, *signer, call); });
+        auto run = [&](security::Call& call) -> Status {
+            std::shared_ptr<void> place;
+            if (dependencies_.begin) place = TRY(dependencies_.begin(principal));
+            return RunHandler(*row, name, *signer, call);
+        };
+        Status status = dependencies_.dispatcher.Run(row->operation, principal, resource, remote, run);
         if (!signer.ok()) return std::move(signer).error();
         running_.Leave(who);
         return status;

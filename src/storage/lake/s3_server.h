@@ -11,6 +11,7 @@
 //       [&](HttpRequest& request, HttpResponder& responder) { return s3->Serve(request, responder); }));
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "base/env.h"
@@ -34,6 +35,8 @@ struct S3Dependencies {
     security::OperationRegistry& registry;
     Metrics& metrics;
     Log& log;
+    // A place for a call of somebody, held while it runs; its error is the call's. Empty: everybody has one.
+    std::function<Result<std::shared_ptr<void>>(const security::Principal&)> begin = nullptr;
 };
 
 class S3Server {
