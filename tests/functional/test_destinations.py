@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 
 import psycopg
 import pytest
@@ -113,6 +114,9 @@ def test_the_target_equals_the_table_and_follows_it(world):
     until(lambda: rows(world, "SELECT count(*) FROM totals WHERE name = '=cmd()'") == [(1,)], "the other table")
     positions = rows(world, "SELECT delivery, rows FROM _tarn_positions ORDER BY 1")
     assert ("db.sales", 3) in positions
+    # a table that is made anew begins with version 0 again, so its id is part of the position
+    source = rows(world, "SELECT source FROM _tarn_positions WHERE delivery = 'db.sales'")[0][0]
+    assert len(uuid.UUID(source[:36]).hex) == 32 and source.endswith("-all"), source
     # run again by hand: the version is there already
     run = world.json("run", "destination:db.sales", "--wait")["runs"][0]
     assert run["state"] == "unchanged"
@@ -230,3 +234,52 @@ tables: {{sales: {{from: shop.sales, key: [id]}}}}
             assert refused["state"] == "failed", "what can't help is not tried again"
             assert rows(tarn, "SELECT count(*) FROM sales") == [(4,)]
             time.sleep(0.1)
+
+
+def sales(*lines):
+    return "id,name,price,sold_on\n" + "".join(f"{line},2026-01-01\n" for line in lines)
+
+
+def test_only_what_changed_is_sent_and_policies_still_hold(tmp_path, database):
+    port, connection = database
+    to = f"connection: {{port: {port}, database: postgres, user: postgres, tls: disable}}\nretry_delay: 1s\n"
+    allow = """roles:
+  shop:
+    members: [user:ada]
+    allow:
+      - {actions: ["table:Read"], resources: ["shop.*"]}
+      - {actions: ["destination:Deliver"], resources: ["*"]}
+"""
+    write_files(tmp_path / "w", {
+        **SMALL, "policies/shop.yaml": allow, "destinations/few.yaml": "kind: postgresql\nowner: ada\n" + to +
+        "tables: {sales: {from: shop.sales, to: few, key: [id], columns: [name, id]}}\n"})
+    with Tarn(tmp_path / "w") as tarn:
+        tarn.database = connection
+        tarn.start()
+        tarn.post("/api/v1/users", {"name": "ada"})
+        assert tarn.run("run", "destination:*").returncode == 0
+
+        def follows(*lines):
+            """The target after the table became this; and what the run that brought it says."""
+            (tarn.folder / "inbox/a.csv").write_text(sales(*lines))
+            wanted = sorted((int(line.split(",")[0]), line.split(",")[1]) for line in lines)
+            until(lambda: sorted(rows(tarn, "SELECT id, name FROM few") or []) == wanted, wanted)
+            until(lambda: not tarn.tasks()["destination:few.sales"]["current"], "the end of the run")
+            return str(tarn.get(f"/api/v1/runs/{tarn.tasks()['destination:few.sales']['last']['id']}")["log"])
+        until(lambda: rows(tarn, "SELECT count(*) FROM few") == [(3,)], "the first delivery")
+        said = follows("1,pen,1", "3,cup,1", "4,hat,1")
+        assert "by what changed since version" in said and "3 rows: 1 inserted, 1 updated, 1 deleted" in said, said
+        # somebody took a row away there: that there are too few is seen, and the whole version comes
+        connection.execute("DELETE FROM few WHERE id = 1")
+        said = follows("1,pen,1", "3,cup,1", "4,hat,1", "5,tie,1")
+        assert "the whole version, since: the target has 3 rows, not 4" in said and "2 inserted" in said, said
+        # what the owner may no longer see goes, though it did not change; what they see again comes back
+        policy = tarn.folder / "policies/shop.yaml"
+        policy.write_text(allow + "row_filters: [{role: shop, table: shop.sales, where: \"name <> 'hat'\"}]\n")
+        assert tarn.run("apply").returncode == 0
+        (tarn.folder / "inbox/a.csv").write_text(sales("1,pen,1", "3,mug,1", "4,hat,1", "5,tie,1"))
+        until(lambda: sorted(rows(tarn, "SELECT id, name FROM few")) == [(1, "pen"), (3, "mug"), (5, "tie")], "less")
+        policy.write_text(allow)
+        assert tarn.run("apply").returncode == 0
+        said = follows("1,pen,1", "3,can,1", "4,hat,1", "5,tie,1")
+        assert "by what changed" not in said, said

@@ -129,6 +129,14 @@ Result<TaskOutcome> WorkspaceDestinations::Run(TaskRun& run) {
     return outcome;
 }
 
+// "all", or what tells these filters and masks from others.
+std::string NameOf(const security::Obligations& obligations) {
+    if (obligations.empty()) return "all";
+    std::string text = obligations.row_filter;
+    for (const auto& mask : obligations.masks) text += fmt::format("\n{} {}", mask.column, mask.expression);
+    return Sha256Hex(AsBytes(text)).substr(0, kHashLetters);
+}
+
 Result<TaskOutcome> WorkspaceDestinations::Deliver(TaskRun& run, const Found& found, const Principal& owner,
                                                    security::Call& call) {
     size_t dot = found.table.from.find('.');
@@ -140,13 +148,16 @@ Result<TaskOutcome> WorkspaceDestinations::Deliver(TaskRun& run, const Found& fo
         run.Write(found.table.from + " has no data yet");
         return outcome;
     }
-    TRY(std::move(snapshot));
+    if (!snapshot.ok()) return snapshot.error();
     std::string file = found.destination.hash.substr(0, kHashLetters);
-    Position position{fmt::format("{}-{}", snapshot->table_id, file), snapshot->version};
+    auto decision = dependencies_.dispatcher.gate().Decide(owner, "table:Read", {"table", found.table.from});
+    Position position{fmt::format("{}-{}-{}", snapshot->table_id, file, NameOf(decision.obligations)),
+                      snapshot->version};
     auto session =
         TRY(dependencies_.engine.OpenSession({.principal = owner, .pinned = {{found.table.from, snapshot->version}}}));
     auto on_cancel = run.cancel().OnCancel([&session] { session->Cancel(); });
-    Delivery delivery{found.destination, found.table, position, *session, run};
+    Delivery delivery{found.destination, found.table, position, *snapshot, !decision.obligations.empty(),
+                      *session,          run};
     run.Write(fmt::format("delivers {} version {} to {} {}", found.table.from, position.version, found.destination.kind,
                           found.table.to));
     Delivered delivered = TRY(targets_.at(found.destination.kind)->Deliver(delivery));

@@ -10,6 +10,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "ingestion/connectors/mysql_client.h"
+#include "processing/destinations/difference.h"
 #include "processing/destinations/sql_target.h"
 
 namespace tarn::destinations {
@@ -21,6 +22,7 @@ constexpr size_t kLockNameLetters = 40;
 constexpr size_t kKeyLettersMax = 255;
 constexpr size_t kIndexLettersMax = 768;  // of four bytes, in an index of InnoDB
 constexpr const char* kStaging = "_tarn_staging";
+constexpr const char* kGone = "_tarn_gone";  // keys
 
 using connectors::MysqlConnection;
 using Rows = std::vector<MysqlConnection::Row>;
@@ -122,23 +124,23 @@ Status AppendCell(std::string& sql, const engine::Chunk& chunk, size_t row, size
 // One delivery on one connection. Gone without Commit, no row has changed.
 class Transfer {
   public:
-    Transfer(MysqlConnection& connection, Delivery& delivery)
+    Transfer(MysqlConnection& connection, Delivery& delivery, const DestinationsDependencies& dependencies, bool whole)
         : connection_(connection),
           delivery_(delivery),
+          dependencies_(dependencies),
           database_(delivery.table.to.substr(0, delivery.table.to.find('.'))),
           table_(delivery.table.to.substr(delivery.table.to.find('.') + 1)),
           target_(QuotedTable(delivery.table.to)),
-          positions_(QuoteIdentifier(delivery.destination.connection.database) + "._tarn_positions") {}
+          positions_(QuoteIdentifier(delivery.destination.connection.database) + "._tarn_positions"),
+          whole_(whole) {}
 
     Result<Delivered> Run() {
         TRY(Begin());
         if (TRY(HasPosition(""))) return Delivered{.skipped = true};
-        auto rows = TRY(delivery_.session.Query(delivery_.Select()));
-        columns_ = rows->columns();
-        names_ = NamesOf(columns_);
-        TRY(PrepareTable());
-        Delivered delivered = TRY(Load(*rows));
-        if (!delivery_.table.key.empty()) TRY(CheckKey());
+        std::optional<Difference> difference;
+        if (delivered_ >= 0 && !whole_) difference = TRY(FindDifference(dependencies_, delivery_, delivered_));
+        by_difference_ = difference.has_value();
+        Delivered delivered = TRY(Stage(difference));
         TRY(delivery_.CheckCancelled());
         delivery_.run.Progress("writing", delivered.rows);
         TRY(Do("START TRANSACTION"));
@@ -147,6 +149,10 @@ class Transfer {
             return Delivered{.skipped = true};
         }
         delivered.changes = TRY(delivery_.table.key.empty() ? Replace() : Merge());
+        if (difference) {
+            delivered.rows = difference->rows;
+            TRY(CheckCount(difference->rows));
+        }
         TRY(
             Do("INSERT INTO {} (delivery, target, source, version, \"rows\", run, delivered_at) "
                "VALUES ({}, {}, {}, {}, {}, {}, UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE "
@@ -158,6 +164,9 @@ class Transfer {
         TRY(Do("COMMIT"));
         return delivered;
     }
+
+    // Whether Run wrote, or tried to write, what changed.
+    bool by_difference() const { return by_difference_; }
 
   private:
     template <typename... Values>
@@ -204,7 +213,8 @@ class Transfer {
         // Another target than before is a stranger's until it is this delivery's.
         known_ = found.size() == 1 && found[0][2] == target_;
         if (!known_ || found[0][0] != delivery_.position.source) return false;
-        return IntegerOrZero(found[0][1].value_or("")) >= delivery_.position.version;
+        delivered_ = IntegerOrZero(found[0][1].value_or(""));
+        return delivered_ >= delivery_.position.version;
     }
     // The comment of the table; none: there is no such table. One without transactions is refused.
     Result<std::optional<std::string>> CheckEngine(const std::string& database, const std::string& table) {
@@ -221,6 +231,36 @@ class Transfer {
         }
         return std::optional(found[0][1].value_or(""));
     }
+    // The version, or what changed, into temporary tables.
+    Result<Delivered> Stage(std::optional<Difference>& difference) {
+        auto statement = TRY(delivery_.session.Prepare(delivery_.Select()));
+        columns_ = statement->info().columns;
+        names_ = NamesOf(columns_);
+        TRY(PrepareTable());
+        TRY(MakeStaging(kStaging, names_));
+        auto rows = TRY(difference ? difference->session->Query(difference->upserts) : statement->Execute({}));
+        Delivered delivered = TRY(Load(*rows, kStaging));
+        if (delivery_.table.key.empty()) return delivered;
+        TRY(CheckKey());
+        if (!difference) return delivered;
+        TRY(MakeStaging(kGone, delivery_.table.key));
+        auto gone = TRY(difference->session->Query(difference->gone));
+        delivered.bytes += TRY(Load(*gone, kGone)).bytes;
+        return delivered;
+    }
+    Status MakeStaging(const char* table, const std::vector<std::string>& columns) {
+        TRY(Do("CREATE TEMPORARY TABLE {} ENGINE = InnoDB AS SELECT {} FROM {} LIMIT 0", table, List(columns),
+               target_));
+        if (delivery_.table.key.empty()) return Ok();
+        TRY(Do("ALTER TABLE {} ADD INDEX ({})", table, List(delivery_.table.key)));
+        return Ok();
+    }
+    // Others may have changed the target: then it is the whole version that makes it equal.
+    Status CheckCount(int64_t wanted) {
+        Rows count = TRY(Ask("SELECT count(*) FROM {}", target_));
+        if (IntegerOrZero(count[0][0].value_or("")) == wanted) return Ok();
+        return Error(ErrorCode::kConflict, "the target has {} rows, not {}", count[0][0].value_or(""), wanted);
+    }
     Status PrepareTable() {
         std::optional<std::string> comment = TRY(CheckEngine(database_, table_));
         if (!comment) {
@@ -229,10 +269,6 @@ class Transfer {
             if (!known_ && *comment != Mark() && !delivery_.table.take_over) return IsThere(delivery_.table);
             TRY(AddColumns());
         }
-        TRY(Do("CREATE TEMPORARY TABLE {} ENGINE = InnoDB AS SELECT {} FROM {} LIMIT 0", kStaging, List(names_),
-               target_));
-        if (delivery_.table.key.empty()) return Ok();
-        TRY(Do("ALTER TABLE {} ADD INDEX ({})", kStaging, List(delivery_.table.key)));
         return Ok();
     }
     Status AddColumns() {
@@ -265,13 +301,14 @@ class Transfer {
         delivery_.run.Write("made the table " + delivery_.table.to);
         return Ok();
     }
-    Result<Delivered> Load(engine::ResultStream& rows) {
+    Result<Delivered> Load(engine::ResultStream& rows, const char* into) {
+        const Columns& columns = rows.columns();
         Rows packet = TRY(Ask("SELECT @@max_allowed_packet"));
         size_t bytes_max = kInsertBytes;
         if (!packet.empty()) {
             bytes_max = std::min(bytes_max, static_cast<size_t>(IntegerOrZero(packet[0][0].value_or(""))) / 2);
         }
-        const std::string begin = fmt::format("INSERT INTO {} ({}) VALUES ", kStaging, List(names_));
+        const std::string begin = fmt::format("INSERT INTO {} ({}) VALUES ", into, List(NamesOf(columns)));
         Delivered delivered;
         TRY(Do("START TRANSACTION"));  // of what only this connection sees: one commit instead of many
         std::string sql = begin;
@@ -287,9 +324,9 @@ class Transfer {
         while (const engine::Chunk* chunk = TRY(rows.Next())) {
             for (size_t row = 0; row < chunk->rows(); ++row) {
                 if (sql.size() > begin.size()) sql += ',';
-                for (size_t column = 0; column < columns_.size(); ++column) {
+                for (size_t column = 0; column < columns.size(); ++column) {
                     sql += column == 0 ? '(' : ',';
-                    TRY(AppendCell(sql, *chunk, row, column, columns_[column]));
+                    TRY(AppendCell(sql, *chunk, row, column, columns[column]));
                 }
                 sql += ')';
                 ++delivered.rows;
@@ -330,7 +367,7 @@ class Transfer {
             TRY(Do("INSERT INTO {} ({}) SELECT {} FROM {}", target_, List(names_), List(names_), kStaging));
         return changes;
     }
-    // Only what differs is written: the target equals the version afterwards.
+    // Only what differs is written. Of a whole version, what it lacks goes.
     Result<Changes> Merge() {
         std::vector<std::string> same;
         for (const std::string& name : delivery_.table.key) {
@@ -346,8 +383,12 @@ class Transfer {
         std::string match = Join(same, " AND ");
         std::string first = QuoteIdentifier(delivery_.table.key.front());
         Changes changes;
-        changes.deleted =
-            TRY(Do("DELETE t FROM {} t LEFT JOIN {} s ON {} WHERE s.{} IS NULL", target_, kStaging, match, first));
+        if (by_difference_) {
+            changes.deleted = TRY(Do("DELETE t FROM {} t JOIN {} s ON {}", target_, kGone, match));
+        } else {
+            changes.deleted =
+                TRY(Do("DELETE t FROM {} t LEFT JOIN {} s ON {} WHERE s.{} IS NULL", target_, kStaging, match, first));
+        }
         changes.updated = TRY(Do("UPDATE {} t JOIN {} s ON {} SET {} WHERE NOT ({})", target_, kStaging, match,
                                  Join(sets, ", "), Join(equal, " AND ")));
         changes.inserted = TRY(Do("INSERT INTO {} ({}) SELECT {} FROM {} s LEFT JOIN {} t ON {} WHERE t.{} IS NULL",
@@ -357,6 +398,7 @@ class Transfer {
 
     MysqlConnection& connection_;
     Delivery& delivery_;
+    const DestinationsDependencies& dependencies_;
     const std::string database_;
     const std::string table_;
     const std::string target_;
@@ -365,6 +407,9 @@ class Transfer {
     Columns columns_;
     std::vector<std::string> names_;
     bool known_ = false;
+    int64_t delivered_ = -1;  // the version that is there, of the same source
+    const bool whole_;
+    bool by_difference_ = false;
 };
 
 class MysqlTarget : public Target {
@@ -372,6 +417,12 @@ class MysqlTarget : public Target {
     explicit MysqlTarget(const DestinationsDependencies& dependencies) : dependencies_(dependencies) {}
 
     Result<Delivered> Deliver(Delivery& delivery) override {
+        return DifferenceOrWhole(delivery,
+                                 [&](bool whole, bool& by_difference) { return Once(delivery, whole, by_difference); });
+    }
+
+  private:
+    Result<Delivered> Once(Delivery& delivery, bool whole, bool& by_difference) {
         connectors::DatabaseServer server = ServerOf(delivery.destination);
         connectors::MysqlOptions options;
         options.login = TRY(connectors::ResolveLogin(server, dependencies_.dialer, dependencies_.secrets,
@@ -383,13 +434,14 @@ class MysqlTarget : public Target {
         Result<Delivered> delivered = Error(ErrorCode::kInternal, "nothing was delivered");
         {
             auto on_cancel = delivery.run.cancel().OnCancel([&connection] { connection.Abort(); });
-            delivered = Transfer(connection, delivery).Run();
+            Transfer transfer(connection, delivery, dependencies_, whole);
+            delivered = transfer.Run();
+            by_difference = transfer.by_difference();
         }
         if (delivery.run.cancel().cancelled()) Stop(options, connection.id());
         return delivered;
     }
 
-  private:
     // Otherwise the server goes on with a statement that nobody waits for, and keeps the lock so long.
     void Stop(const connectors::MysqlOptions& options, uint64_t id) {
         auto other = MysqlConnection::Open(options);

@@ -12,7 +12,8 @@
 namespace tarn::destinations {
 
 // Which rows: a version of a source. That is the table by its id, for one that is made anew begins with version 0
-// again, and the destination's file: with other columns or another target the same version is delivered anew.
+// again; the destination's file: with other columns or another target the same version is delivered anew; and the
+// filters and masks that hold for the owner.
 struct Position {
     std::string source;
     int64_t version = -1;
@@ -22,6 +23,8 @@ struct Delivery {
     const Destination& destination;
     const TableDelivery& table;
     Position position;
+    const lakehouse::Snapshot& snapshot;  // the version
+    bool sees_part;                       // filters or masks hold for the owner
     engine::Session& session;  // the owner's, pinned to the version
     orchestrator::TaskRun& run;
     std::string Name() const { return destination.name + "." + table.name; }
