@@ -57,5 +57,6 @@ std::unique_ptr<Connector> MakeMysqlConnector(ConnectorsDependencies dependencie
 std::unique_ptr<Connector> MakeSqliteConnector(ConnectorsDependencies dependencies);
 std::unique_ptr<Connector> MakeRestConnector(ConnectorsDependencies dependencies);
 std::unique_ptr<Connector> MakeFilesConnector(ConnectorsDependencies dependencies);
+std::unique_ptr<Connector> MakeRemoteFiles(ConnectorsDependencies dependencies);  // s3 and http
 
 }  // namespace tarn::connectors

@@ -34,6 +34,7 @@ class SourceConnectors : public Connectors {
         kinds_["sqlite"] = MakeSqliteConnector(dependencies);
         kinds_["rest"] = MakeRestConnector(dependencies);
         kinds_["files"] = MakeFilesConnector(dependencies);
+        for (const char* kind : {"s3", "http"}) kinds_[kind] = MakeRemoteFiles(dependencies);
         auto push = MakePushConnector(dependencies);
         push_ = push.get();
         kinds_["push"] = std::move(push);
@@ -216,9 +217,8 @@ Manifest SourceConnectors::FirstManifest(const SourceDefinition& source, const S
     manifest.source = source.name;
     manifest.stream = stream.name;
     manifest.kind = source.kind;
-    manifest.mode = source.kind == "files" || source.kind == "push" ? "files"
-                    : stream.cursor.empty()                         ? "full"
-                                                                    : "incremental";
+    static const std::set<std::string> kUnions = {"files", "s3", "http", "push"};
+    manifest.mode = kUnions.contains(source.kind) ? "files" : stream.cursor.empty() ? "full" : "incremental";
     manifest.run_id = run_id;
     manifest.key = stream.key;
     manifest.cursor = stream.cursor;

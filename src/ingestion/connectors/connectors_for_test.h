@@ -29,7 +29,10 @@ class TestSecrets : public security::SecretStore {
         if (found != values.end()) return Secret(std::string_view(found->second));
         return Error(ErrorCode::kNotFound, "there is no secret {}", name).WithHint("tarn secret set NAME");
     }
-    Status Set(std::string_view, const Secret&) override { return Ok(); }
+    Status Set(std::string_view name, const Secret& value) override {
+        values[std::string(name)] = value.text();
+        return Ok();
+    }
     Status Remove(std::string_view) override { return Ok(); }
     Result<std::vector<std::string>> Names() override { return std::vector<std::string>(); }
     std::map<std::string, std::string> values;

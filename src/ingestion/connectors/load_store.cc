@@ -144,15 +144,31 @@ LoadWriter::LoadWriter(lake::Lake& lake, engine::Engine& engine, security::Princ
         fmt::format("{}/{}{}/", kRawBucket, StreamPrefix(manifest_.source, manifest_.stream), LoadName(manifest_.load));
 }
 
-Status LoadWriter::PutObject(const std::string& name, ByteReader& content, LoadObject object) {
-    // The number keeps objects of one name apart and in order.
-    std::string key = fmt::format("{}{:06}-{}", prefix_.substr(prefix_.find('/') + 1), manifest_.objects.size(), name);
-    lake::ObjectInfo info = TRY(lake_.Put(principal_, {kRawBucket, key}, content, {}));
-    object.key = key;
+// The number keeps objects of one name apart and in order.
+std::string LoadWriter::NextKey(const std::string& name) const {
+    return fmt::format("{}{:06}-{}", prefix_.substr(prefix_.find('/') + 1), manifest_.objects.size(), name);
+}
+
+void LoadWriter::Add(const lake::ObjectInfo& info, LoadObject object) {
+    object.key = info.name.key;
     object.bytes = info.bytes;
     manifest_.bytes += info.bytes;
     manifest_.objects.push_back(std::move(object));
+}
+
+Status LoadWriter::PutObject(const std::string& name, ByteReader& content, LoadObject object) {
+    Add(TRY(lake_.Put(principal_, {kRawBucket, NextKey(name)}, content, {})), std::move(object));
     return Ok();
+}
+
+Result<std::unique_ptr<lake::PutStream>> LoadWriter::StartObject(const std::string& name) {
+    return lake_.StartPut(principal_, {kRawBucket, NextKey(name)}, {});
+}
+
+Result<lake::ObjectInfo> LoadWriter::FinishObject(lake::PutStream& stream, LoadObject object) {
+    lake::ObjectInfo info = TRY(stream.Finish());
+    Add(info, std::move(object));
+    return info;
 }
 
 Status LoadWriter::PutBytes(const std::string& name, ByteSpan content, LoadObject object) {

@@ -86,6 +86,10 @@ class LoadWriter {
     // Bytes as received. `name` is only for people who look into the bucket.
     Status PutObject(const std::string& name, ByteReader& content, LoadObject object);
     Status PutBytes(const std::string& name, ByteSpan content, LoadObject object);
+    // The same for content that comes piece by piece: the stream is filled, then finished here. Of several that were
+    // started under one place the last one counts.
+    Result<std::unique_ptr<lake::PutStream>> StartObject(const std::string& name);
+    Result<lake::ObjectInfo> FinishObject(lake::PutStream& stream, LoadObject object);
     // Takes back the object that was put last; all but the first `count`.
     Status DropLast();
     Status DropAfter(size_t count);
@@ -99,6 +103,9 @@ class LoadWriter {
     const std::string& prefix() const { return prefix_; }  // "raw/<source>/<stream>/<20 digits>/"
 
   private:
+    std::string NextKey(const std::string& name) const;
+    void Add(const lake::ObjectInfo& info, LoadObject object);
+
     lake::Lake& lake_;
     engine::Engine& engine_;
     security::Principal principal_;

@@ -80,8 +80,12 @@ const Manifest& ShownLoad(const StreamState& state, int64_t load) {
 }
 
 std::string ShownName(const std::string& column) {
-    bool ours = column == "_load" || column == "_loaded_at" || column == "_origin";
+    bool ours = column == "_load" || column == "_loaded_at" || column == "_origin" || column == "_for_each";
     return ours ? "source" + column : column;
+}
+
+bool IsNested(const Manifest& manifest) {
+    return manifest.format_options.is_object() && manifest.format_options.value("nested", false);
 }
 
 std::vector<engine::Column> ViewColumns(const Manifest& manifest) {
@@ -90,6 +94,9 @@ std::vector<engine::Column> ViewColumns(const Manifest& manifest) {
     columns.push_back({"_load", "BIGINT", true, "Number of the load that brought the row."});
     columns.push_back({"_loaded_at", "TIMESTAMP WITH TIME ZONE", true, "When that load was committed."});
     columns.push_back({"_origin", "VARCHAR", true, "File, URL or table it came from."});
+    if (IsNested(manifest)) {
+        columns.push_back({"_for_each", "VARCHAR", true, "Fields of the record that it was asked for, as JSON."});
+    }
     return columns;
 }
 

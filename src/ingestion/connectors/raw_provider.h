@@ -43,5 +43,7 @@ engine::TrustedView ViewOf(const StreamState& state, int64_t load);
 std::string ShownName(const std::string& column);
 // The columns that the view has, with _load, _loaded_at and _origin.
 std::vector<engine::Column> ViewColumns(const Manifest& manifest);
+// Whether its stream is asked for once for each record of another.
+bool IsNested(const Manifest& manifest);
 
 }  // namespace tarn::connectors

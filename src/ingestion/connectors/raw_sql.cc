@@ -135,6 +135,7 @@ std::string SelectList(const Manifest& last, const Group& group) {
                                 : fmt::format("CAST(NULL AS {}) AS {}", column.type, shown));
     }
     for (const char* name : {"_load", "_loaded_at", "_origin"}) items.push_back(fmt::format("tarn_origin.{}", name));
+    if (IsNested(last)) items.push_back("tarn_origin._for_each");
     return Join(items, ", ");
 }
 
@@ -150,7 +151,7 @@ std::string GroupSql(const Manifest& last, const Group& group) {
     std::string rows = ReadObjectsSql(group.objects, *group.manifest, TypedColumns(last, *group.objects[0]));
     std::string sql = fmt::format(
         "SELECT {} FROM ({}) AS tarn_rows JOIN (VALUES {}) AS tarn_origin({}, _load, _loaded_at, _origin, "
-        "tarn_after, tarn_again, tarn_until) USING ({})",
+        "tarn_after, tarn_again, tarn_until, _for_each) USING ({})",
         SelectList(last, group), rows, Join(group.origins, ", "), kFile, kFile);
     // A server that sends more than was asked for does not make rows appear twice.
     bool bounded = last.kind == "rest" && last.mode == "incremental" && last.key.empty() && !last.cursor.empty();
@@ -166,6 +167,11 @@ std::string GroupSql(const Manifest& last, const Group& group) {
 std::string CursorLiteral(const Json& value) {
     if (value.is_null()) return "CAST(NULL AS VARCHAR)";
     return QuoteLiteral(value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+std::string ForEachLiteral(const LoadObject& object) {
+    bool nested = object.origin.is_object() && object.origin.contains("parent");
+    return nested ? QuoteLiteral(DumpJson(object.origin["parent"])) : "CAST(NULL AS VARCHAR)";
 }
 
 // From what value of the cursor on a load's rows are in a later one, which read them anew.
@@ -253,10 +259,11 @@ engine::TrustedView ViewOf(const StreamState& state, int64_t load) {
         Group& group = groups[GroupKey(live)];
         group.objects.push_back(live.object);
         group.manifest = live.load;
-        group.origins.push_back(fmt::format(
-            "({}, CAST({} AS BIGINT), TIMESTAMPTZ {}, {}, {}, {}, {})", ObjectLiteral(live.object->key),
-            live.load->load, QuoteLiteral(live.load->committed_at), QuoteLiteral(OriginOf(*live.object)),
-            CursorLiteral(live.load->after), live.load->again, CursorLiteral(UntilOf(state, *live.load, load))));
+        group.origins.push_back(
+            fmt::format("({}, CAST({} AS BIGINT), TIMESTAMPTZ {}, {}, {}, {}, {}, {})", ObjectLiteral(live.object->key),
+                        live.load->load, QuoteLiteral(live.load->committed_at), QuoteLiteral(OriginOf(*live.object)),
+                        CursorLiteral(live.load->after), live.load->again,
+                        CursorLiteral(UntilOf(state, *live.load, load)), ForEachLiteral(*live.object)));
         view.files.push_back(std::string(kRawBucket) + "/" + live.object->key);
     }
     std::vector<std::string> parts;

@@ -1,26 +1,25 @@
-// Kind rest: pages of JSON from an HTTP API, kept as received, with back-off, pagination and incremental reads.
+// Kind rest: pages of JSON from an HTTP API, kept as received, with pagination, incremental reads, and streams that are
+// asked for once for each record of another.
 #include <algorithm>
 #include <charconv>
+#include <map>
+#include <mutex>
 #include <set>
 
 #include "base/crypto.h"
-#include "base/number.h"
 #include "base/text.h"
-#include "ingestion/connectors/cancellable_dialer.h"
 #include "ingestion/connectors/connector.h"
 #include "ingestion/connectors/gunzip.h"
 #include "ingestion/connectors/inference.h"
+#include "ingestion/connectors/rest_client.h"
+#include "ingestion/connectors/rest_parents.h"
 
 namespace tarn::connectors {
 namespace {
 
 constexpr int kPagesMax = 100000;
 constexpr size_t kPageBytesMax = 128 << 20;
-constexpr int kAttemptsMax = 6;                              // of one request, inside one attempt of the load
-constexpr Duration kDelayFirst = std::chrono::milliseconds(250);
-constexpr Duration kDelayMax = std::chrono::seconds(30);
-constexpr Duration kRetryAfterMax = std::chrono::minutes(10);  // a server that wants more is asked by the next run
-constexpr size_t kQuotedMax = 120;                           // characters of an answer shown in an error
+constexpr size_t kQuotedMax = 120;  // characters of an answer shown in an error
 
 // "$.data.next" in an answer; null when it is not there.
 const Json* AtPath(const Json& answer, std::string_view path) {
@@ -100,35 +99,25 @@ std::string WithoutParameter(const std::string& url, const std::string& name) {
     return url.substr(0, query) + (kept.empty() ? "" : "?" + Join(kept, "&"));
 }
 
-using Parameters = std::vector<std::pair<std::string, std::string>>;
-
-std::string WithParameters(std::string url, const Parameters& parameters) {
-    for (const auto& [name, value] : parameters) {
-        url += url.find('?') == std::string::npos ? "?" : "&";
-        url += UrlEncode(name) + "=" + UrlEncode(value);
-    }
-    return url;
-}
-
 // One load's walk through the pages of a stream.
 class PageWalk {
   public:
-    PageWalk(ConnectorsDependencies& dependencies, ReadContext& context)
+    PageWalk(ConnectorsDependencies& dependencies, ApiAccess& access, ReadContext& context)
         : dependencies_(dependencies),
           context_(context),
           settings_(context.stream.settings),
           pages_(settings_.value("pagination", Json::object())),
-          dialer_(MakeCancellableDialer(dependencies.dialer, context.cancel)),
-          http_(HttpClient::Create(*dialer_)) {}
+          client_(dependencies, access, context.source, context.cancel, [this](const std::string& note) {
+              progress_.note = note;
+              context_.progress(progress_);
+          }) {}
     Status Run();
 
   private:
-    Result<std::string> FirstUrl();
-    Result<HttpClientResponse> Get(const std::string& url);
-    Result<HttpClientResponse> GetOnce(const std::string& url);
-    Status AddAuth(HttpClientRequest& request, Parameters& secret_parameters);
-    Duration DelayFor(const HttpClientResponse* response, int attempt);
-    Status Sleep(Duration delay);
+    Result<std::string> FirstUrl(const Json& parent);
+    // All pages of one URL; those of a nested stream are of one record of the other.
+    Status WalkPages(const Json& parent);
+    Status WalkParents();
     // Unpacks the body, keeping the packed one for the store.
     Status Unpack(const std::string& url, HttpClientResponse& response);
     Result<Json> ReadAnswer(const std::string& url, const HttpClientResponse& response);
@@ -136,8 +125,7 @@ class PageWalk {
     void Follow(const Json& records);
     // Whether what came is worth a load, as the cursor tells.
     bool HasNews();
-    std::string Shown(std::string text) const;
-    Status Store(const std::string& url, const HttpClientResponse& response, size_t records);
+    Status Store(const std::string& url, const Json& parent, const HttpClientResponse& response, size_t records);
     // Empty: that was the last page.
     Result<std::string> NextUrl(const std::string& url, const HttpClientResponse& response, const Json& answer,
                                 size_t records);
@@ -146,42 +134,31 @@ class PageWalk {
     ReadContext& context_;
     const Json& settings_;
     Json pages_;
-    std::string base_;        // the stream's URL with all parameters that stay
+    std::string base_;  // the stream's URL with all parameters that stay
     int64_t page_ = 0;
     int64_t offset_ = 0;
-    std::unique_ptr<Dialer> dialer_;
-    std::unique_ptr<HttpClient> http_;
-    std::string packed_;      // the last answer as it came, if it was packed
-    SameMoment at_after_;     // records of the cursor's value that the load started after
+    ApiClient client_;
+    int64_t asked_ = 0;  // pages, of all parents
+    int64_t gone_ = 0;  // parents that the API does not know (any more)
+    std::string packed_;  // the last answer as it came, if it was packed
+    SameMoment at_after_;  // records of the cursor's value that the load started after
     SameMoment at_position_;  // and of the largest
     Json largest_;
-    bool newer_ = false;      // there is one greater than `after`
-    bool unplaced_ = false;   // there is one without a cursor's value
-    std::string repeated_;    // the body before, to find servers that ignore the page's number
-    std::vector<std::string> secrets_;  // as they may come back in an answer
+    bool newer_ = false;  // there is one greater than `after`
+    bool unplaced_ = false;  // there is one without a cursor's value
+    std::string repeated_;  // the body before, to find servers that ignore the page's number
     LoadProgress progress_;
 };
 
-// A server's text that gets into errors or manifests.
-std::string PageWalk::Shown(std::string text) const {
-    for (const std::string& secret : secrets_) {
-        if (secret.empty()) continue;
-        for (size_t at = text.find(secret); at != std::string::npos; at = text.find(secret, at)) {
-            text.replace(at, secret.size(), "***");
-        }
-    }
-    return text;
-}
-
-Result<std::string> PageWalk::FirstUrl() {
+Result<std::string> PageWalk::FirstUrl(const Json& parent) {
     std::string base = context_.source.settings.value("base_url", "");
     while (base.ends_with("/")) base.pop_back();
-    std::string path = settings_.value("path", "");
+    std::string path = TRY(FillTemplate(settings_.value("path", ""), parent, true));
     std::string url = base + (path.starts_with("/") ? "" : "/") + path;
     Parameters parameters;
     const Json given = settings_.value("params", Json::object());
     for (const auto& [name, value] : given.items()) {
-        parameters.emplace_back(name, ScalarText(value));
+        parameters.emplace_back(name, TRY(FillTemplate(ScalarText(value), parent, false)));
     }
     const Json& position = context_.writer.manifest().position;
     std::string since = settings_.value("since_param", "");
@@ -192,97 +169,12 @@ Result<std::string> PageWalk::FirstUrl() {
     if (!size.empty()) parameters.emplace_back(size, std::to_string(pages_.value("size", int64_t{100})));
     base_ = WithParameters(url, parameters);
     page_ = pages_.value("start", int64_t{1});
+    offset_ = 0;
     std::string page = pages_.value("page", "");
     std::string offset = pages_.value("offset", "");
     if (!page.empty()) return WithParameters(base_, {{page, std::to_string(page_)}});
     if (!offset.empty()) return WithParameters(base_, {{offset, "0"}});
     return base_;
-}
-
-Status PageWalk::AddAuth(HttpClientRequest& request, Parameters& secret_parameters) {
-    const Json& source = context_.source.settings;
-    auto secret = [&](const Json& reference) -> Result<Secret> {
-        Secret value = TRY(dependencies_.secrets.Get(reference["secret"].get<std::string>()));
-        secrets_ = {std::string(value.text()), UrlEncode(value.text())};
-        return value;
-    };
-    if (source.contains("bearer")) {
-        Secret token = TRY(secret(source["bearer"]));
-        request.headers.Set("Authorization", "Bearer " + std::string(token.text()));
-    }
-    if (source.contains("basic")) {
-        Secret password = TRY(secret(source["basic"]["password"]));
-        std::string pair = source["basic"].value("user", "") + ":" + std::string(password.text());
-        request.headers.Set("Authorization", "Basic " + Base64Encode(AsBytes(pair)));
-    }
-    if (source.contains("key")) {
-        Secret value = TRY(secret(source["key"]["value"]));
-        std::string header = source["key"].value("header", "");
-        if (!header.empty())
-            request.headers.Set(header, std::string(value.text()));
-        else
-            secret_parameters.emplace_back(source["key"].value("query", "key"), std::string(value.text()));
-    }
-    return Ok();
-}
-
-Result<HttpClientResponse> PageWalk::GetOnce(const std::string& url) {
-    HttpClientRequest request;
-    request.headers.Set("Accept", "application/json");
-    request.headers.Set("User-Agent", "tarn/0.1");
-    Parameters secret_parameters;
-    // A next link to another host gets no credential of this one.
-    Url target = TRY(ParseUrl(url));
-    Url base = TRY(ParseUrl(context_.source.settings.value("base_url", "")));
-    bool same = target.scheme == base.scheme && target.address.ToString() == base.address.ToString();
-    if (same) TRY(AddAuth(request, secret_parameters));
-    request.url = WithParameters(url, secret_parameters);
-    return http_->Send(request, kPageBytesMax);
-}
-
-Duration PageWalk::DelayFor(const HttpClientResponse* response, int attempt) {
-    if (response) {
-        std::string_view after = response->headers.Get("Retry-After");
-        std::optional<int64_t> seconds = ParseInteger(after);
-        if (seconds && *seconds >= 0 && after.size() < 7) return std::chrono::seconds(*seconds);
-    }
-    Duration delay = std::min<Duration>(kDelayFirst * (1 << attempt), kDelayMax);
-    return delay / 2 + Duration(static_cast<int64_t>(dependencies_.env.random().Next() %
-                                                     (static_cast<uint64_t>(delay.count()) / 2 + 1)));
-}
-
-Status PageWalk::Sleep(Duration delay) {
-    constexpr Duration kStep = std::chrono::milliseconds(50);
-    for (; delay > Duration(0); delay -= kStep) {
-        TRY(context_.CheckCancelled());
-        dependencies_.env.clock().Sleep(std::min(delay, kStep));
-    }
-    return Ok();
-}
-
-Result<HttpClientResponse> PageWalk::Get(const std::string& url) {
-    std::string last;
-    for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-        TRY(context_.CheckCancelled());
-        Result<HttpClientResponse> response = GetOnce(url);
-        bool again = response.ok() ? response->status == 429 || response->status >= 500
-                                   : response.error().code() == ErrorCode::kUnavailable ||
-                                         response.error().code() == ErrorCode::kTimeout;
-        if (!again) {
-            if (!response.ok()) return std::move(response).error().Context(url);
-            return response;
-        }
-        last = response.ok() ? fmt::format("status {}", response->status) : response.error().message();
-        Duration delay = DelayFor(response.ok() ? &*response : nullptr, attempt);
-        if (delay > kRetryAfterMax) {
-            return Error(ErrorCode::kUnavailable, "{} asks to come back in {}", url, FormatDuration(delay));
-        }
-        if (attempt + 1 == kAttemptsMax) break;
-        progress_.note = fmt::format("waiting {} after {}", FormatDuration(delay), last);
-        context_.progress(progress_);
-        TRY(Sleep(delay));
-    }
-    return Error(ErrorCode::kUnavailable, "{} failed {} times: {}", url, kAttemptsMax, last);
 }
 
 Status PageWalk::Unpack(const std::string& url, HttpClientResponse& response) {
@@ -299,7 +191,7 @@ Status PageWalk::Unpack(const std::string& url, HttpClientResponse& response) {
 }
 
 Result<Json> PageWalk::ReadAnswer(const std::string& url, const HttpClientResponse& response) {
-    std::string start = Shown(response.body).substr(0, kQuotedMax);
+    std::string start = client_.Shown(response.body).substr(0, kQuotedMax);
     if (response.status == 401 || response.status == 403) {
         return Error(ErrorCode::kPermissionDenied, "{} refuses the credential (status {})", url, response.status)
             .WithHint("set the secret again with `tarn secret set NAME`");
@@ -360,16 +252,17 @@ bool PageWalk::HasNews() {
     return news;
 }
 
-Status PageWalk::Store(const std::string& url, const HttpClientResponse& response, size_t records) {
+Status PageWalk::Store(const std::string& url, const Json& parent, const HttpClientResponse& response, size_t records) {
     LoadObject object;
     object.format = "json";
     object.rows = static_cast<int64_t>(records);
     Json headers = Json::object();
     for (const auto& [name, value] : response.headers.fields()) {
         // A session of ours at the source is a secret.
-        if (!EqualsIgnoreCase(name, "Set-Cookie")) headers[name] = Shown(value);
+        if (!EqualsIgnoreCase(name, "Set-Cookie")) headers[name] = client_.Shown(value);
     }
     object.origin = {{"url", url}, {"status", response.status}, {"headers", std::move(headers)}};
+    if (!parent.is_null()) object.origin["parent"] = parent;
     TRY(packed_.empty() ? context_.writer.PutBytes("page.json", AsBytes(response.body), std::move(object))
                         : context_.writer.PutBytes("page.json.gz", AsBytes(packed_), std::move(object)));
     ++progress_.objects;
@@ -411,23 +304,23 @@ Result<std::string> PageWalk::NextUrl(const std::string& url, const HttpClientRe
     return query.empty() ? next : WithoutParameter(next, query);
 }
 
-Status PageWalk::Run() {
-    Manifest& manifest = context_.writer.manifest();
-    manifest.records = settings_.value("records", "$");
-    if (manifest.mode == "incremental" && manifest.position.is_object() && manifest.position.contains("cursor")) {
-        manifest.after = manifest.position["cursor"];
-    }
+Status PageWalk::WalkPages(const Json& parent) {
     std::set<std::string> seen;
-    std::string url = TRY(FirstUrl());
-    for (int page = 0; !url.empty(); ++page) {
-        if (page == kPagesMax) {
+    repeated_.clear();
+    std::string url = TRY(FirstUrl(parent));
+    while (!url.empty()) {
+        if (asked_++ == kPagesMax) {
             return Error(ErrorCode::kResourceExhausted, "{} has more than {} pages", base_, kPagesMax);
         }
         if (!seen.insert(url).second) {
             return Error(ErrorCode::kInvalidArgument, "the pages go in a circle: {} was asked for already", url)
                 .WithHint("is `pagination` right?");
         }
-        HttpClientResponse response = TRY(Get(url));
+        HttpClientResponse response = TRY(client_.Get(url));
+        if (response.status == 404 && !parent.is_null()) {
+            ++gone_;
+            return Ok();
+        }
         TRY(Unpack(url, response));
         Json answer = TRY(ReadAnswer(url, response));
         const Json* records = TRY(RecordsOf(url, answer));
@@ -435,10 +328,44 @@ Status PageWalk::Run() {
             return Error(ErrorCode::kInvalidArgument, "{} answers the same as the page before", url)
                 .WithHint("does the API know the parameters that `pagination` names?");
         }
-        if (!records->empty()) TRY(Store(url, response, records->size()));
+        if (!records->empty()) TRY(Store(url, parent, response, records->size()));
         Follow(*records);
         url = TRY(NextUrl(url, response, answer, records->size()));
         repeated_ = std::move(response.body);
+    }
+    return Ok();
+}
+
+Status PageWalk::WalkParents() {
+    Manifest& manifest = context_.writer.manifest();
+    Parents parents = TRY(ReadParents(dependencies_, context_.source, context_.stream));
+    for (const Json& parent : parents.records) {
+        TRY(context_.CheckCancelled());
+        TRY(WalkPages(parent));
+    }
+    manifest.format_options = {{"nested", true}};
+    manifest.position = {{"parents", parents.version}};
+    if (parents.incomplete > 0) {
+        manifest.warnings.push_back(fmt::format("{} records of {} were left out: a field that the path names is null",
+                                                parents.incomplete, settings_.value("for_each_of", "")));
+    }
+    if (gone_ > 0) {
+        manifest.warnings.push_back(fmt::format("{} of {} records of {} are not known to the API (status 404)", gone_,
+                                                parents.records.size(), settings_.value("for_each_of", "")));
+    }
+    return Ok();
+}
+
+Status PageWalk::Run() {
+    Manifest& manifest = context_.writer.manifest();
+    manifest.records = settings_.value("records", "$");
+    if (manifest.mode == "incremental" && manifest.position.is_object() && manifest.position.contains("cursor")) {
+        manifest.after = manifest.position["cursor"];
+    }
+    if (settings_.contains("for_each_of")) {
+        TRY(WalkParents());
+    } else {
+        TRY(WalkPages(Json()));
     }
     if (!HasNews()) TRY(context_.writer.DropAfter(0));
     if (manifest.objects.empty()) {
@@ -452,28 +379,71 @@ Status PageWalk::Run() {
 
 class RestConnector : public Connector {
   public:
-    explicit RestConnector(ConnectorsDependencies dependencies) : dependencies_(dependencies) {}
-    Status Check(const SourceDefinition& source) override {
-        Url url = TRY(ParseUrl(source.settings.value("base_url", "")));
-        TRY_CONTEXT(dependencies_.dialer.Dial(url.address, {}), url.address.ToString());
-        for (const char* name : {"bearer", "basic", "key"}) {
-            if (!source.settings.contains(name)) continue;
-            const Json& auth = source.settings[name];
-            const Json& reference = auth.contains("secret")     ? auth["secret"]
-                                    : auth.contains("password") ? auth["password"]["secret"]
-                                                                : auth["value"]["secret"];
-            TRY(dependencies_.secrets.Get(reference.get<std::string>()));
-        }
-        return Ok();
-    }
+    explicit RestConnector(ConnectorsDependencies dependencies) : dependencies_(dependencies), access_(dependencies) {}
+    Status Check(const SourceDefinition& source) override;
     Result<std::vector<DiscoveredStream>> Discover(const SourceDefinition&) override {
         return Error(ErrorCode::kNotSupported, "a REST API does not tell its streams: name them under `streams`");
     }
-    Status Read(ReadContext& context) override { return PageWalk(dependencies_, context).Run(); }
+    Status Read(ReadContext& context) override {
+        if (!context.stream.settings.contains("for_each_of")) return PageWalk(dependencies_, access_, context).Run();
+        std::string version = TRY(ParentsVersion(dependencies_, context.source, context.stream));
+        if (version.empty()) return Ok();  // the other stream has no load yet; its first one starts this
+        {
+            std::lock_guard lock(mutex_);
+            tried_[context.source.name + "." + context.stream.name] = version;
+        }
+        return PageWalk(dependencies_, access_, context).Run();
+    }
+    // A nested stream is read again when the other one changed.
+    Result<bool> HasNew(const SourceDefinition& source, const StreamDefinition& stream,
+                        const StreamState& state) override {
+        if (!stream.settings.contains("for_each_of")) return false;
+        std::string version = TRY(ParentsVersion(dependencies_, source, stream));
+        const Manifest* last = state.last();
+        std::string known = last && last->position.is_object() ? last->position.value("parents", "") : "";
+        std::lock_guard lock(mutex_);
+        return !version.empty() && version != known && version != tried_[source.name + "." + stream.name];
+    }
 
   private:
     ConnectorsDependencies dependencies_;
+    ApiAccess access_;
+    std::mutex mutex_;  // guards tried_
+    std::map<std::string, std::string> tried_;  // by nested stream the version of the other that was last read for
 };
+
+Status RestConnector::Check(const SourceDefinition& source) {
+    Url url = TRY(ParseUrl(source.settings.value("base_url", "")));
+    TRY_CONTEXT(dependencies_.dialer.Dial(url.address, {}), url.address.ToString());
+    for (const char* name : {"bearer", "basic", "key"}) {
+        if (!source.settings.contains(name)) continue;
+        const Json& auth = source.settings[name];
+        const Json& reference = auth.contains("secret")     ? auth["secret"]
+                                : auth.contains("password") ? auth["password"]["secret"]
+                                                            : auth["value"]["secret"];
+        TRY(dependencies_.secrets.Get(reference.get<std::string>()));
+    }
+    if (source.settings.contains("oauth2")) TRY(access_.Token(source, dependencies_.http, ""));
+    // The first page of a stream that needs no other, as it would be asked for; nothing is kept.
+    for (const auto& [name, stream] : source.streams) {
+        if (stream.settings.contains("for_each_of")) continue;
+        std::string base = source.settings.value("base_url", "");
+        while (base.ends_with("/")) base.pop_back();
+        std::string path = stream.settings.value("path", "");
+        Parameters parameters;
+        const Json given = stream.settings.value("params", Json::object());
+        for (const auto& [parameter, value] : given.items()) parameters.emplace_back(parameter, ScalarText(value));
+        CancelToken never;
+        ApiClient client(dependencies_, access_, source, never, [](const std::string&) {});
+        std::string asked = WithParameters(base + (path.starts_with("/") ? "" : "/") + path, parameters);
+        HttpClientResponse response = TRY(client.GetOnce(asked));
+        if (response.status < 400) return Ok();
+        return Error(
+            response.status == 401 || response.status == 403 ? ErrorCode::kPermissionDenied : ErrorCode::kUnavailable,
+            "{} answers status {}", asked, response.status);
+    }
+    return Ok();
+}
 
 }  // namespace
 

@@ -2,13 +2,20 @@
 
 #include <set>
 
+#include "base/number.h"
 #include "base/text.h"
+#include "ingestion/connectors/rest_parents.h"
 #include "ingestion/connectors/sift.h"
 
 namespace tarn::connectors {
 namespace {
 
-constexpr const char* kKinds[] = {"postgresql", "mysql", "sqlite", "rest", "files", "push"};
+constexpr const char* kKinds[] = {"postgresql", "mysql", "sqlite", "rest", "files", "s3", "http", "push"};
+
+// Kinds whose streams are made of files.
+bool HasFiles(const std::string& kind) { return kind == "files" || kind == "s3" || kind == "http"; }
+// Kinds that are asked by HTTP.
+bool IsAsked(const std::string& kind) { return kind == "rest" || kind == "s3" || kind == "http"; }
 
 Json SecretJson(const SecretName& secret) { return {{"secret", secret.name}}; }
 
@@ -90,8 +97,75 @@ void Bind(ConfigBinder& binder, ApiKey& key) {
     binder.Key("query", key.query, "Query parameter that carries the key.");
     binder.Key("value", key.value, "`secret:NAME`.");
 }
+struct OAuth {
+    std::string token_url;
+    std::string client_id;
+    SecretName client_secret;
+    SecretName refresh_token;
+    std::vector<std::string> scopes;
+    std::string client_auth = "body";
+    Json params;
+};
+void Bind(ConfigBinder& binder, OAuth& oauth) {
+    binder.Key("token_url", oauth.token_url, "OAuth 2.0: where access tokens are given.",
+               ConfigBinder::Need::kRequired);
+    binder.Key("client_id", oauth.client_id, "OAuth 2.0: who asks.", ConfigBinder::Need::kRequired);
+    binder.Key("client_secret", oauth.client_secret, "OAuth 2.0: `secret:NAME`.");
+    binder.Key("refresh_token", oauth.refresh_token,
+               "OAuth 2.0: `secret:NAME` of a refresh token; without one the client's own credentials are the grant.");
+    binder.Key("scopes", oauth.scopes, "OAuth 2.0: what is asked for.");
+    binder.Choice("client_auth", oauth.client_auth, {"body", "basic"},
+                  "OAuth 2.0: where the client's id and secret stand, in the form or in HTTP Basic.");
+    binder.Any("params", oauth.params, "OAuth 2.0: further fields of the form, as {audience: \"https://api\"}.");
+    if (binder.describing()) return;
+    if (!oauth.token_url.starts_with("http")) {
+        binder.Report("token_url", "token_url starts with https:// (or http://)");
+    }
+    if (oauth.client_secret.name.empty() && oauth.refresh_token.name.empty()) {
+        binder.Report("", "oauth2 needs client_secret, refresh_token, or both");
+    }
+    bool is_right = oauth.params.is_null() || oauth.params.is_object();
+    if (!is_right) binder.Report("params", "params maps names to texts");
+}
+Json OAuthJson(const OAuth& oauth) {
+    Json json = {{"token_url", oauth.token_url}, {"client_id", oauth.client_id}, {"client_auth", oauth.client_auth}};
+    if (!oauth.client_secret.name.empty()) json["client_secret"] = SecretJson(oauth.client_secret);
+    if (!oauth.refresh_token.name.empty()) json["refresh_token"] = SecretJson(oauth.refresh_token);
+    if (!oauth.scopes.empty()) json["scopes"] = oauth.scopes;
+    if (oauth.params.is_object()) json["params"] = oauth.params;
+    return json;
+}
+
+struct Retry {
+    std::optional<Duration> budget;
+    std::optional<int64_t> attempts;
+};
+void Bind(ConfigBinder& binder, Retry& retry) {
+    binder.Key("budget", retry.budget,
+               "How long the requests of one load may wait together before they are tried again.");
+    binder.Key("attempts", retry.attempts, "How often one request is tried.");
+    if (retry.attempts && (*retry.attempts < 1 || *retry.attempts > 100)) {
+        binder.Report("attempts", "attempts is 1 to 100");
+    }
+}
+
+// "10/s", "600/m", "5000/h" as the time between two requests.
+std::optional<Duration> ParseRate(std::string_view text) {
+    size_t slash = text.find('/');
+    if (slash == std::string_view::npos) return std::nullopt;
+    std::optional<int64_t> count = ParseInteger(text.substr(0, slash));
+    std::string_view unit = text.substr(slash + 1);
+    Duration time = unit == "s"   ? Duration(std::chrono::seconds(1))
+                    : unit == "m" ? Duration(std::chrono::minutes(1))
+                    : unit == "h" ? Duration(std::chrono::hours(1))
+                                  : Duration(0);
+    if (!count || *count < 1 || time == Duration(0)) return std::nullopt;
+    return time / *count;
+}
+
 struct Auth {
     SecretName bearer;
+    std::optional<OAuth> oauth2;
     std::optional<Basic> basic;
     std::optional<ApiKey> key;
 };
@@ -99,6 +173,7 @@ void Bind(ConfigBinder& binder, Auth& auth) {
     binder.Key("bearer", auth.bearer, "Bearer token: `secret:NAME`.");
     binder.Section("basic", auth.basic, "HTTP Basic.");
     binder.Section("key", auth.key, "An API key in a header or the query.");
+    binder.Section("oauth2", auth.oauth2, "OAuth 2.0: by the client's credentials, or by a refresh token.");
 }
 
 struct Pagination {
@@ -183,6 +258,16 @@ void BindRecordRules(ConfigBinder& binder, StreamDefinition& stream) {
     stream.settings["types"] = types;
 }
 
+void CheckNested(ConfigBinder& binder, const StreamDefinition& stream) {
+    bool nested = stream.settings.contains("for_each_of");
+    bool fields = !TemplateFields(stream).empty();
+    if (nested && !fields)
+        binder.Report("for_each_of", "for_each_of goes with a path that names a field, as /orders/{id}");
+    if (nested && !stream.cursor.empty()) {
+        binder.Report("cursor", "a stream with for_each_of is read as a whole; it takes no cursor");
+    }
+}
+
 void Bind(ConfigBinder& binder, StreamFile& file) {
     StreamDefinition& stream = file.stream;
     BindColumnTags(binder, stream);
@@ -199,14 +284,20 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     keys.Key({"postgresql", "mysql", "sqlite"}, "columns", std::vector<std::string>(), "Only these columns.");
     keys.Key({"postgresql"}, "parallel", int64_t{0},
              "Connections that read the table at once; 0: by its size and the cores, 1: one.");
-    keys.Key({"rest", "files"}, "path", std::string(),
-             "rest: path below base_url. files: glob of this stream's files, if the source has none.", kind == "rest");
+    keys.Key({"rest", "files", "s3"}, "path", std::string(),
+             "rest: path below base_url. files: glob of this stream's files, if the source has none. s3: glob of keys.",
+             kind == "rest" || kind == "s3");
+    keys.Key({"http"}, "urls", std::vector<std::string>(), "http: where the files are, or paths below base_url.",
+             kind == "http");
     keys.Key({"rest"}, "records", std::string("$"), "Path of the list of records in the answer, as `$.items`.");
+    keys.Key({"rest"}, "for_each_of", std::string(),
+             "Another stream: `path` and `params` name its fields as {id}, and are asked for once for each.");
     keys.Key({"rest"}, "since_param", std::string(), "Query parameter that carries the cursor's last value.");
-    keys.Key({"files"}, "format", std::string("csv"), "csv, json, parquet, or any (kept, not read).");
-    keys.Key({"files"}, "null", std::vector<std::string>(), "csv: texts that mean no value.");
-    keys.Key({"files"}, "delimiter", std::string(), "csv: the separator; found by itself if not given.");
-    keys.Key({"files"}, "header", true, "csv: the first line has the columns' names.");
+
+    keys.Key({"files", "s3", "http"}, "format", std::string("csv"), "csv, json, parquet, or any (kept, not read).");
+    keys.Key({"files", "s3", "http"}, "null", std::vector<std::string>(), "csv: texts that mean no value.");
+    keys.Key({"files", "s3", "http"}, "delimiter", std::string(), "csv: the separator; found by itself if not given.");
+    keys.Key({"files", "s3", "http"}, "header", true, "csv: the first line has the columns' names.");
     if (binder.Has("pagination") || binder.describing()) {
         Pagination pages;
         binder.Section("pagination", pages, "rest: how the next page is asked for.");
@@ -221,7 +312,7 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     auto refuse = [&](const char* name, bool mine) {
         if (binder.Has(name) && !mine) binder.Report(name, fmt::format("\"{}\" is no key of kind {}", name, kind));
     };
-    bool unions = kind == "files" || kind == "push";  // all that came is shown
+    bool unions = HasFiles(kind) || kind == "push";  // all that came is shown
     refuse("cursor", !unions);
     refuse("key", !unions);
     refuse("pagination", kind == "rest");
@@ -231,14 +322,50 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     if (!stream.key.empty() && stream.cursor.empty()) {
         binder.Report("key", "key goes with cursor: without one, every load is complete and replaces the one before");
     }
+    CheckNested(binder, stream);
     constexpr int64_t kParallelMax = 16;
     int64_t parallel = stream.settings.value("parallel", int64_t{0});
     if (parallel < 0 || parallel > kParallelMax) binder.Report("parallel", "parallel is 0 to 16");
-    if (kind == "files") {
+    if (HasFiles(kind)) {
         std::string format = stream.settings.value("format", "csv");
         static const std::set<std::string> kFormats = {"csv", "json", "parquet", "any"};
         if (!kFormats.contains(format)) binder.Report("format", "format is one of csv, json, parquet, any");
     }
+}
+
+struct ObjectStore {
+    std::string endpoint;
+    std::string region = "us-east-1";
+    std::string bucket;
+    std::string access_key;
+    SecretName secret_key;
+};
+void BindStore(ConfigBinder& binder, const std::string& kind, ObjectStore& store) {
+    bool mine = kind == "s3";
+    for (const char* key : {"endpoint", "region", "bucket", "access_key", "secret_key"}) {
+        if (!mine && !binder.describing() && binder.Has(key)) {
+            binder.Report(key, fmt::format("\"{}\" is no key of kind {}", key, kind));
+        }
+    }
+    binder.Key("endpoint", store.endpoint, "s3: the server, as https://s3.example:9000; that of AWS if not given.");
+    binder.Key("region", store.region, "s3: its region.");
+    binder.Key("bucket", store.bucket, "s3: the bucket.");
+    binder.Key("access_key", store.access_key, "s3: the access key's id; without one, requests are not signed.");
+    binder.Key("secret_key", store.secret_key, "s3: `secret:NAME` of the secret access key.");
+    if (!mine || binder.describing()) return;
+    if (store.bucket.empty()) binder.Report("", "kind s3 needs \"bucket\"");
+    if (store.access_key.empty() != store.secret_key.name.empty()) {
+        binder.Report("access_key", "access_key and secret_key go together");
+    }
+    if (!store.endpoint.empty() && !store.endpoint.starts_with("http")) {
+        binder.Report("endpoint", "endpoint starts with https:// (or http://)");
+    }
+}
+Json StoreJson(const ObjectStore& store) {
+    Json json = {{"bucket", store.bucket}, {"region", store.region}};
+    if (!store.access_key.empty()) json["access_key"] = store.access_key;
+    if (!store.access_key.empty()) json["secret_key"] = SecretJson(store.secret_key);
+    return json;
 }
 
 struct SourceFile {
@@ -247,6 +374,9 @@ struct SourceFile {
     std::string owner;
     std::vector<std::string> tags;
     std::string base_url;
+    std::string rate_limit;
+    std::optional<Retry> retry;
+    ObjectStore store;
     std::string path;
     Connection connection;
     Auth auth;
@@ -264,13 +394,21 @@ void BindConnections(ConfigBinder& binder, SourceFile& file) {
         }
     };
     refuse("connection", relational);
-    refuse("base_url", file.kind == "rest");
-    refuse("auth", file.kind == "rest");
+    bool pages = file.kind == "rest" || file.kind == "http";
+    refuse("base_url", pages);
+    refuse("auth", pages);
+    refuse("rate_limit", IsAsked(file.kind));
+    refuse("retry", IsAsked(file.kind));
     refuse("path", file.kind == "files");
     if (binder.Has("connection") || all) binder.Section("connection", file.connection, "Where the database is.");
-    binder.Key("base_url", file.base_url, "rest: what all paths start with.");
-    binder.Section("auth", file.auth, "rest: how requests prove who asks.");
+    binder.Key("base_url", file.base_url, "rest, http: what all paths start with.");
+    binder.Section("auth", file.auth, "rest, http: how requests to base_url prove who asks.");
+    binder.Key("rate_limit", file.rate_limit,
+               "rest, s3, http: how many requests the source's streams may make, as 10/s, 600/m, 5000/h.");
+    binder.Section("retry", file.retry,
+                   "rest, s3, http: how long a load tries again what may pass (429, 5xx, broken connections).");
     binder.Key("path", file.path, "files: glob relative to the workspace, as ./inbox/*.csv.gz.");
+    BindStore(binder, file.kind, file.store);
     if (all) return;
     if (relational && !file.connection.given) binder.Report("", "a relational source needs \"connection\"");
     if (file.kind == "sqlite" && file.connection.path.empty()) binder.Report("connection", "sqlite needs \"path\"");
@@ -280,6 +418,10 @@ void BindConnections(ConfigBinder& binder, SourceFile& file) {
     bool verifies = file.connection.tls == "require" || file.connection.tls == "verify-full";
     if (!file.connection.ca.empty() && !verifies) {
         binder.Report("connection", "\"ca\" goes with tls: verify-full");
+    }
+    if (!file.rate_limit.empty() && !ParseRate(file.rate_limit)) {
+        binder.Report("rate_limit",
+                      "rate_limit is a number of requests a second, minute or hour, as 10/s, 600/m, 5000/h");
     }
     if (file.kind == "rest" && !file.base_url.starts_with("http")) {
         binder.Report("base_url", "kind rest needs a base_url that starts with http:// or https://");
@@ -316,8 +458,19 @@ Json SettingsOf(const SourceFile& file) {
         settings["path"] = file.connection.path;
     } else if (file.kind == "files") {
         settings["path"] = file.path;
-    } else if (file.kind == "rest") {
-        settings["base_url"] = file.base_url;
+    } else if (IsAsked(file.kind)) {
+        if (!file.base_url.empty()) settings["base_url"] = file.base_url;
+        if (file.kind == "s3") {
+            std::string server = file.store.endpoint;
+            if (server.empty()) server = "https://s3." + file.store.region + ".amazonaws.com";
+            while (server.ends_with("/")) server.pop_back();
+            settings["base_url"] = server + "/" + file.store.bucket;
+            settings["s3"] = StoreJson(file.store);
+        }
+        if (auto rate = ParseRate(file.rate_limit)) settings["apart_us"] = rate->count();
+        if (file.retry && file.retry->budget) settings["retry_budget_us"] = file.retry->budget->count();
+        if (file.retry && file.retry->attempts) settings["retry_attempts"] = *file.retry->attempts;
+        if (file.auth.oauth2) settings["oauth2"] = OAuthJson(*file.auth.oauth2);
         if (!file.auth.bearer.name.empty()) settings["bearer"] = SecretJson(file.auth.bearer);
         if (file.auth.basic) {
             settings["basic"] = {{"user", file.auth.basic->user}, {"password", SecretJson(file.auth.basic->password)}};
@@ -329,6 +482,26 @@ Json SettingsOf(const SourceFile& file) {
         }
     }
     return settings;
+}
+
+// A nested stream names another one of the source, and none comes to stand below itself.
+void CheckParents(const SourceDefinition& source, const std::string& file, workspace::Issues& issues) {
+    for (const auto& [name, stream] : source.streams) {
+        std::string at = stream.settings.value("for_each_of", "");
+        for (size_t steps = 0; !at.empty(); ++steps) {
+            auto found = source.streams.find(at);
+            if (found == source.streams.end()) {
+                issues.push_back(
+                    {file, 0, 0, fmt::format("stream {}: for_each_of names {}, which is no stream", name, at)});
+                break;
+            }
+            if (steps > source.streams.size()) {
+                issues.push_back({file, 0, 0, fmt::format("stream {}: for_each_of goes in a circle", name)});
+                break;
+            }
+            at = found->second.settings.value("for_each_of", "");
+        }
+    }
 }
 
 }  // namespace
@@ -359,6 +532,7 @@ void ParseSourceFile(workspace::Definition& definition, workspace::Issues& issue
         }
         source.streams.emplace(name, std::move(stream.stream));
     }
+    CheckParents(source, definition.file, issues);
     definition.value = std::move(source);
 }
 

@@ -157,7 +157,9 @@ void AddStreams(const workspace::Definition& definition, const connectors::Sourc
         spec.file = definition.file;
         spec.timing = workspace::ResolveTiming(stream.timing, source.timing);
         // What comes out of quarantine is news too.
-        spec.watched = source.kind == "files" || source.kind == "push" || stream.on_drift == "quarantine";
+        bool nested = stream.settings.contains("for_each_of");  // in a stream whose news is its own
+        bool watched = source.kind == "files" || source.kind == "push" || nested;
+        spec.watched = watched || stream.on_drift == "quarantine";
         // Of the source and this stream, not of the file: a new stream does not load the others again.
         Json text = {source.kind, source.settings, stream.settings, stream.cursor, stream.key};
         bool has_rules = stream.on_drift != "accept" || !stream.broken_max.empty();

@@ -7,6 +7,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "wire/s3/sigv4.h"
+#include "wire/s3/xml.h"
 
 namespace tarn::s3 {
 namespace {
@@ -72,9 +73,12 @@ Result<FoundPage> DecodeFoundPage(std::string_view xml) {
     TRY(Parse(xml, document, "ListBucketResult"));
     FoundPage page;
     pugi::xml_node root = document.document_element();
+    bool encoded = std::string_view(root.child("EncodingType").text().get()) == "url";
     for (pugi::xml_node node : root.children("Contents")) {
         FoundObject object;
         object.key = node.child("Key").text().get();
+        if (encoded) object.key = TRY(UrlDecode(object.key, true));
+        object.etag = Unquote(node.child("ETag").text().get());
         auto modified = ParseTime(node.child("LastModified").text().get());
         if (object.key.empty() || !modified.ok()) {
             return Error(ErrorCode::kUnavailable, "the store lists an object without key or time");

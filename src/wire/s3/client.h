@@ -27,8 +27,9 @@ struct FoundObject {
     std::string key;
     Timestamp modified_at;
     uint64_t bytes = 0;
+    std::string etag;  // without quotes
 };
-// A page of ListObjectsV2; `next` continues it, empty at the end.
+// A page of ListObjectsV2, also with encoding-type=url; `next` continues it, empty at the end.
 struct FoundPage {
     std::vector<FoundObject> objects;
     std::string next;
