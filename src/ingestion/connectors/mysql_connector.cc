@@ -1,6 +1,9 @@
 // Kind mysql: tables of MySQL and MariaDB, streamed row by row from one consistent snapshot.
 #include <algorithm>
+#include <atomic>
+#include <mutex>
 #include <set>
+#include <thread>
 
 #include "base/number.h"
 #include "base/text.h"
@@ -17,6 +20,8 @@ constexpr int64_t kBigintBits = 63;
 // The forms that cells come in, as PostgreSQL numbers them: the row writer knows both.
 constexpr uint32_t kTextOid = 25;
 constexpr uint32_t kBytesOid = 17;
+constexpr int64_t kRangesPerReader = 8;  // keys are seldom evenly spread
+constexpr int kLockSecondsMax = 5;        // who writes to the table waits for us as long
 constexpr Duration kLookTimeout = std::chrono::seconds(60);  // of Check and Discover
 
 struct TableColumn {
@@ -118,6 +123,17 @@ class MysqlConnector : public Connector {
         std::string table;
         std::vector<Part> parts;
         std::vector<TableColumn> columns;
+        // Read by several at once: ranges of the key, and a connection for each reader, all with one view of the table.
+        std::vector<std::string> ranges;
+        std::vector<std::shared_ptr<MysqlConnection>> readers;  // shared with who aborts them
+    };
+    struct Shared {
+        std::atomic<size_t> next{0};
+        std::atomic<bool> stop{false};
+        std::mutex mutex;  // guards the three below
+        LoadProgress progress;
+        std::string unfit;
+        Status first;
     };
     Result<std::unique_ptr<MysqlConnection>> Connect(const SourceDefinition& source, Duration read_timeout);
     static Result<std::vector<TableColumn>> Columns(MysqlConnection& connection, const SourceDefinition& source,
@@ -128,6 +144,14 @@ class MysqlConnector : public Connector {
     Status ReadParts(ReadContext& context, MysqlConnection& connection, const Plan& plan, std::string& unfit);
     Status ReadOne(ReadContext& context, MysqlConnection& connection, const Plan& plan, const Part& part,
                    std::string& unfit);
+    // What rows are written as; sets the manifest's columns.
+    static Result<std::unique_ptr<engine::RowWriter>> StartRows(ReadContext& context, const Plan& plan);
+    static void Record(ReadContext& context, const Plan& plan);
+    Status PlanReaders(ReadContext& context, Plan& plan, Duration timeout);
+    Result<std::vector<std::string>> KeyRanges(MysqlConnection& connection, ReadContext& context, const Plan& plan,
+                                               int64_t count);
+    Status ReadTogether(ReadContext& context, const Plan& plan, std::string& unfit);
+    Status ReadShare(ReadContext& context, MysqlConnection& connection, const Plan& plan, Shared& shared);
     // KILL from another connection: the server stops at once what nobody waits for any more.
     void Kill(const SourceDefinition& source, const std::string& what, uint64_t id);
 
@@ -274,7 +298,8 @@ Status MysqlConnector::ReadParts(ReadContext& context, MysqlConnection& connecti
     size_t before = context.writer.manifest().objects.size();
     context.writer.manifest().rows = 0;
     for (const Part& part : plan.parts) {
-        Status read = ReadOne(context, connection, plan, part, unfit);
+        Status read =
+            plan.readers.empty() ? ReadOne(context, connection, plan, part, unfit) : ReadTogether(context, plan, unfit);
         if (read.ok()) continue;
         TRY(context.writer.DropAfter(before));
         return read;
@@ -282,26 +307,47 @@ Status MysqlConnector::ReadParts(ReadContext& context, MysqlConnection& connecti
     return Ok();
 }
 
-Status MysqlConnector::ReadOne(ReadContext& context, MysqlConnection& connection, const Plan& plan, const Part& part,
-                               std::string& unfit) {
-    Manifest& manifest = context.writer.manifest();
-    std::vector<std::string> items;
+void MysqlConnector::Record(ReadContext& context, const Plan& plan) {
+    std::vector<engine::Column> written;
+    for (const TableColumn& column : plan.columns) {
+        written.push_back(column.column);
+        context.writer.manifest().source_types[column.name] = column.source_type;
+    }
+    RecordColumns(context, written);
+}
+
+Result<std::unique_ptr<engine::RowWriter>> MysqlConnector::StartRows(ReadContext& context, const Plan& plan) {
     std::vector<uint32_t> oids;
     std::vector<engine::Column> written;
     for (const TableColumn& column : plan.columns) {
-        items.push_back(column.select);
         oids.push_back(column.oid());
         written.push_back(column.column);
-        manifest.source_types[column.name] = column.source_type;
     }
-    RecordColumns(context, written);
-    auto writer = TRY(context.writer.StartRows(written, oids));
+    return context.writer.StartRows(written, oids);
+}
+
+// The column that an error of the row writer is about.
+std::string UnfitColumn(const Status& failed, const std::vector<TableColumn>& columns) {
+    for (const TableColumn& column : columns) {
+        if (failed.error().message().starts_with("column " + column.name + ": ")) return column.name;
+    }
+    return "";
+}
+
+std::string SelectOf(const std::vector<TableColumn>& columns, const std::string& table, const std::string& where) {
+    std::vector<std::string> items;
+    for (const TableColumn& column : columns) items.push_back(column.select);
+    return fmt::format("SELECT {} FROM {}{}", Join(items, ", "), table, where);
+}
+
+Status MysqlConnector::ReadOne(ReadContext& context, MysqlConnection& connection, const Plan& plan, const Part& part,
+                               std::string& unfit) {
+    Record(context, plan);
+    auto writer = TRY(StartRows(context, plan));
     LoadProgress progress;
     progress.note = plan.table;
     auto named = [&](Status done) -> Status {
-        for (const engine::Column& column : done.ok() ? std::vector<engine::Column>() : written) {
-            if (done.error().message().starts_with("column " + column.name + ": ")) unfit = column.name;
-        }
+        if (!done.ok()) unfit = UnfitColumn(done, plan.columns);
         return done;
     };
     auto on_row = [&](const MysqlConnection::Cells& cells) -> Status {
@@ -311,10 +357,118 @@ Status MysqlConnector::ReadOne(ReadContext& context, MysqlConnection& connection
         return context.CheckCancelled();
     };
     auto interrupt = [&] { Kill(context.source, "QUERY ", connection.id()); };
-    TRY(connection.Stream(fmt::format("SELECT {} FROM {}{}", Join(items, ", "), plan.table, part.where), on_row,
-                          interrupt));
-    if (progress.rows == 0 && manifest.mode == "incremental") return Ok();
+    TRY(connection.Stream(SelectOf(plan.columns, plan.table, part.where), on_row, interrupt));
+    if (progress.rows == 0 && context.writer.manifest().mode == "incremental") return Ok();
     return named(context.writer.FinishRows(*writer, {{"table", plan.table}}, part.edge));
+}
+
+// The ranges of the table's primary key, if it is one column of whole numbers that fit; none otherwise.
+Result<std::vector<std::string>> MysqlConnector::KeyRanges(MysqlConnection& connection, ReadContext& context,
+                                                           const Plan& plan, int64_t count) {
+    auto [database, table] = DatabaseAndTable(context.source, context.stream);
+    auto key = TRY(connection.Rows(fmt::format(
+        "SELECT c.column_name FROM information_schema.statistics s JOIN information_schema.columns c USING "
+        "(table_schema, table_name, column_name) JOIN information_schema.tables t USING (table_schema, table_name) "
+        "WHERE s.index_name = 'PRIMARY' AND s.table_schema = {} AND s.table_name = {} AND t.engine = 'InnoDB' AND "
+        "(SELECT COUNT(*) FROM information_schema.statistics o WHERE o.index_name = 'PRIMARY' AND o.table_schema = "
+        "s.table_schema AND o.table_name = s.table_name) = 1 AND c.data_type IN ('tinyint', 'smallint', 'mediumint', "
+        "'int', 'bigint')",
+        QuoteLiteral(database), QuoteLiteral(table))));
+    if (key.size() != 1) return std::vector<std::string>{};
+    std::string column = QuoteIdentifier(Text(key[0], 0));
+    auto ends = TRY(connection.Rows(fmt::format("SELECT MIN({0}), MAX({0}) FROM {1}", column, plan.table)));
+    std::optional<int64_t> low = ParseInteger(Text(ends[0], 0));
+    std::optional<int64_t> high = ParseInteger(Text(ends[0], 1));
+    if (!low || !high) return std::vector<std::string>{};
+    uint64_t step = (static_cast<uint64_t>(*high) - static_cast<uint64_t>(*low)) / static_cast<uint64_t>(count) + 1;
+    std::vector<std::string> ranges;
+    for (uint64_t from = static_cast<uint64_t>(*low), i = 0; i < static_cast<uint64_t>(count); ++i, from += step) {
+        // Both ends are open: nothing falls out whatever the numbers are.
+        std::vector<std::string> bounds;
+        bool last = static_cast<uint64_t>(*high) - from < step;
+        if (i > 0) bounds.push_back(fmt::format("{} >= {}", column, static_cast<int64_t>(from)));
+        if (!last) bounds.push_back(fmt::format("{} < {}", column, static_cast<int64_t>(from + step)));
+        ranges.push_back(bounds.empty() ? "" : " WHERE " + Join(bounds, " AND "));
+        if (last) break;
+    }
+    return ranges;
+}
+
+// MySQL cannot hand a snapshot on. While a table is locked against writers all transactions that begin see it alike:
+// the lock is held for as long as that takes, and given up when it is not had in a few seconds.
+Status MysqlConnector::PlanReaders(ReadContext& context, Plan& plan, Duration timeout) {
+    int64_t asked = context.stream.settings.value("parallel", int64_t{0});
+    if (asked < 2 || !context.stream.cursor.empty()) return Ok();
+    auto locker = TRY(Connect(context.source, kLookTimeout));
+    std::vector<std::shared_ptr<MysqlConnection>> readers;
+    for (int64_t i = 0; i < asked; ++i) readers.push_back(TRY(Connect(context.source, timeout)));
+    TRY(locker->Execute(fmt::format("SET SESSION lock_wait_timeout = {}", kLockSecondsMax)));
+    auto locked = locker->Execute(fmt::format("LOCK TABLES {} READ", plan.table));
+    if (!locked.ok()) {
+        return Error(ErrorCode::kFailedPrecondition, "{} can't be locked for a moment: {}", plan.table,
+                     locked.error().message())
+            .WithHint("`parallel` needs GRANT LOCK TABLES on the database; without it one connection reads the table");
+    }
+    for (auto& reader : readers) TRY(reader->Execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"));
+    TRY(locker->Execute("UNLOCK TABLES"));
+    plan.ranges = TRY(KeyRanges(*readers[0], context, plan, asked * kRangesPerReader));
+    if (plan.ranges.empty()) {
+        context.writer.manifest().warnings.push_back(
+            "`parallel` is for InnoDB tables with a primary key of one whole number; one connection read it");
+    } else {
+        plan.readers = std::move(readers);
+    }
+    return Ok();
+}
+
+// A reader: takes ranges until there are none, into one writer of its own.
+Status MysqlConnector::ReadShare(ReadContext& context, MysqlConnection& connection, const Plan& plan, Shared& shared) {
+    auto writer = TRY(StartRows(context, plan));
+    int64_t rows = 0;
+    auto look = [&](int64_t count) -> Status {
+        std::lock_guard lock(shared.mutex);
+        shared.progress.rows += count;
+        context.progress(shared.progress);
+        if (shared.stop) return Error(ErrorCode::kCancelled, "another reader of the table failed");
+        return context.CheckCancelled();
+    };
+    auto named = [&](Status done) -> Status {
+        std::string unfit = done.ok() ? "" : UnfitColumn(done, plan.columns);
+        std::lock_guard lock(shared.mutex);
+        if (!unfit.empty()) shared.unfit = unfit;
+        return done;
+    };
+    auto on_row = [&](const MysqlConnection::Cells& cells) -> Status {
+        Status added = writer->AddBinaryRow(cells);
+        if (!added.ok()) return named(std::move(added));
+        return ++rows % kRowsPerLook != 0 ? Ok() : look(kRowsPerLook);
+    };
+    auto interrupt = [&] { Kill(context.source, "QUERY ", connection.id()); };
+    while (true) {
+        size_t range = shared.next++;
+        if (range >= plan.ranges.size()) break;
+        TRY(connection.Stream(SelectOf(plan.columns, plan.table, plan.ranges[range]), on_row, interrupt));
+    }
+    TRY(look(rows % kRowsPerLook));
+    return named(context.writer.FinishRows(*writer, {{"table", plan.table}}, false));
+}
+
+Status MysqlConnector::ReadTogether(ReadContext& context, const Plan& plan, std::string& unfit) {
+    Record(context, plan);
+    Shared shared;
+    shared.progress.note = fmt::format("{} by {} connections", plan.table, plan.readers.size());
+    std::vector<std::thread> threads;
+    for (const auto& reader : plan.readers) {
+        threads.emplace_back([&, connection = reader.get()] {
+            Status done = ReadShare(context, *connection, plan, shared);
+            if (done.ok()) return;
+            std::lock_guard lock(shared.mutex);
+            if (!shared.stop.exchange(true)) shared.first = std::move(done);
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    unfit = shared.unfit;
+    return shared.first;
 }
 
 void MysqlConnector::Kill(const SourceDefinition& source, const std::string& what, uint64_t id) {
@@ -328,21 +482,30 @@ void MysqlConnector::Kill(const SourceDefinition& source, const std::string& wha
 Status MysqlConnector::Read(ReadContext& context) {
     Duration timeout = workspace::ResolveTiming(context.stream.timing, context.source.timing).timeout;
     auto connection = TRY(Connect(context.source, timeout));
+    Plan plan;
+    auto [database, name] = DatabaseAndTable(context.source, context.stream);
+    plan.table = QuoteIdentifier(database) + "." + QuoteIdentifier(name);
+    plan.parts = {{""}};
+    TRY(PlanReaders(context, plan, timeout));
+    std::vector<std::shared_ptr<MysqlConnection>> readers = plan.readers;  // what may be aborted meanwhile
     Status read;
     {
-        auto on_cancel = context.cancel.OnCancel([&] { connection->Abort(); });
+        auto on_cancel = context.cancel.OnCancel([&] {
+            connection->Abort();
+            for (const auto& reader : readers) reader->Abort();
+        });
         read = [&]() -> Status {
+            // Before the columns are asked for: they and the rows are of one moment.
             TRY(connection->Execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"));
-            Plan plan;
             plan.columns = TRY(Columns(*connection, context.source, context.stream));
-            auto [database, name] = DatabaseAndTable(context.source, context.stream);
-            plan.table = QuoteIdentifier(database) + "." + QuoteIdentifier(name);
-            plan.parts = {{""}};
             if (!context.stream.cursor.empty()) plan.parts = TRY(NewerParts(context, *connection, plan));
             return plan.parts.empty() ? Ok() : ReadWhatFits(context, *connection, std::move(plan));
         }();
     }
-    if (context.cancel.cancelled()) Kill(context.source, "", connection->id());
+    if (context.cancel.cancelled()) {
+        Kill(context.source, "", connection->id());
+        for (const auto& reader : readers) Kill(context.source, "", reader->id());
+    }
     return read;
 }
 

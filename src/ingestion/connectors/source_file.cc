@@ -282,8 +282,8 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     KindKeys keys(binder, kind, stream.settings);
     keys.Key({"postgresql", "mysql", "sqlite"}, "table", std::string(), "The table, if its name is not the stream's.");
     keys.Key({"postgresql", "mysql", "sqlite"}, "columns", std::vector<std::string>(), "Only these columns.");
-    keys.Key({"postgresql"}, "parallel", int64_t{0},
-             "Connections that read the table at once; 0: by its size and the cores, 1: one.");
+    keys.Key({"postgresql", "mysql"}, "parallel", int64_t{0},
+             "Connections that read the table at once; 0: postgresql by its size and the cores, mysql one.");
     keys.Key({"rest", "files", "s3"}, "path", std::string(),
              "rest: path below base_url. files: glob of this stream's files, if the source has none. s3: glob of keys.",
              kind == "rest" || kind == "s3");
