@@ -1,12 +1,14 @@
-"""kill -9, and cut connections, at random instants of deliveries to PostgreSQL and MariaDB: the target is always one
-version of the table, whole, each version is delivered once at most, and in the end the newest is there.
+"""kill -9, and cut connections, at random instants of deliveries to PostgreSQL, MariaDB and Delta tables in a bucket:
+the target is always one version of the table, whole, each version is delivered once at most, and in the end the newest
+is there.
 
-./dev soak destinations --seed 7 --minutes 10: rounds until the time is over, PostgreSQL and MariaDB in turn. The seed
-gives the instants and the data.
+./dev soak destinations --seed 7 --minutes 10: rounds until the time is over, one target after the other. The seed gives
+the instants and the data.
 """
 
 import argparse
 import contextlib
+import json
 import random
 import shutil
 import sys
@@ -16,11 +18,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import boto3  # noqa: E402
+import duckdb  # noqa: E402
 import psycopg  # noqa: E402
+import pyarrow  # noqa: E402
+from deltalake import DeltaTable  # noqa: E402
+from deltalake.exceptions import TableNotFoundError  # noqa: E402
 
 from mariadb_server import mariadb  # noqa: E402
 from postgres_server import postgres  # noqa: E402
-from tarn_program import Tarn, until, write_files  # noqa: E402
+from tarn_program import Tarn, free_port, until, write_files  # noqa: E402
 
 KILLS = 6
 ROWS_MAX = 60_000
@@ -113,7 +120,67 @@ class Mariadb:
                 self.server.execute(f"KILL {number}")
 
 
-TARGETS = {target.kind: target for target in (Postgres, Mariadb)}
+class Bucket:
+    """Delta tables in a bucket of another Tarn, which is killed too."""
+    kind = "s3"
+
+    @contextlib.contextmanager
+    def started(self):
+        with tempfile.TemporaryDirectory(prefix="tarn-store-") as folder:
+            write_files(Path(folder) / "w", {"tarn.yaml": "name: store\n"})
+            ports = ["--web", "127.0.0.1:0", "--s3", f"127.0.0.1:{free_port()}", "--sql", "127.0.0.1:0"]
+            with Tarn(Path(folder) / "w", ports=ports) as self.store:
+                self.store.start()
+                key = self.store.json("s3-key", "create")
+                self.options = {"AWS_ENDPOINT_URL": self.store.s3, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
+                                "AWS_ACCESS_KEY_ID": key["access_key_id"],
+                                "AWS_SECRET_ACCESS_KEY": key["secret_access_key"]}
+                self.client = boto3.client("s3", endpoint_url=self.store.s3, region_name="us-east-1",
+                                           aws_access_key_id=key["access_key_id"],
+                                           aws_secret_access_key=key["secret_access_key"])
+                self.client.create_bucket(Bucket="target")
+                self.secret = key["secret_access_key"]
+                self.yaml = (f"kind: s3\nendpoint: {self.store.s3}\nbucket: target\nformat: delta\n"
+                             "private_network: yes\n"
+                             f"access_key: {{id: {key['access_key_id']}, secret: secret:store}}\n")
+                yield self
+
+    def rows(self, sql):
+        relation = duckdb.connect()
+        try:
+            for table in TABLES:
+                if f"FROM {table}" in sql:
+                    relation.register(table, DeltaTable(f"s3://target/{table}",
+                                                        storage_options=self.options).to_pyarrow_table())
+            if "FROM deliveries" in sql:
+                relation.register("deliveries", pyarrow.Table.from_pylist(self.entries()))
+            return relation.execute(sql).fetchall()
+        except TableNotFoundError:
+            return []
+
+    def entries(self):
+        """What each entry of the logs says was delivered."""
+        found = []
+        for table in TABLES:
+            listed = self.client.list_objects_v2(Bucket="target", Prefix=f"{table}/_delta_log/")
+            for one in listed.get("Contents", []):
+                if not one["Key"].endswith(".json"):
+                    continue
+                body = self.client.get_object(Bucket="target", Key=one["Key"])["Body"].read()
+                marks = [json.loads(line)["txn"] for line in body.splitlines() if b'"txn"' in line[:8]]
+                assert len(marks) == 1, body
+                found.append({"delivery": marks[0]["appId"], "version": marks[0]["version"]})
+        return found
+
+    def log(self):
+        pass  # the log is Delta's
+
+    def cut(self):
+        self.store.kill()
+        self.store.start()
+
+
+TARGETS = {target.kind: target for target in (Postgres, Mariadb, Bucket)}
 
 
 def check(target, batches):
@@ -134,6 +201,8 @@ def destinations_round(folder, seed, kind="postgresql", say=print):
         write_data(folder, 0, 100)
         with Tarn(folder) as tarn:
             tarn.start()
+            if hasattr(target, "secret"):
+                assert tarn.run("secret", "set", "store", input=target.secret).returncode == 0
 
             def delivered(batch):
                 return all(target.rows(f"SELECT max(batch), count(*) FROM {table}") == [(batch, batches[batch])]

@@ -1,4 +1,4 @@
-"""Rounds of kill -9 during deliveries to PostgreSQL and MariaDB; ./dev soak destinations runs as many as one likes."""
+"""Rounds of kill -9 during deliveries to databases and a bucket; ./dev soak destinations runs as many as one likes."""
 
 import pytest
 

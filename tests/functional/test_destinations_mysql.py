@@ -1,6 +1,7 @@
 """Tables delivered to a real MariaDB: what arrives, what stays, what is refused."""
 
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,40 @@ def test_rows_that_the_target_refuses_leave_the_last_version(world):
     assert "refuses the rows" in refused["error"] and "cheap" in refused["error"]
     assert refused["state"] == "failed", "what can't help is not tried again"
     assert sorted(rows(world, "SELECT name, total FROM totals")) == before
+
+
+def test_a_full_disk_there_is_waited_for(tmp_path):
+    """Temporary tables have 12 MiB, like a disk that is full; then there is room."""
+    full = ["--innodb-temp-data-file-path=ibtmp1:12M"]
+    big = "SELECT range AS id, repeat(md5(range::VARCHAR), 8) AS text FROM range(ROWS)\n"
+    with mariadb(*full) as server:
+        server.execute("CREATE DATABASE reports; CREATE USER writer@'%'; GRANT ALL ON reports.* TO writer@'%'")
+        write_files(tmp_path / "w", {
+            "tarn.yaml": "name: full\n", "use_cases/shop/big.sql": big.replace("ROWS", "100"),
+            "destinations/db.yaml": destination(server.port, {"big": "from: shop.big"}).replace(
+                "password: secret:writer, ", "")})
+        with Tarn(tmp_path / "w") as tarn:
+            tarn.server = server
+            tarn.start()
+            until(lambda: rows(tarn, "SELECT count(*) FROM big") == ["100"], "the small version")
+            (tarn.folder / "use_cases/shop/big.sql").write_text(big.replace("ROWS", "100000"))
+            assert tarn.run("apply").returncode == 0
+            failed = tarn.wait_failed("destination:db.big")
+            assert "full" in failed["error"] and failed["state"] == "waiting_retry", failed
+            assert rows(tarn, "SELECT count(*) FROM big") == ["100"]
+            (tarn.folder / "use_cases/shop/big.sql").write_text(big.replace("ROWS", "200"))
+            assert tarn.run("apply").returncode == 0
+            until(lambda: rows(tarn, "SELECT count(*) FROM big") == ["200"], "what fits")
+
+
+@pytest.mark.parametrize("kind", ["mysql", "postgresql"])
+def test_a_server_that_says_nothing_holds_nobody_up(tmp_path, kind):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        write_files(tmp_path / "w", {
+            **SMALL, "destinations/db.yaml": destination(port, {"sales": "from: shop.sales"}).replace(
+                "password: secret:writer, ", "").replace("kind: mysql", f"kind: {kind}")})
+        with Tarn(tmp_path / "w") as tarn:
+            tarn.start()
+            failed = tarn.wait_failed("destination:db.sales", 30)
+            assert "can't reach the database of db" in failed["error"] and failed["state"] == "waiting_retry", failed

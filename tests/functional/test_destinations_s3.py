@@ -4,6 +4,7 @@ import csv
 import http.server
 import io
 import json
+import ssl
 import threading
 
 import boto3
@@ -15,6 +16,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from conftest import SMALL
+from receivers import make_certificate
 from tarn_program import Tarn, until, write_files
 
 BIG_ROWS = 400_000
@@ -77,13 +79,19 @@ class Endless(Redirecting):
 
 
 @pytest.fixture(scope="module")
-def hostile():
+def hostile(tmp_path_factory):
     servers = {}
     for name, handler in (("redirecting", Redirecting), ("endless", Endless)):
         servers[name] = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=servers[name].serve_forever, daemon=True).start()
-    yield {name: f"http://127.0.0.1:{server.server_port}" for name, server in servers.items()}
-    for server in servers.values():
+    sealed = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirecting)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*make_certificate(tmp_path_factory.mktemp("sealed")))
+    sealed.socket = context.wrap_socket(sealed.socket, server_side=True)
+    threading.Thread(target=sealed.serve_forever, daemon=True).start()
+    yield {"sealed": f"https://localhost:{sealed.server_port}",
+           **{name: f"http://127.0.0.1:{server.server_port}" for name, server in servers.items()}}
+    for server in (sealed, *servers.values()):
         server.shutdown()
 
 
@@ -112,6 +120,8 @@ def world(tmp_path_factory, store, hostile):
                                                   key="AKIANOBODY"),
         "destinations/elsewhere.yaml": destination(store, {"sales": "from: shop.sales"}, inward + "retries: 0\n",
                                                    hostile["redirecting"]),
+        "destinations/sealed.yaml": destination(store, {"sales": "from: shop.sales"}, inward + "retries: 0\n",
+                                                hostile["sealed"]),
         "destinations/endless.yaml": destination(store, {"sales": "from: shop.sales"}, inward + "retries: 0\n",
                                                  hostile["endless"]),
         "destinations/files.yaml": "kind: files\nowner: admin\npath: ./out\nformat: parquet\n"
@@ -210,13 +220,17 @@ def test_what_is_large_goes_in_parts_and_leaves_none(world, store):
     ("outward", "private_network: yes"),
     ("stranger", "the store answers 403"),
     ("elsewhere", "the store answers 307"),
+    ("sealed", "certificate"),
 ])
 def test_what_cannot_be_delivered_says_why(world, store, task, said):
-    assert said in world.wait_failed(f"destination:{task}.sales")["error"]
+    until(lambda: said in world.wait_failed(f"destination:{task}.sales")["error"], said)  # first it lacked the secret
     assert read(store, "theirs/sales.csv") == b"kept"
     assert "/elsewhere" not in Redirecting.got, "a redirect was followed"
 
 
 def test_an_answer_without_an_end_ends(world):
-    failed = world.wait_failed("destination:endless.sales")
-    assert "private_network" not in failed["error"] and failed["error"], failed
+    def ended():
+        said = world.wait_failed("destination:endless.sales")["error"]
+        return said if "secret" not in said else None
+    said = until(ended, "the end of it")
+    assert "larger than 4194304 bytes" in said, said
