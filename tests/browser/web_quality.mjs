@@ -8,7 +8,7 @@ const kTags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'];
 const kPages = [
   '/', '/catalog', '/catalog/rides/by_day', '/catalog/rides/by_day?tab=preview', '/catalog/rides/by_day?tab=versions',
   '/catalog/rides/by_day?tab=lineage', '/catalog/rides/by_day?tab=sql', '/sql', '/dashboards', '/dashboards/rides/trips',
-  '/dashboards/rides/trips?tile=0', '/runs', '/runs?view=tasks', '/runs?view=graph', '/runs/1', '/sources', '/workspace',
+  '/dashboards/rides/trips?tile=0', '/runs', '/runs?view=tasks', '/runs?view=graph', '/runs?view=timeline', '/runs/1', '/runs/compare?a=1&b=2', '/sources', '/workspace',
   '/audit', '/access?tab=users', '/access?tab=roles', '/access?tab=tokens', '/access?tab=explain', '/status',
   '/alerts',
 ];
@@ -75,7 +75,7 @@ const focused = () => {
 
 // Tab reaches everything that can be used, each with a focus one sees; the first stop leads past the rail.
 export async function reachable({ page, base }) {
-  for (const path of ['/', '/catalog', '/catalog/rides/by_day?tab=lineage', '/dashboards/rides/trips', '/runs?view=tasks', '/audit']) {
+  for (const path of ['/', '/catalog', '/catalog/rides/by_day?tab=lineage', '/dashboards/rides/trips', '/runs?view=tasks', '/runs?view=timeline', '/runs/1', '/audit']) {
     await page.goto(base + path);
     await settled(page);
     await page.waitForTimeout(300);

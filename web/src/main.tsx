@@ -5,6 +5,7 @@ import './design/base.css';
 import './design/page.css';
 import './design/parts.css';
 import './design/dashboards.css';
+import './design/runs.css';
 import { createRoot } from 'react-dom/client';
 import { App } from './app/App';
 

@@ -1,6 +1,7 @@
 // ActiveRun: a run under way: what its TaskKind sees, and what the scheduler asks of it. Thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <string>
@@ -44,7 +45,7 @@ class ActiveRun : public TaskRun {
     }
     void Write(const std::string& line) override {
         std::lock_guard lock(mutex_);
-        if (lines_.size() < kLogLinesMax) lines_.push_back({number_, clock_.Now(), RunText(line)});
+        if (!sealed_ && lines_.size() < kLogLinesMax) lines_.push_back({number_, clock_.Now(), RunText(line)});
     }
     void RequestCancel(bool timed_out) {
         if (timed_out) timed_out_ = true;
@@ -59,9 +60,19 @@ class ActiveRun : public TaskRun {
         run.note = note_;
         run.rows = rows_;
     }
-    std::vector<LogLine> lines() const {
+    // Nothing is written any more: the lines, on their way into the log of runs.
+    std::vector<LogLine> TakeLines() {
         std::lock_guard lock(mutex_);
+        sealed_ = true;
         return lines_;
+    }
+    // The lines so far after the first `skip`; nothing once they may stand in the log of runs.
+    std::vector<LogLine> LinesAfter(size_t skip, size_t limit) const {
+        std::lock_guard lock(mutex_);
+        if (sealed_ || skip >= lines_.size()) return {};
+        size_t count = std::min(limit, lines_.size() - skip);
+        auto first = lines_.begin() + static_cast<std::ptrdiff_t>(skip);
+        return {first, first + static_cast<std::ptrdiff_t>(count)};
     }
 
   private:
@@ -81,6 +92,7 @@ class ActiveRun : public TaskRun {
     mutable std::mutex mutex_;
     std::string note_;
     int64_t rows_ = -1;
+    bool sealed_ = false;
     std::vector<LogLine> lines_;
 };
 

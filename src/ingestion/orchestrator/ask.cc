@@ -1,5 +1,6 @@
 // The scheduler's questions and wishes: trigger, cancel, list, why. Each asks the gate.
 #include <algorithm>
+#include <limits>
 
 #include "base/number.h"
 #include "base/text.h"
@@ -191,13 +192,44 @@ Result<Run> Scheduler::GetRun(const Principal& principal, const std::string& run
 }
 
 Result<std::vector<std::string>> Scheduler::LogOf(const Principal& principal, const std::string& run_id) {
-    Run run = TRY(GetRun(principal, run_id));
-    std::vector<std::string> lines = TRY(run_log_.Lines(run_id));
-    std::lock_guard lock(mutex_);
-    if (auto active = ActiveOf(run)) {
-        for (const LogLine& line : active->lines()) lines.push_back(FormatTime(line.at) + " " + line.text);
+    std::vector<std::string> lines;
+    for (const RunLine& line : TRY(LinesOf(principal, run_id, 0, std::numeric_limits<int>::max()))) {
+        lines.push_back(FormatTime(line.at) + " " + line.text);
     }
     return lines;
+}
+
+Result<std::vector<RunLine>> Scheduler::LinesOf(const Principal& principal, const std::string& run_id, int64_t after,
+                                                int limit) {
+    Run run = TRY(GetRun(principal, run_id));
+    auto under_way = [&]() -> std::shared_ptr<ActiveRun> {
+        std::lock_guard lock(mutex_);
+        return ActiveOf(run);
+    };
+    // An attempt's lines are in memory or in the log, never half: one that ends meanwhile (it is sealed then) is left
+    // to the next question.
+    std::shared_ptr<ActiveRun> active = under_way();
+    auto [lines, stored] = TRY(run_log_.LinesAfter(run_id, after, limit));
+    if (!active || active != under_way() || after + static_cast<int64_t>(lines.size()) < stored) return lines;
+    int64_t number = std::max(after, stored);
+    size_t room = static_cast<size_t>(limit) - lines.size();
+    for (const LogLine& line : active->LinesAfter(static_cast<size_t>(number - stored), room)) {
+        lines.push_back({++number, line.at, line.text});
+    }
+    return lines;
+}
+
+Result<std::map<std::string, RunHistory>> Scheduler::Histories(const std::vector<Run>& runs) {
+    return run_log_.Histories(runs);
+}
+
+Result<RunDefinition> Scheduler::DefinitionOf(const Principal& principal, const std::string& run_id) {
+    Run run = TRY(GetRun(principal, run_id));
+    RunDefinition definition = TRY(run_log_.DefinitionOf(run));
+    std::lock_guard lock(mutex_);
+    auto spec = state_.specs.find(run.task);
+    if (spec != state_.specs.end()) definition.file = spec->second.file;
+    return definition;
 }
 
 TaskStatus Scheduler::StatusOf(const std::string& task, Timestamp now) const {

@@ -65,24 +65,73 @@ int LimitOf(const HttpCall& call) {
     return static_cast<int>(std::clamp<int64_t>(limit, 1, 1000));
 }
 
+Json HistoryJson(const RunHistory& history) {
+    Json parts = Json::array();
+    for (const RunPart& part : history.parts) {
+        parts.push_back({{"what", part.what},
+                         {"from", FormatTime(part.from)},
+                         {"to", TimeJson(part.to)},
+                         {"attempt", part.attempt},
+                         {"why", part.why}});
+    }
+    return {{"parts", std::move(parts)}, {"inputs", history.inputs}, {"after", history.after}};
+}
+
+Result<std::optional<Timestamp>> TimeAsked(const HttpCall& call, const char* name) {
+    std::optional<std::string> text = call.request.Query(name);
+    if (!text || text->empty()) return std::optional<Timestamp>();
+    return std::optional<Timestamp>(TRY_CONTEXT(ParseTime(*text), std::string("the parameter ") + name));
+}
+
 Result<HttpResponse> ListRuns(Orchestrator& orchestrator, HttpCall& call) {
     RunFilter filter;
+    filter.since = TRY(TimeAsked(call, "since"));
+    filter.until = TRY(TimeAsked(call, "until"));
     filter.task = call.request.Query("task").value_or("");
     filter.batch = call.request.Query("batch").value_or("");
     filter.state = call.request.Query("state").value_or("");
     filter.before_id = call.request.Query("before").value_or("");
     filter.limit = LimitOf(call);
     Json runs = Json::array();
-    for (const Run& run : TRY(orchestrator.Runs(call.principal, filter))) runs.push_back(RunToJson(run));
+    std::vector<Run> found = TRY(orchestrator.Runs(call.principal, filter));
+    std::map<std::string, RunHistory> histories;
+    bool with_history = call.request.Query("history").value_or("") == "yes";
+    if (with_history) histories = TRY(orchestrator.Histories(found));
+    for (const Run& run : found) {
+        runs.push_back(RunToJson(run));
+        if (with_history) runs.back().update(HistoryJson(histories[run.id]));
+    }
     call.call.rows = static_cast<int64_t>(runs.size());
     return JsonResponse({{"runs", std::move(runs)}});
 }
 
 Result<HttpResponse> GetRun(Orchestrator& orchestrator, HttpCall& call) {
     const std::string& id = call.parameters["id"];
-    Json json = RunToJson(TRY(orchestrator.GetRun(call.principal, id)));
-    json["log"] = TRY(orchestrator.LogOf(call.principal, id));
+    Run run = TRY(orchestrator.GetRun(call.principal, id));
+    Json json = RunToJson(run);
+    json.update(HistoryJson(TRY(orchestrator.Histories({run}))[id]));
+    bool with_log = call.request.Query("log").value_or("") != "no";
+    if (with_log) json["log"] = TRY(orchestrator.LogOf(call.principal, id));
     return JsonResponse(json);
+}
+
+// A page of the log. `state` was read before the lines: with one that has ended, they are all there.
+Result<HttpResponse> GetRunLog(Orchestrator& orchestrator, HttpCall& call) {
+    const std::string& id = call.parameters["id"];
+    int64_t after = std::max<int64_t>(0, ParseInteger(call.request.Query("after").value_or("0")).value_or(0));
+    Run run = TRY(orchestrator.GetRun(call.principal, id));
+    Json lines = Json::array();
+    for (const RunLine& line : TRY(orchestrator.LinesOf(call.principal, id, after, LimitOf(call)))) {
+        lines.push_back({{"number", line.number}, {"at", FormatTime(line.at)}, {"text", line.text}});
+    }
+    call.call.rows = static_cast<int64_t>(lines.size());
+    return JsonResponse({{"state", RunStateName(run.state)}, {"lines", std::move(lines)}});
+}
+
+Result<HttpResponse> GetRunDefinition(Orchestrator& orchestrator, HttpCall& call) {
+    RunDefinition definition = TRY(orchestrator.DefinitionOf(call.principal, call.parameters["id"]));
+    return JsonResponse(
+        {{"file", definition.file}, {"text", definition.text}, {"since_run", std::to_string(definition.since_run)}});
 }
 
 Result<HttpResponse> StartBackfill(Orchestrator& orchestrator, HttpCall& call, const Json& body,
@@ -203,6 +252,11 @@ std::vector<Route> OrchestratorRoutes(Orchestrator& orchestrator) {
         {{"http", "GET /api/v1/runs", "self", "run", kRead, {}}, "*", bound(ListRuns)},
         {{"http", "POST /api/v1/runs", "self", "run", kChange, {}}, "*", bound(StartRuns)},
         {{"http", "GET /api/v1/runs/{id}", "self", "run", kRead, {}}, "{id}", bound(GetRun)},
+        {{"http", "GET /api/v1/runs/{id}/log", "self", "run", kRead, {}}, "{id}", bound(GetRunLog)},
+        // A definition is a file of the workspace: whoever may not read those does not read it here either.
+        {{"http", "GET /api/v1/runs/{id}/definition", "workspace:Read", "workspace", kRead, {}},
+         "*",
+         bound(GetRunDefinition)},
         {{"http", "POST /api/v1/runs/{id}/cancel", "self", "run", kChange, {}}, "{id}", bound(CancelRun)},
         {{"http", "POST /api/v1/runs/{id}/approve", "self", "run", kChange, {}}, "{id}", bound(ApproveRun)},
         {{"http", "POST /api/v1/runs/{id}/retry", "self", "run", kChange, {}}, "{id}", bound(RetryRun)},

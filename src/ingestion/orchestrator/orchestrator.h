@@ -47,6 +47,8 @@ struct TaskSpec {
     bool watched = false;  // HasNew really looks: what is new outside starts it
     bool only_by_hand = false;  // never due by itself, not even for the first time
     std::string fingerprint;  // of its definition: a changed one makes the task due
+    // What is written there, kept with the runs that it made. Shared, as every status has a copy of the spec.
+    std::shared_ptr<const std::string> definition;
     workspace::Timing timing;
     workspace::Parameters parameters;  // what a run may be told
     // Run once for each part, told `partition` (the key), `partition_start` and `partition_end`.
@@ -137,6 +139,35 @@ struct RunFilter {
     std::string state;
     int limit = 100;
     std::string before_id;
+    // Runs that were there at some time of it: queued before `until`, not ended before `since`.
+    std::optional<Timestamp> since;
+    std::optional<Timestamp> until;
+};
+
+// What a run did from one moment to the next.
+struct RunPart {
+    std::string what;  // "queued", "waiting_approval", "running", "waiting_retry", "waiting_outside"
+    Timestamp from;
+    std::optional<Timestamp> to;
+    int attempt = 1;
+    std::string why;  // of a wait: the error or what it waits for
+};
+struct RunHistory {
+    std::vector<RunPart> parts;
+    std::map<std::string, std::string> inputs;  // dataset -> version that it read, or saw when it was queued
+    std::map<std::string, std::string> after;  // task -> its run that this one followed
+};
+
+struct RunLine {
+    int64_t number = 0;  // counts from 1 over all attempts of the run
+    Timestamp at;
+    std::string text;
+};
+// The definition as it was when the run was queued.
+struct RunDefinition {
+    std::string file;  // as of today
+    std::string text;
+    int64_t since_run = 0;  // the first run that it made
 };
 
 struct BackfillRequest {
@@ -209,6 +240,13 @@ class Orchestrator {
     virtual Result<std::vector<Run>> Runs(const Principal& principal, const RunFilter& filter) = 0;
     virtual Result<Run> GetRun(const Principal& principal, const std::string& run_id) = 0;
     virtual Result<std::vector<std::string>> LogOf(const Principal& principal, const std::string& run_id) = 0;
+    // The lines after the `after`th, at most `limit`; those of a run under way too, as they are written.
+    virtual Result<std::vector<RunLine>> LinesOf(const Principal& principal, const std::string& run_id, int64_t after,
+                                                 int limit) = 0;
+    // By run id. Asks no gate: for runs that Runs or GetRun gave.
+    virtual Result<std::map<std::string, RunHistory>> Histories(const std::vector<Run>& runs) = 0;
+    // kNotFound for runs from before definitions were kept.
+    virtual Result<RunDefinition> DefinitionOf(const Principal& principal, const std::string& run_id) = 0;
     virtual Result<std::vector<TaskStatus>> Tasks(const Principal& principal) = 0;
     virtual Result<TaskStatus> Why(const Principal& principal, const std::string& target) = 0;
     // True when nothing runs, waits or is due: everything is as fresh as its sources.

@@ -1,9 +1,11 @@
 #include "ingestion/orchestrator/run_log.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/number.h"
 #include "base/text.h"
+#include "ingestion/orchestrator/run_history.h"
 
 namespace tarn::orchestrator {
 namespace {
@@ -105,8 +107,14 @@ Result<RunLog> RunLog::Create(metadata::Database& metadata) {
           "ALTER TABLE run_events ADD COLUMN part TEXT NOT NULL DEFAULT '';"
           "ALTER TABLE runs ADD COLUMN part TEXT NOT NULL DEFAULT '';"
           "ALTER TABLE runs ADD COLUMN batch INTEGER;"
-          "CREATE INDEX runs_batch ON runs (batch, run)"}}));
-    return RunLog(metadata);
+          "CREATE INDEX runs_batch ON runs (batch, run)"},
+         {4,
+          "CREATE TABLE run_definitions (task TEXT NOT NULL, run INTEGER NOT NULL, fingerprint TEXT NOT NULL, "
+          "text TEXT NOT NULL, PRIMARY KEY (task, run))"}}));
+    RunLog log(metadata);
+    auto rows = TRY(metadata.Query("SELECT task, fingerprint FROM run_definitions ORDER BY run"));
+    for (const metadata::Row& row : rows) log.kept_[row[0].text()] = row[1].text();
+    return log;
 }
 
 Status RunLog::Replay(State& state) {
@@ -159,6 +167,8 @@ Result<std::vector<Run>> RunLog::Runs(const RunFilter& filter) {
     if (!filter.batch.empty()) add("batch =", TRY(RunNumber(filter.batch)));
     if (!filter.state.empty()) add("state =", filter.state);
     if (!filter.before_id.empty()) add("run <", TRY(RunNumber(filter.before_id)));
+    if (filter.until) add("queued_at <", ToMicros(*filter.until));
+    if (filter.since) add("COALESCE(ended_at, 9223372036854775807) >=", ToMicros(*filter.since));
     sql += fmt::format(" ORDER BY run DESC LIMIT {}", std::clamp(filter.limit, 1, kRunsPerPageMax));
     std::vector<Run> runs;
     for (const metadata::Row& row : TRY(metadata_->Query(sql, parameters))) runs.push_back(RunOf(row));
@@ -172,14 +182,81 @@ Result<Run> RunLog::Get(const std::string& run_id) {
     return RunOf(rows[0]);
 }
 
-Result<std::vector<std::string>> RunLog::Lines(const std::string& run_id) {
-    std::vector<std::string> lines;
-    auto rows =
-        TRY(metadata_->Query("SELECT at, line FROM run_lines WHERE run = $1 ORDER BY seq", {TRY(RunNumber(run_id))}));
+Result<RunLog::StoredLines> RunLog::LinesAfter(const std::string& run_id, int64_t after, int limit) {
+    StoredLines found;
+    int64_t run = TRY(RunNumber(run_id));
+    auto last = TRY(metadata_->Query("SELECT COALESCE(MAX(seq), 0) FROM run_lines WHERE run = $1", {run}));
+    found.stored = last[0][0].integer();
+    auto rows = TRY(metadata_->Query(
+        "SELECT seq, at, line FROM run_lines WHERE run = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4",
+        {run, after, found.stored, limit}));
     for (const metadata::Row& row : rows) {
-        lines.push_back(FormatTime(FromMicros(row[0].integer())) + " " + row[1].text());
+        found.lines.push_back({row[0].integer(), FromMicros(row[1].integer()), row[2].text()});
     }
-    return lines;
+    return found;
+}
+
+Result<std::map<std::string, RunHistory>> RunLog::Histories(const std::vector<Run>& runs) {
+    std::map<std::string, RunHistory> histories;
+    if (runs.empty()) return histories;
+    int64_t first = std::numeric_limits<int64_t>::max();
+    int64_t last = 0;
+    for (const Run& run : runs) {
+        histories[run.id];
+        first = std::min(first, IntegerOrZero(run.id));
+        last = std::max(last, IntegerOrZero(run.id));
+    }
+    Status outcome = Ok();
+    auto fold = [&](const metadata::Row& row) {
+        auto history = histories.find(std::to_string(row[0].integer()));
+        if (history == histories.end()) return true;
+        auto apply = [&]() -> Status {
+            Event event = TRY(EventFromJson(TRY(ParseJson(row[2].text()))));
+            event.kind = TRY(EventKindOf(row[1].text()));
+            AddToHistory(history->second, event);
+            return Ok();
+        };
+        outcome = apply();
+        return outcome.ok();
+    };
+    TRY(metadata_->Scan("SELECT run, kind, event FROM run_events WHERE run >= $1 AND run <= $2 ORDER BY seq",
+                        {first, last}, fold));
+    TRY(outcome);
+    return histories;
+}
+
+Result<RunDefinition> RunLog::DefinitionOf(const Run& run) {
+    auto rows = TRY(metadata_->Query(
+        "SELECT run, text FROM run_definitions WHERE task = $1 AND run <= $2 ORDER BY run DESC LIMIT 1",
+        {run.task, TRY(RunNumber(run.id))}));
+    if (rows.empty()) return Error(ErrorCode::kNotFound, "no definition was kept with run {}", run.id);
+    return RunDefinition{"", rows[0][1].text(), rows[0][0].integer()};
+}
+
+Status RunLog::KeepDefinitions(const std::vector<NewDefinition>& definitions) {
+    std::vector<NewDefinition> fresh;
+    std::map<std::string, std::string> newest;  // of these: a backfill queues many runs of one task
+    for (const NewDefinition& each : definitions) {
+        auto kept = kept_.find(each.task);
+        bool is_kept = kept != kept_.end() && kept->second == each.fingerprint && !newest.contains(each.task);
+        bool is_known = newest.contains(each.task) && newest[each.task] == each.fingerprint;
+        if (!each.text || is_kept || is_known) continue;
+        newest[each.task] = each.fingerprint;
+        fresh.push_back(each);
+    }
+    if (fresh.empty()) return Ok();
+    TRY(metadata_->Write([&](metadata::Transaction& transaction) -> Status {
+        for (const NewDefinition& each : fresh) {
+            TRY(transaction.Execute(
+                "INSERT INTO run_definitions (task, run, fingerprint, text) VALUES ($1, $2, $3, $4) "
+                "ON CONFLICT (task, run) DO UPDATE SET fingerprint = excluded.fingerprint, "
+                "text = excluded.text",
+                {each.task, each.run, each.fingerprint, *each.text}));
+        }
+        return Ok();
+    }));
+    for (const auto& [task, fingerprint] : newest) kept_[task] = fingerprint;
+    return Ok();
 }
 
 Status RunLog::Prune(int kept) {
@@ -196,6 +273,11 @@ Status RunLog::Prune(int kept) {
             {oldest}));
         TRY(transaction.Execute("DELETE FROM runs WHERE run <= $1 AND ended_at IS NOT NULL", {oldest}));
         TRY(transaction.Execute(fmt::format("DELETE FROM run_events WHERE run <= $1 AND {}", kNeeded), {oldest}));
+        // The newest of them is still that of later runs.
+        TRY(transaction.Execute(
+            "DELETE FROM run_definitions WHERE run < (SELECT MAX(newer.run) FROM run_definitions AS newer "
+            "WHERE newer.task = run_definitions.task AND newer.run <= $1)",
+            {oldest}));
         return Ok();
     });
 }

@@ -1,6 +1,8 @@
 // RunLog: the durable log of runs in metadata. Events are the truth; the table `runs` is their projection for listing.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +18,14 @@ struct LogLine {
     std::string text;
 };
 
+// What a task's file says from a run on.
+struct NewDefinition {
+    std::string task;
+    int64_t run = 0;
+    std::string fingerprint;
+    std::shared_ptr<const std::string> text;
+};
+
 class RunLog {
   public:
     static Result<RunLog> Create(metadata::Database& metadata);
@@ -25,7 +35,16 @@ class RunLog {
     Status Append(const std::vector<Event>& events, const std::vector<Run>& runs, const std::vector<LogLine>& lines);
     Result<std::vector<Run>> Runs(const RunFilter& filter);
     Result<Run> Get(const std::string& run_id);
-    Result<std::vector<std::string>> Lines(const std::string& run_id);
+    struct StoredLines {
+        std::vector<RunLine> lines;
+        int64_t stored = 0;  // of the run, all together
+    };
+    Result<StoredLines> LinesAfter(const std::string& run_id, int64_t after, int limit);
+    // Read from the events.
+    Result<std::map<std::string, RunHistory>> Histories(const std::vector<Run>& runs);
+    Result<RunDefinition> DefinitionOf(const Run& run);
+    // Keeps what the tasks of newly queued runs are defined as, where it is another than was kept last.
+    Status KeepDefinitions(const std::vector<NewDefinition>& definitions);
     // Forgets runs beyond the newest `kept` that have ended; of events it keeps those of the last run and the last
     // success of every lane.
     Status Prune(int kept);
@@ -33,6 +52,7 @@ class RunLog {
   private:
     explicit RunLog(metadata::Database& metadata) : metadata_(&metadata) {}
     metadata::Database* metadata_;
+    std::map<std::string, std::string> kept_;  // task -> fingerprint of its newest kept definition
 };
 
 }  // namespace tarn::orchestrator

@@ -29,11 +29,20 @@ TEST(RunLog, PruningKeepsWhatWaitsAndWhatIsRemembered) {
         if (run <= 40) happen(event);
     }
     ASSERT_TRUE(log.Append(events, runs, {{3, now, "old"}, {45, now, "waits"}}).ok());
+    auto defined = [](int64_t run, const std::string& text) {
+        return NewDefinition{"t:a", run, text, std::make_shared<const std::string>(text)};
+    };
+    ASSERT_TRUE(log.KeepDefinitions({defined(1, "SELECT 1"), defined(2, "SELECT 1")}).ok());
+    ASSERT_TRUE(log.KeepDefinitions({defined(30, "SELECT 2"), defined(31, "SELECT 2")}).ok());
+    EXPECT_EQ(log.DefinitionOf({.id = "29", .task = "t:a"})->since_run, 1);
     ASSERT_TRUE(log.Prune(2).ok());
     EXPECT_FALSE(log.Get("40").ok());
-    EXPECT_TRUE(log.Lines("3")->empty());
+    EXPECT_TRUE(log.LinesAfter("3", 0, 10)->lines.empty());
     for (int64_t run = 41; run <= 50; ++run) EXPECT_TRUE(log.Get(std::to_string(run)).ok()) << run;
-    EXPECT_EQ(log.Lines("45")->size(), 1U);
+    EXPECT_EQ(log.LinesAfter("45", 0, 10)->lines.size(), 1U);
+    // The definition that the runs which are left were made by stays, older ones go.
+    EXPECT_EQ(log.DefinitionOf({.id = "45", .task = "t:a"})->text, "SELECT 2");
+    EXPECT_FALSE(log.DefinitionOf({.id = "20", .task = "t:a"}).ok());
     State replayed;
     ASSERT_TRUE(log.Replay(replayed).ok());
     EXPECT_EQ(replayed.last_run, 50);

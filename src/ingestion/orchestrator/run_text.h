@@ -8,7 +8,8 @@ namespace tarn::orchestrator {
 
 inline constexpr size_t kRunTextBytesMax = 16 << 10;  // of one error, warning or line; what comes later is dropped
 
-// UTF-8 without control characters but line breaks and tabs; '?' stands for what is neither. At most kRunTextBytesMax.
+// UTF-8 without control characters but line breaks and tabs; '?' stands for what is neither. What only tells a terminal
+// how to look (colours) is left out. At most kRunTextBytesMax.
 std::string RunText(std::string_view text);
 
 }  // namespace tarn::orchestrator

@@ -299,11 +299,24 @@ void Scheduler::AddStarts(Batch& batch, const std::vector<std::string>& lanes, T
     }
 }
 
+std::vector<NewDefinition> Scheduler::DefinitionsOf(const Batch& batch) const {
+    std::vector<NewDefinition> definitions;
+    std::lock_guard lock(mutex_);
+    for (const Event& event : batch.events) {
+        auto spec = state_.specs.find(event.task);
+        if (event.kind != EventKind::kQueued || spec == state_.specs.end()) continue;
+        definitions.push_back({event.task, event.run, event.fingerprint, spec->second.definition});
+    }
+    return definitions;
+}
+
 Status Scheduler::Commit(Batch& batch) {
     if (batch.events.empty()) return Ok();
     std::vector<Run> runs;
     for (auto& [number, run] : batch.runs) runs.push_back(std::move(run));
-    Status written = run_log_.Append(batch.events, runs, batch.lines);
+    // First the definition, then the run: no run stands in the log whose definition might be missing.
+    Status written = run_log_.KeepDefinitions(DefinitionsOf(batch));
+    if (written.ok()) written = run_log_.Append(batch.events, runs, batch.lines);
     // What was folded and is not in the log must not have effects: nothing runs any more.
     if (!written.ok()) return Fail(written.error()), written;
     Notify(batch.told);
@@ -386,7 +399,7 @@ Event Scheduler::WaitEvent(const ActiveRun& active, const TaskOutcome& outcome) 
     return event;
 }
 
-void Scheduler::Finish(const ActiveRun& active, Result<TaskOutcome> outcome) {
+void Scheduler::Finish(ActiveRun& active, Result<TaskOutcome> outcome) {
     Event event;
     if (outcome.ok() && outcome->again_after) {
         event = WaitEvent(active, *outcome);
@@ -408,7 +421,7 @@ void Scheduler::Finish(const ActiveRun& active, Result<TaskOutcome> outcome) {
             "run failed",
             {{"run", active.run_id()}, {"task", event.task}, {"error", event.error}, {"attempt", event.attempt}});
     }
-    std::vector<LogLine> lines = active.lines();
+    std::vector<LogLine> lines = active.TakeLines();
     if (!event.error.empty() && !event.waits) lines.push_back({event.run, event.at, "error: " + event.error});
     std::lock_guard lock(mutex_);
     ended_.push_back({std::move(event), std::move(lines)});

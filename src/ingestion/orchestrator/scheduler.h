@@ -37,6 +37,10 @@ class Scheduler : public Orchestrator {
     Result<std::vector<Run>> Runs(const Principal& principal, const RunFilter& filter) override;
     Result<Run> GetRun(const Principal& principal, const std::string& run_id) override;
     Result<std::vector<std::string>> LogOf(const Principal& principal, const std::string& run_id) override;
+    Result<std::vector<RunLine>> LinesOf(const Principal& principal, const std::string& run_id, int64_t after,
+                                         int limit) override;
+    Result<std::map<std::string, RunHistory>> Histories(const std::vector<Run>& runs) override;
+    Result<RunDefinition> DefinitionOf(const Principal& principal, const std::string& run_id) override;
     Result<std::vector<TaskStatus>> Tasks(const Principal& principal) override;
     Result<TaskStatus> Why(const Principal& principal, const std::string& target) override;
     bool Idle() const override;
@@ -75,10 +79,11 @@ class Scheduler : public Orchestrator {
     Status AddDue(Batch& batch, const std::vector<Decisions::ToQueue>& due, Timestamp now);
     void AddStarts(Batch& batch, const std::vector<std::string>& lanes, Timestamp now);
     // With emit_mutex_ held, and mutex_ free.
+    std::vector<NewDefinition> DefinitionsOf(const Batch& batch) const;
     Status Commit(Batch& batch);
     void Submit(const Batch& batch);
     void Execute(std::shared_ptr<ActiveRun> active);
-    void Finish(const ActiveRun& active, Result<TaskOutcome> outcome);
+    void Finish(ActiveRun& active, Result<TaskOutcome> outcome);
     Event WaitEvent(const ActiveRun& active, const TaskOutcome& outcome) const;
     Event FailureEvent(const ActiveRun& active, const Error& error);
     void CancelOverdue();

@@ -653,5 +653,99 @@ TEST_F(SchedulerTest, RunsOnlyByHandWhatSaysSo) {
     EXPECT_EQ(kind_.Count("t:manual"), 1u);
 }
 
+// A reader who asks again and again for what comes after sees each line once, in order, over the attempts.
+TEST_F(SchedulerTest, LinesAreReadAsTheyAreWrittenEachOnce) {
+    constexpr int kLines = 200;
+    std::atomic<int> attempts{0};
+    kind_.works["t:a"] = [&](TaskRun& run) -> Result<TaskOutcome> {
+        int attempt = ++attempts;
+        for (int i = 0; i < kLines; ++i) {
+            run.Write(fmt::format("{}.{}", attempt, i));
+            if (i % 20 == 0) SystemEnv().clock().Sleep(1ms);
+        }
+        if (attempt < 3) return Error(ErrorCode::kUnavailable, "not yet");
+        return TaskOutcome();
+    };
+    Start({Table("a")});
+    ASSERT_TRUE(Eventually([&] { return !Runs("t:a").empty(); }));
+    std::string run = Runs("t:a")[0].id;
+    Texts texts;
+    int64_t after = 0;
+    bool early = false;
+    for (bool ended = false; !ended;) {
+        ended = orchestrator_->Idle();  // asked first: then nothing comes any more
+        for (int more = 1; more > 0;) {
+            auto lines = orchestrator_->LinesOf(admin_, run, after, 7).value();
+            more = static_cast<int>(lines.size());
+            EXPECT_LE(more, 7);
+            for (const RunLine& line : lines) {
+                ASSERT_EQ(line.number, ++after);
+                texts.push_back(line.text);
+            }
+            early = early || (more > 0 && !ended && attempts == 1);
+        }
+    }
+    Texts wanted;
+    for (int attempt = 1; attempt <= 3; ++attempt) {
+        for (int i = 0; i < kLines; ++i) wanted.push_back(fmt::format("{}.{}", attempt, i));
+        if (attempt < 3) wanted.push_back("error: not yet");
+    }
+    EXPECT_EQ(texts, wanted);
+    EXPECT_TRUE(early) << "nothing was seen while it ran";
+    EXPECT_EQ(orchestrator_->LinesOf(nobody_, run, 0, 10).error().code(), ErrorCode::kPermissionDenied);
+}
+
+TEST_F(SchedulerTest, AHistoryTellsWaitsTriesAndWhatWasRead) {
+    std::atomic<int> attempts{0};
+    kind_.works["t:b"] = [&](TaskRun&) -> Result<TaskOutcome> {
+        if (++attempts == 1) return Error(ErrorCode::kUnavailable, "the line is down");
+        TaskOutcome outcome;
+        outcome.changed = true;
+        outcome.version = "9";
+        outcome.input_versions = {{"a", "1"}};
+        return outcome;
+    };
+    Timestamp before = SystemEnv().clock().Now();
+    Start({Table("a"), Table("b", {"a"})});
+    ASSERT_TRUE(Eventually([&] { return LastState("t:b") == "succeeded"; }));
+    RunHistory history = orchestrator_->Histories(Runs("t:b")).value().begin()->second;
+    Texts parts;
+    for (const RunPart& part : history.parts) {
+        parts.push_back(fmt::format("{} {} {}", part.what, part.attempt, part.why));
+        ASSERT_TRUE(part.to.has_value());
+        EXPECT_LE(part.from, *part.to);
+    }
+    EXPECT_EQ(parts, (Texts{"queued 1 ", "running 1 ", "waiting_retry 1 the line is down", "running 2 "}));
+    EXPECT_EQ(history.inputs.at("a"), "1");
+    // Who was there at a time: what ended before it or began after it was not.
+    Timestamp now = SystemEnv().clock().Now();
+    EXPECT_EQ(orchestrator_->Runs(admin_, {.since = before, .until = now + 1h})->size(), 2U);
+    EXPECT_EQ(orchestrator_->Runs(admin_, {.since = now + 1h})->size(), 0U);
+    EXPECT_EQ(orchestrator_->Runs(admin_, {.until = before - 1h})->size(), 0U);
+}
+
+TEST_F(SchedulerTest, ARunKeepsWhatItsTaskWasDefinedAs) {
+    auto defined = [](const std::string& text) {
+        TaskSpec spec = Table("a");
+        spec.fingerprint = text;
+        spec.definition = std::make_shared<const std::string>(text);
+        return spec;
+    };
+    Start({defined("SELECT 1")});
+    ASSERT_TRUE(BecomesIdle());
+    ASSERT_TRUE(orchestrator_->Trigger(admin_, "a").ok());
+    ASSERT_TRUE(BecomesIdle());
+    ASSERT_TRUE(orchestrator_->SetTasks({defined("SELECT 2")}).ok());
+    ASSERT_TRUE(Eventually([&] { return kind_.Count("t:a") == 3 && orchestrator_->Idle(); }));
+    auto runs = Runs("t:a");
+    ASSERT_EQ(runs.size(), 3U);
+    auto text = [&](size_t at) { return orchestrator_->DefinitionOf(admin_, runs[at].id).value(); };
+    EXPECT_EQ(text(0).text, "SELECT 2");
+    EXPECT_EQ(text(1).text, "SELECT 1");
+    EXPECT_EQ(std::to_string(text(1).since_run), runs[2].id);
+    EXPECT_EQ(text(2).text, "SELECT 1");
+    EXPECT_EQ(orchestrator_->DefinitionOf(nobody_, runs[0].id).error().code(), ErrorCode::kPermissionDenied);
+}
+
 }  // namespace
 }  // namespace tarn::orchestrator

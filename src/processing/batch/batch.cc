@@ -187,6 +187,18 @@ TaskSpec TableSpec(const workspace::Definition& definition, const TableDefinitio
     return spec;
 }
 
+// What is written of each task: its file, and the script that it names.
+void KeepTexts(const std::vector<workspace::Definition>& all, std::vector<TaskSpec>& tasks) {
+    std::map<std::string, const workspace::Definition*> by_file;
+    for (const workspace::Definition& definition : all) by_file[definition.file] = &definition;
+    for (TaskSpec& task : tasks) {
+        auto found = by_file.find(task.file);
+        if (found == by_file.end()) continue;
+        std::string script = task.definition ? "\n" + *task.definition : "";
+        task.definition = std::make_shared<const std::string>(found->second->text + script);
+    }
+}
+
 Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
     std::vector<TableDefinition> tables;
     std::vector<lakehouse::TableName> names;
@@ -203,6 +215,7 @@ Status FlowBatch::Activate(const std::vector<workspace::Definition>& all) {
         std::vector<TaskSpec> more = source(all);
         tasks.insert(tasks.end(), more.begin(), more.end());
     }
+    KeepTexts(all, tasks);
     {
         // First, so that a task that starts at once finds its definition.
         std::lock_guard lock(mutex_);

@@ -340,6 +340,7 @@ orchestrator::TaskSpec TaskOf(const JobDefinition& job, const Names& names) {
     // Its effects lie outside: an edit of the file is no wish to have them again.
     spec.eager = false;
     spec.fingerprint = job.hash;
+    if (!job.code_file.empty()) spec.definition = std::make_shared<const std::string>(job.code);
     spec.timing = workspace::ResolveTiming(job.timing);
     // Unless it says so, code is not run twice because it failed once: what it did is not known.
     spec.timing.retries = job.timing.retries.value_or(0);

@@ -108,8 +108,34 @@ export const isUnderWay = (state: Api.RunState): boolean =>
 export const useRun = (id: string): UseQueryResult<Api.RunDetail> =>
   useQuery({
     queryKey: ['runs', 'one', id],
-    queryFn: ({ signal }) => get<Api.RunDetail>(path`/runs/${id}`, signal),
+    queryFn: ({ signal }) => get<Api.RunDetail>(path`/runs/${id}` + '?log=no', signal),
     refetchInterval: ({ state }) => (state.data && isUnderWay(state.data.state) ? 1000 : false),
+  });
+// Runs that were there in a stretch of time, with what each did when.
+export const kTimelineRunsMax = 1000;
+export function useTimeline(since: string, until: string, live: boolean): UseQueryResult<Api.RunDetail[]> {
+  const pollMs = usePollMs(3000);
+  return useQuery({
+    queryKey: ['runs', 'timeline', since, until],
+    queryFn: async ({ signal }) =>
+      (
+        await get<{ runs: Api.RunDetail[] }>(
+          '/runs' + query({ since, until, history: 'yes', limit: kTimelineRunsMax }),
+          signal,
+        )
+      ).runs,
+    refetchInterval: live ? pollMs : false,
+    placeholderData: keepPreviousData,
+  });
+}
+export const getRunLog = (id: string, after: number, signal?: AbortSignal): Promise<Api.RunLog> =>
+  get<Api.RunLog>(path`/runs/${id}/log` + query({ after, limit: 1000 }), signal);
+export const useRunDefinition = (id: string): UseQueryResult<Api.RunDefinition> =>
+  useQuery({
+    queryKey: ['run definition', id],
+    queryFn: ({ signal }) => get<Api.RunDefinition>(path`/runs/${id}/definition`, signal),
+    staleTime: Infinity,
+    retry: false,
   });
 export function useTasks(): UseQueryResult<Api.Task[]> {
   const refetchInterval = usePollMs(4000);

@@ -153,8 +153,32 @@ export interface Run {
   approved_by: string;
   late: boolean;
 }
+// What a run did from one moment to the next.
+export interface RunPart {
+  what: 'queued' | 'waiting_approval' | 'running' | 'waiting_retry' | 'waiting_outside';
+  from: string;
+  to: string | null;
+  attempt: number;
+  why: string;
+}
 export interface RunDetail extends Run {
-  log: string[];
+  parts: RunPart[];
+  inputs: Record<string, string>; // dataset -> version
+  after: Record<string, string>; // task -> run
+}
+export interface RunLine {
+  number: number;
+  at: string;
+  text: string;
+}
+export interface RunLog {
+  state: RunState;
+  lines: RunLine[];
+}
+export interface RunDefinition {
+  file: string;
+  text: string;
+  since_run: string;
 }
 export interface Task {
   id: string;
@@ -166,6 +190,7 @@ export interface Task {
   every_seconds: number | null;
   schedule: { cron: string; time_zone: string } | null;
   paused: boolean;
+  pool: string;
   why: string;
   fresh: boolean;
   next_due: string | null;

@@ -25,6 +25,7 @@ const load = {
   DashboardPage: () => import('../pages/dashboards/DashboardPage'),
   RunsPage: () => import('../pages/runs/RunsPage'),
   RunPage: () => import('../pages/runs/RunPage'),
+  ComparePage: () => import('../pages/runs/ComparePage'),
   SourcesPage: () => import('../pages/sources/SourcesPage'),
   WorkspacePage: () => import('../pages/workspace/WorkspacePage'),
   AuditPage: () => import('../pages/audit/AuditPage'),
@@ -43,6 +44,7 @@ const DashboardsPage = lazy(load.DashboardsPage);
 const DashboardPage = lazy(load.DashboardPage);
 const RunsPage = lazy(load.RunsPage);
 const RunPage = lazy(load.RunPage);
+const ComparePage = lazy(load.ComparePage);
 const SourcesPage = lazy(load.SourcesPage);
 const WorkspacePage = lazy(load.WorkspacePage);
 const AuditPage = lazy(load.AuditPage);
@@ -112,6 +114,7 @@ function Pages() {
             {({ useCase, name }) => <DashboardPage useCase={useCase} name={name} />}
           </Route>
           <Route path="/runs" component={RunsPage} />
+          <Route path="/runs/compare" component={ComparePage} />
           <Route path="/runs/:id">{({ id }) => <RunPage id={id} />}</Route>
           <Route path="/sources" component={SourcesPage} />
           <Route path="/workspace" component={WorkspacePage} />

@@ -1,14 +1,28 @@
 // One run: its state, what it wrote, its log; cancel or retry it.
 import { Button } from '@mantine/core';
+import { useMemo } from 'react';
 import { Link, useLocation } from 'wouter';
-import { approveRun, cancelRun, isUnderWay, retryRun, useChange, useRun, useRuns, useTasks } from '../../api/queries';
+import {
+  approveRun,
+  cancelRun,
+  isUnderWay,
+  retryRun,
+  useChange,
+  useRun,
+  useRuns,
+  useTasks,
+  useTimeline,
+} from '../../api/queries';
 import type { RunDetail } from '../../api/types';
-import { formatCount, formatExact, plural } from '../../design/format';
+import { formatCount, formatDuration, formatExact, plural } from '../../design/format';
 import { Icon } from '../../design/icons';
 import { Facts, Page, Section } from '../../design/page';
-import { Empty, ErrorState, Loaded } from '../../design/states';
+import { ErrorState, Loaded } from '../../design/states';
 import { Status } from '../../design/status';
-import { Ago, Said, Took } from '../../design/time';
+import { Ago, Said, Took, useNow } from '../../design/time';
+import { chainsOf } from './chains';
+import { Gantt } from './Gantt';
+import { Log } from './Log';
 import { RunsTable } from './RunsTable';
 import { TaskGraph } from './TaskGraph';
 
@@ -66,23 +80,53 @@ function datasetOf(task: string): string {
   return task.startsWith('source:') ? `raw_${name}` : name;
 }
 
+function versionHref(dataset: string, version: string): string {
+  return `/catalog/${dataset.replace('.', '/')}?tab=versions&version=${encodeURIComponent(version)}`;
+}
+
+function Version({ run }: { run: RunDetail }) {
+  if (!run.version) return <>–</>;
+  if (run.task.startsWith('job:') || run.task.startsWith('destination:')) return <>{run.version}</>;
+  const dataset = datasetOf(run.task);
+  return (
+    <>
+      <Link href={versionHref(dataset, run.version)}>{run.version}</Link>
+      {', '}
+      <Link href={`/catalog/${dataset.replace('.', '/')}?tab=lineage`}>lineage</Link>
+    </>
+  );
+}
+
 function factsOf(run: RunDetail): [string, React.ReactNode][] {
   return [
     run.task.startsWith('job:')
       ? ['Job', run.task.slice(4)]
-      : [
-          'Dataset',
-          <Link key="dataset" href={`/catalog/${datasetOf(run.task).replace('.', '/')}`}>
-            {datasetOf(run.task)}
-          </Link>,
-        ],
+      : run.task.startsWith('destination:')
+        ? [
+            'Delivery',
+            <Link key="delivery" href="/sources">
+              {run.task.slice(12)}
+            </Link>,
+          ]
+        : [
+            'Dataset',
+            <Link key="dataset" href={`/catalog/${datasetOf(run.task).replace('.', '/')}`}>
+              {datasetOf(run.task)}
+            </Link>,
+          ],
     ['Because of', run.trigger],
     ['Queued', <Ago key="queued" time={run.queued_at} />],
     ['Started', <Ago key="started" time={run.started_at} />],
     ['Took', <Took key="took" start={run.started_at} end={run.ended_at} />],
     ['Attempt', String(run.attempt)],
     ['Rows', formatCount(run.rows)],
-    ['Version', run.version || '–'],
+    ['Version', <Version key="version" run={run} />],
+    ...Object.entries(run.inputs).map(([dataset, version]): [string, React.ReactNode] => [
+      `Read ${dataset}`,
+      <Link key={dataset} href={versionHref(dataset, version)}>
+        {version}
+      </Link>,
+    ]),
     ...(run.scheduled_for ? ([['Scheduled for', formatExact(run.scheduled_for)]] as [string, string][]) : []),
     ...(run.approved_by ? ([['Approved by', run.approved_by]] as [string, string][]) : []),
     ...(run.late ? ([['Late', 'it had not ended when its sla was over']] as [string, string][]) : []),
@@ -90,20 +134,40 @@ function factsOf(run: RunDetail): [string, React.ReactNode][] {
   ];
 }
 
-function Log({ lines }: { lines: string[] }) {
-  if (lines.length === 0) return <Empty title="No log yet">Lines appear while the run works.</Empty>;
+const kOthers = 10;
+
+const kChainMs = 6 * 3600_000; // how far from the run its chain is looked for
+const kMarginPart = 0.03;
+
+// What brought this run about, and what it brought about in turn, when each ran.
+function ChainOf({ run }: { run: RunDetail }) {
+  const tasks = useTasks();
+  const now = useNow();
+  const until = run.ended_at ? Date.parse(run.ended_at) : Math.ceil(now / 15_000) * 15_000;
+  const since = new Date(Date.parse(run.queued_at) - kChainMs).toISOString();
+  const runs = useTimeline(since, new Date(until + kChainMs).toISOString(), isUnderWay(run.state));
+  const chain = useMemo(
+    () => chainsOf(runs.data ?? [], tasks.data ?? []).find((each) => each.runs.some(({ id }) => id === run.id)),
+    [runs.data, tasks.data, run.id],
+  );
+  if (!chain) return null;
+  const begin = Date.parse(chain.root.queued_at);
+  const ends = chain.runs.map((each) => (each.ended_at ? Date.parse(each.ended_at) : now));
+  const end = Math.max(...ends, begin + 50);
+  const margin = (end - begin) * kMarginPart;
+  const note = `${plural(chain.runs.length, 'run')} in ${formatDuration((end - begin) / 1000)}`;
   return (
-    <pre className="code-block log" tabIndex={0} aria-label="Log">
-      {lines.map((line, index) => (
-        <span key={index} className={/\b(error|failed|refused)\b/i.test(line) ? 'bad' : undefined}>
-          <Said text={line} />
-        </span>
-      ))}
-    </pre>
+    <Section title="The chain" note={note}>
+      <Gantt
+        label="The chain of this run"
+        rows={chain.runs.map((each) => ({ key: each.id, title: each.task, runs: [each] }))}
+        from={begin - margin}
+        to={end + margin}
+        current={run.id}
+      />
+    </Section>
   );
 }
-
-const kOthers = 10;
 
 // Where the task stands on the way of the data, and how it went before.
 function Around({ run }: { run: RunDetail }) {
@@ -119,7 +183,7 @@ function Around({ run }: { run: RunDetail }) {
         </Section>
       )}
       <Section title="Runs of this task" action={<Link href={all}>All</Link>}>
-        <Loaded query={runs}>{(list) => <RunsTable runs={list} current={run.id} />}</Loaded>
+        <Loaded query={runs}>{(list) => <RunsTable runs={list} current={run.id} compares={run.id} />}</Loaded>
       </Section>
     </>
   );
@@ -149,9 +213,8 @@ export default function RunPage({ id }: { id: string }) {
                 {warning}
               </p>
             ))}
-            <Section title="Log" note={plural(detail.log.length, 'line')}>
-              <Log lines={detail.log} />
-            </Section>
+            <Log run={detail.id} isLive={isUnderWay(detail.state)} />
+            <ChainOf run={detail} />
             <Around run={detail} />
           </>
         )}

@@ -13,6 +13,7 @@ import { Table } from '../../design/table';
 import { Ago, Said } from '../../design/time';
 import { RunsTable } from './RunsTable';
 import { stateOf, TaskGraph } from './TaskGraph';
+import { Timeline } from './Timeline';
 
 const kStates = [
   'queued',
@@ -178,13 +179,13 @@ function History() {
 export default function RunsPage() {
   const [parameters, setParameters] = useSearchParams();
   const asked = parameters.get('view');
-  const view = asked === 'tasks' || asked === 'graph' ? asked : 'history';
+  const view = asked === 'tasks' || asked === 'graph' || asked === 'timeline' ? asked : 'history';
   const start = useStart();
   return (
     <Page
       title="Runs"
       subtitle="Everything runs by itself: sources when they are due, tables when their inputs changed."
-      behind={{ api: view === 'history' ? '/runs' : '/tasks' }}
+      behind={{ api: view === 'history' || view === 'timeline' ? '/runs' : '/tasks' }}
       action={
         <Button
           leftSection={<Icon name="runs" size={16} />}
@@ -203,11 +204,14 @@ export default function RunsPage() {
         onChange={(value) => setParameters({ view: value })}
         data={[
           { value: 'history', label: 'History' },
+          { value: 'timeline', label: 'Timeline' },
           { value: 'tasks', label: 'Tasks' },
           { value: 'graph', label: 'Graph' },
         ]}
       />
-      {view === 'history' ? <History /> : <Tasks asGraph={view === 'graph'} />}
+      {view === 'history' && <History />}
+      {view === 'timeline' && <Timeline />}
+      {(view === 'tasks' || view === 'graph') && <Tasks asGraph={view === 'graph'} />}
     </Page>
   );
 }

@@ -1,4 +1,5 @@
 // Runs as a list; also on Home and on the page of a dataset.
+import { Link } from 'wouter';
 import type { Run } from '../../api/types';
 import { formatCount } from '../../design/format';
 import { Empty } from '../../design/states';
@@ -26,7 +27,20 @@ function What({ run }: { run: Run }) {
   );
 }
 
-export function RunsTable({ runs, brief = false, current }: { runs: Run[]; brief?: boolean; current?: string }) {
+interface RunsTableProps {
+  runs: Run[];
+  brief?: boolean;
+  current?: string;
+  compares?: string; // the run that each other one can be held against
+}
+
+// The older one first, whichever was clicked.
+function compareHref(one: string, other: string): string {
+  const [a, b] = Number(one) < Number(other) ? [one, other] : [other, one];
+  return `/runs/compare?a=${a}&b=${b}`;
+}
+
+export function RunsTable({ runs, brief = false, current, compares }: RunsTableProps) {
   if (runs.length === 0) {
     return (
       <Empty title="Nothing ran" command="tarn run '*'">
@@ -34,10 +48,16 @@ export function RunsTable({ runs, brief = false, current }: { runs: Run[]; brief
       </Empty>
     );
   }
+  const compare: Column<Run> = {
+    key: 'compare',
+    title: '',
+    cell: (run) => compares !== run.id && <Link href={compareHref(compares!, run.id)}>Compare</Link>,
+  };
+  const columns = brief ? kAll.filter((column) => kBrief.has(column.key)) : kAll;
   return (
     <Table
       label="Runs"
-      columns={brief ? kAll.filter((column) => kBrief.has(column.key)) : kAll}
+      columns={compares ? [...columns, compare] : columns}
       rows={runs}
       keyOf={(run) => run.id}
       {...(current ? { current } : {})}

@@ -9,8 +9,8 @@ import { deleteDashboard, saveDashboard } from '../../../api/queries';
 import type { Dashboard } from '../../../api/types';
 import { ConfirmButton } from '../../../design/confirm';
 import { CopyButton, CopyLine } from '../../../design/copy';
+import { Difference } from '../../../design/Difference';
 import { ErrorState } from '../../../design/states';
-import { diffOf } from './diff';
 
 interface SaveBarProps {
   dashboard: Dashboard;
@@ -18,19 +18,6 @@ interface SaveBarProps {
   hasIssues: boolean;
   onDone: () => void;
   children: ReactNode;
-}
-
-function Difference({ before, after }: { before: string; after: string }) {
-  return (
-    <pre className="draft-diff" tabIndex={0} aria-label="What changes">
-      {diffOf(before, after).map((line, index) => (
-        <span key={index} className={line.sign === '+' ? 'added' : line.sign === '-' ? 'removed' : ''}>
-          {line.sign} {line.text}
-          {'\n'}
-        </span>
-      ))}
-    </pre>
-  );
 }
 
 function download(text: string, name: string): void {
