@@ -103,7 +103,13 @@ export function Drawing({ draw, label, map, onPick, onDrawn }: DrawingProps) {
       const picked = pickOf(clicked as Clicked);
       if (picked) pick.current?.(picked);
     });
-    const observer = new ResizeObserver(() => made.resize());
+    // It tells the size once at the start too: a chart of that size is not laid out a second time.
+    const observer = new ResizeObserver(([entry]) => {
+      const { width, height } = entry!.contentRect;
+      const isSame =
+        Math.round(width) === Math.round(made.getWidth()) && Math.round(height) === Math.round(made.getHeight());
+      if (!isSame) made.resize();
+    });
     observer.observe(holder.current!);
     return () => {
       observer.disconnect();

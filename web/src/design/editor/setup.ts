@@ -10,6 +10,7 @@ export const look = [
     '.cm-scroller': { fontFamily: 'var(--font-data)', lineHeight: '20px' },
     '.cm-content': { padding: '8px 0', caretColor: 'var(--ink)' },
     '.cm-cursor': { borderLeftColor: 'var(--ink)' },
+    '.cm-placeholder': { color: 'var(--ink-faint)' },
     '.cm-gutters': { backgroundColor: 'var(--surface)', color: 'var(--ink-faint)', border: 'none', minWidth: '40px' },
     '.cm-activeLine, .cm-activeLineGutter': { backgroundColor: 'var(--surface-sunk)' },
     '&.cm-focused .cm-selectionBackground, .cm-selectionBackground': {

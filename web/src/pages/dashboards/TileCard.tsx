@@ -1,6 +1,6 @@
 // A tile: what it shows, what can be done with it, and what a click on a mark offers.
 import { Menu } from '@mantine/core';
-import { useCallback, useEffect, useRef, useState, type CSSProperties } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState, type CSSProperties } from 'react';
 import { useTile } from '../../api/queries';
 import type { Dashboard, Tile, TileData } from '../../api/types';
 import type { Picture } from '../../design/chart';
@@ -76,22 +76,44 @@ function TextCard({ tile, style }: Pick<TileProps, 'tile' | 'style'>) {
 }
 
 const kNearPx = 600;
+const kIdleMsMax = 500;
 
-// Whether it has come near to what is seen: farther ones have their data, but are drawn when somebody scrolls there.
+// Not every browser tells when it is idle.
+function whenIdle(work: () => void): () => void {
+  if (typeof window.requestIdleCallback !== 'function') {
+    const timer = window.setTimeout(work, kIdleMsMax);
+    return () => window.clearTimeout(timer);
+  }
+  const idle = window.requestIdleCallback(work, { timeout: kIdleMsMax });
+  return () => window.cancelIdleCallback(idle);
+}
+
+// Whether it is to be drawn: what is seen at once, what is near when there is nothing else to do; farther ones have
+// their data, but are drawn when somebody scrolls there.
 function useNear() {
   const place = useRef<HTMLElement>(null);
   const [isNear, setNear] = useState(false);
   useEffect(() => {
-    const observer = new IntersectionObserver(
-      (entries) => {
-        if (!entries.some((entry) => entry.isIntersecting)) return;
-        setNear(true);
-        observer.disconnect();
-      },
-      { root: place.current!.closest('.page'), rootMargin: `${kNearPx}px` },
-    );
-    observer.observe(place.current!);
-    return () => observer.disconnect();
+    let forget: (() => void) | null = null;
+    const draw = () => {
+      setNear(true);
+      seen.disconnect();
+      near.disconnect();
+    };
+    const watch = (margin: number, then: () => void) =>
+      new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && then(), {
+        root: place.current!.closest('.page'),
+        rootMargin: `${margin}px`,
+      });
+    const seen = watch(0, draw);
+    const near = watch(kNearPx, () => (forget ??= whenIdle(draw)));
+    seen.observe(place.current!);
+    near.observe(place.current!);
+    return () => {
+      forget?.();
+      seen.disconnect();
+      near.disconnect();
+    };
   }, []);
   return [place, isNear] as const;
 }
@@ -99,7 +121,11 @@ function useNear() {
 function DataCard({ dashboard, tile, style, chosen }: TileProps) {
   const data = useTile(dashboard, tile.index, chosen.query);
   const [picked, setPicked] = useState<Picked | null>(null);
-  const [picture, setPicture] = useState<Picture | null>(null);
+  const picture = useRef<Picture | null>(null);
+  const [getPicture, keepPicture] = useMemo(
+    () => [() => picture.current, (made: Picture | null) => void (picture.current = made)] as const,
+    [],
+  );
   const [asTable, setAsTable] = useState(false);
   const [place, isNear] = useNear();
   const open = useCallback(() => chosen.setOwn({ tile: String(tile.index), mark: null }), [chosen, tile.index]);
@@ -120,7 +146,7 @@ function DataCard({ dashboard, tile, style, chosen }: TileProps) {
         <TileMenu
           tile={tile}
           data={data.data}
-          picture={picture}
+          picture={getPicture}
           asTable={asTable}
           onTable={() => setAsTable(!asTable)}
           onOpen={open}
@@ -136,7 +162,7 @@ function DataCard({ dashboard, tile, style, chosen }: TileProps) {
                 data={loaded}
                 asTable={asTable}
                 onPick={setPicked}
-                onDrawn={setPicture}
+                onDrawn={keepPicture}
               />
             )
           }

@@ -1,5 +1,6 @@
 // What can be done with a tile: see what is behind it, see it as a table, take it along.
 import { ActionIcon, Menu } from '@mantine/core';
+import { useState } from 'react';
 import { useLocation } from 'wouter';
 import type { Tile, TileData } from '../../api/types';
 import type { Picture } from '../../design/chart';
@@ -40,16 +41,39 @@ function saveCsv(tile: Tile, data: TileData): void {
 interface TileMenuProps {
   tile: Tile;
   data: TileData | undefined;
-  picture: Picture | null;
+  picture: () => Picture | null; // asked when somebody wants it
   asTable: boolean;
   onTable: () => void;
   onOpen: () => void;
 }
 
-export function TileMenu({ tile, data, picture, asTable, onTable, onOpen }: TileMenuProps) {
-  const [, navigate] = useLocation();
+// A menu costs more to make than a small chart to draw: there is one where somebody asked for it.
+export function TileMenu(props: TileMenuProps) {
+  const [isAsked, setAsked] = useState(false);
+  if (isAsked) return <OpenedMenu {...props} />;
   return (
-    <Menu position="bottom-end" shadow="md" width={220}>
+    <ActionIcon
+      variant="subtle"
+      color="gray"
+      aria-label={`What is behind ${props.tile.title}`}
+      aria-haspopup="menu"
+      onClick={() => setAsked(true)}
+    >
+      <Icon name="more" size={16} />
+    </ActionIcon>
+  );
+}
+
+const kDrawnKinds = ['line', 'area', 'bar', 'scatter', 'heatmap', 'map'];
+
+function OpenedMenu({ tile, data, picture, asTable, onTable, onOpen }: TileMenuProps) {
+  const [, navigate] = useLocation();
+  const savePng = () => {
+    const drawn = picture();
+    if (drawn) save(drawn.png(), fileName(tile.title, 'png'));
+  };
+  return (
+    <Menu position="bottom-end" shadow="md" width={220} defaultOpened>
       <Menu.Target>
         <ActionIcon variant="subtle" color="gray" aria-label={`What is behind ${tile.title}`}>
           <Icon name="more" size={16} />
@@ -68,9 +92,7 @@ export function TileMenu({ tile, data, picture, asTable, onTable, onOpen }: Tile
         ))}
         {data && <Menu.Item onClick={() => void copyText(csvOf(data))}>Copy as CSV</Menu.Item>}
         {data && <Menu.Item onClick={() => saveCsv(tile, data)}>Save as CSV</Menu.Item>}
-        {picture && !asTable && (
-          <Menu.Item onClick={() => save(picture.png(), fileName(tile.title, 'png'))}>Save as PNG</Menu.Item>
-        )}
+        {data && kDrawnKinds.includes(tile.kind) && !asTable && <Menu.Item onClick={savePng}>Save as PNG</Menu.Item>}
       </Menu.Dropdown>
     </Menu>
   );

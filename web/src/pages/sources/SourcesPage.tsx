@@ -14,6 +14,7 @@ import {
   useTasks,
 } from '../../api/queries';
 import type { Source, SourceStream, Task } from '../../api/types';
+import { ConfirmButton } from '../../design/confirm';
 import { formatEvery, plural } from '../../design/format';
 import { Icon } from '../../design/icons';
 import { BehindLink, Page, Section } from '../../design/page';
@@ -96,14 +97,22 @@ function Quarantine({ source }: { source: Source }) {
         In quarantine: what is broken, or came with other columns. Mend how the stream is declared, then replay it.
       </p>
       {streams.map((stream) => (
-        <div key={stream}>
-          {stream}{' '}
+        <div key={stream} className="row">
+          <code>{stream}</code>
+          <span className="faint grow">
+            {plural(entries.filter((entry) => entry.stream === stream).length, 'entry', 'entries')}
+          </span>
           <Button variant="default" loading={replay.isPending} onClick={() => replay.mutate(stream)}>
             Replay {stream}
-          </Button>{' '}
-          <Button variant="default" loading={drop.isPending} onClick={() => drop.mutate(stream)}>
-            Drop {stream}
           </Button>
+          <ConfirmButton
+            label="Drop"
+            title={`Drop what waits of ${stream}`}
+            pending={drop.isPending}
+            onConfirm={() => drop.mutate(stream)}
+          >
+            No replay will load it any more; its bytes stay in the bucket <code>raw</code>.
+          </ConfirmButton>
         </div>
       ))}
       {error && <ErrorState error={error} />}
@@ -115,7 +124,7 @@ function Quarantine({ source }: { source: Source }) {
           { key: 'stream', title: 'Stream', data: true, cell: (entry) => entry.stream },
           { key: 'origin', title: 'From', data: true, cell: (entry) => entry.origin },
           { key: 'record', title: 'Record', data: true, cell: (entry) => entry.record ?? entry.kind },
-          { key: 'reason', title: 'Why', wide: true, cell: (entry) => entry.reason },
+          { key: 'reason', title: 'Why', wraps: true, width: 260, cell: (entry) => entry.reason },
           {
             key: 'content',
             title: 'Content',
