@@ -1,6 +1,8 @@
-"""MariaDB -> raw against SELECT INTO OUTFILE of the same table, which is what mysqldump --tab runs."""
+"""MariaDB -> raw against SELECT INTO OUTFILE of the same table, which is what mysqldump --tab runs; by one connection
+and by one a core."""
 
 import datetime
+import os
 import pathlib
 import sys
 import time
@@ -11,6 +13,20 @@ sys.path.insert(0, str(ROOT / "tests"))
 from mariadb_server import mariadb  # noqa: E402
 
 ROWS = 2_000_000
+
+
+def load_rate(running, stream):
+    """Rows a second, of three loads the one in the middle."""
+    rates = []
+    for _ in range(3):
+        run = running.api("POST", "/api/v1/runs", {"target": f"source:my.{stream}"})["runs"][0]
+        while (state := running.api("GET", f"/api/v1/runs/{run}"))["state"] in ("queued", "running"):
+            time.sleep(0.02)
+        assert state["state"] == "succeeded", state
+        begin, end = (datetime.datetime.fromisoformat(state[name].replace("Z", "+00:00"))
+                      for name in ("started_at", "ended_at"))
+        rates.append(ROWS / (end - begin).total_seconds())
+    return sorted(rates)[1]
 
 
 def main():
@@ -29,21 +45,14 @@ def main():
             rates.append(ROWS / (time.monotonic() - begin))
         outfile = sorted(rates)[1]
         source = (f"kind: mysql\nconnection: {{host: 127.0.0.1, port: {server.port}, database: bench, user: bench}}\n"
-                  "streams: {rows_of: {}}\n")
+                  f"streams: {{rows_of: {{}}, by_all: {{table: rows_of, parallel: {max(2, os.cpu_count())}}}}}\n")
+        report("SELECT INTO OUTFILE", outfile / 1e6, "million rows/s", "")
         with tarn({"sources/my.yaml": source}) as running:
             running.wait_fresh(600)
-            rates = []
-            for _ in range(3):
-                run = running.api("POST", "/api/v1/runs", {"target": "source:my.rows_of"})["runs"][0]
-                while (state := running.api("GET", f"/api/v1/runs/{run}"))["state"] in ("queued", "running"):
-                    time.sleep(0.02)
-                assert state["state"] == "succeeded", state
-                begin, end = (datetime.datetime.fromisoformat(state[name].replace("Z", "+00:00"))
-                              for name in ("started_at", "ended_at"))
-                rates.append(ROWS / (end - begin).total_seconds())
-        report("SELECT INTO OUTFILE", outfile / 1e6, "million rows/s", "")
-        report("MariaDB -> raw", sorted(rates)[1] / 1e6, "million rows/s", "")
-        report("ratio", sorted(rates)[1] / outfile, "x", ">= 0.7")
+            for stream, goal in (("rows_of", ">= 0.7"), ("by_all", "")):
+                rate = load_rate(running, stream)
+                report(f"MariaDB -> raw, {stream}", rate / 1e6, "million rows/s", "")
+                report("ratio", rate / outfile, "x", goal)
 
 
 main()
