@@ -64,6 +64,7 @@ def main():
     folder.chmod(0o755)
     with postgres(user="bench", durable=True) as port:
         files = {
+            "tarn.yaml": "name: bench\nruns: {parallel: 1}\n",  # one delivery after the other
             "use_cases/shop/rows.sql": TABLE.format(rows=ROWS),
             "destinations/db.yaml": f"""kind: postgresql
 owner: admin
