@@ -174,9 +174,9 @@ Result<HttpResponse> Events(Components& parts, HttpCall& call) {
     // The first tick goes out at once: whoever listens knows that the stream is there, and whether anything runs.
     for (Duration wait{0}; !call.request.cancelled.cancelled(); wait = kEventTick) {
         std::string text;
-        for (const orchestrator::Run& run : queue.Take(wait)) {
-            bool visible = parts.identity->Decide(call.principal, "run:Read", {"run", run.task}).allowed;
-            if (visible) text += "event: run\ndata: " + DumpJson(RunEvent(run)) + "\n\n";
+        for (orchestrator::Run& run : queue.Take(wait)) {
+            if (parts.orchestrator->ShowTo(call.principal, run))
+                text += "event: run\ndata: " + DumpJson(RunEvent(run)) + "\n\n";
         }
         // The tick also finds out that the browser is gone.
         text += fmt::format("event: tick\ndata: {{\"idle\": {}}}\n\n", parts.orchestrator->Idle());
@@ -231,11 +231,10 @@ Result<HttpResponse> PlanWorkspace(Components& parts, Env& env, HttpCall& call) 
 
 Result<HttpResponse> ApplyWorkspace(Components& parts, Env& env, HttpCall& call) {
     workspace::LoadedWorkspace loaded = TRY(Wanted(parts, env, call));
-    Json plan = TRY(PlanOf(parts, call.principal, loaded));  // before it is what runs
-    TRY(parts.workspace->Apply(call.principal, loaded));
-    call.call.details["steps"] = plan["steps"].size();
+    workspace::Plan done = TRY(parts.workspace->Apply(call.principal, loaded));
+    call.call.details["steps"] = done.steps.size();
     if (!loaded.origin.empty()) call.call.details["origin"] = loaded.origin;
-    return JsonResponse(plan);
+    return JsonResponse(ChangesJson(parts, done, loaded));
 }
 
 // ---- verification and the UI's files

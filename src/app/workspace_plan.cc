@@ -35,26 +35,44 @@ struct PlannedRun {
     std::string why;
 };
 
-// Tasks whose definition is new or another one, and all that read what they make; each once, inputs first.
+// Whether a definition alone makes it run, as the orchestrator decides it.
+bool RunsByItself(const TaskSpec& task, bool is_new) { return task.eager || (is_new && task.timing.every.has_value()); }
+bool RunsByHandOnly(const TaskSpec& task) {
+    return task.timing.paused || !workspace::RunsWithoutValues(task.parameters);
+}
+
+// Tasks whose definition is new or another one, and all that read what they make or follow them; each once, inputs
+// first.
 std::vector<PlannedRun> RunsOf(const std::vector<TaskSpec>& before, const std::vector<TaskSpec>& after) {
     std::map<std::string, std::string> fingerprints;
     for (const TaskSpec& task : before) fingerprints[task.id] = task.fingerprint;
-    std::multimap<std::string, const TaskSpec*> readers;  // by dataset
+    std::multimap<std::string, const TaskSpec*> readers;    // by dataset
+    std::multimap<std::string, const TaskSpec*> followers;  // by task or dataset
     std::vector<PlannedRun> runs;
     std::set<std::string> seen;
     for (const TaskSpec& task : after) {
+        if (RunsByHandOnly(task)) continue;
         for (const std::string& input : task.inputs) readers.emplace(input, &task);
+        for (const std::string& before_it : task.after) followers.emplace(before_it, &task);
         auto known = fingerprints.find(task.id);
-        if (known != fingerprints.end() && known->second == task.fingerprint) continue;
+        bool is_new = known == fingerprints.end();
+        if ((!is_new && known->second == task.fingerprint) || !RunsByItself(task, is_new)) continue;
         seen.insert(task.id);
-        runs.push_back({&task, known == fingerprints.end() ? "new" : "changed"});
+        runs.push_back({&task, is_new ? "new" : "changed"});
     }
-    for (size_t index = 0; index < runs.size(); ++index) {
-        auto [first, last] = readers.equal_range(runs[index].task->dataset);
-        for (auto reader = first; reader != last; ++reader) {
-            if (!seen.insert(reader->second->id).second) continue;
-            runs.push_back({reader->second, "reads " + reader->first});
+    auto add = [&](const std::multimap<std::string, const TaskSpec*>& behind, const std::string& name,
+                   const char* why) {
+        if (name.empty()) return;
+        auto [first, last] = behind.equal_range(name);
+        for (auto one = first; one != last; ++one) {
+            if (seen.insert(one->second->id).second) runs.push_back({one->second, why + name});
         }
+    };
+    for (size_t index = 0; index < runs.size(); ++index) {
+        const TaskSpec& task = *runs[index].task;
+        add(readers, task.dataset, "reads ");
+        add(followers, task.dataset, "after ");
+        add(followers, task.id, "after ");
     }
     return runs;
 }
@@ -117,11 +135,15 @@ Json IssuesJson(const workspace::Issues& issues) {
     return json;
 }
 
+Json ChangesJson(const Components& parts, const workspace::Plan& plan, const workspace::LoadedWorkspace& loaded) {
+    return {{"steps", StepsJson(parts, plan, loaded)}, {"issues", IssuesJson(plan.issues)}};
+}
+
 Result<Json> PlanOf(Components& parts, const security::Principal& principal, const workspace::LoadedWorkspace& loaded) {
-    workspace::Plan plan = TRY(parts.workspace->MakePlan(loaded));
-    Json answer = {{"steps", StepsJson(parts, plan, loaded)}, {"issues", IssuesJson(plan.issues)}};
+    Json answer = ChangesJson(parts, TRY(parts.workspace->MakePlan(loaded)), loaded);
     std::vector<TaskSpec> after = batch::Batch::TasksOf(loaded.definitions);
     for (TaskSpec& task : destinations::TasksOf(loaded.definitions)) after.push_back(std::move(task));
+    for (TaskSpec& task : jobs::TasksOf(loaded.definitions)) after.push_back(std::move(task));
     std::vector<PlannedRun> runs = RunsOf(parts.batch->Tasks(), after);
     Costs costs(parts, principal, TRY(parts.orchestrator->Tasks(principal)));
     Json shown = Json::array();

@@ -300,7 +300,24 @@ class SqlStatement : public Statement {
     }
 
   private:
-    Result<Bound> Bind() { return BindOn(*core_, TRY(core_->NewRun(sql_)), *parsed_); }
+    Result<Bound> Bind() {
+        Bound bound = TRY(BindOn(*core_, TRY(core_->NewRun(sql_)), *parsed_));
+        if (parsed_->type == StatementType::EXPLAIN_STATEMENT) TRY(MayBeExplained(*bound.run.context));
+        return bound;
+    }
+
+    // A plan tells how many rows a scan reads and what a filter lets through.
+    static Status MayBeExplained(StatementContext& context) {
+        std::lock_guard lock(context.mutex);
+        for (const auto& [key, relation] : context.resolved) {
+            if (relation->obligations.row_filter.empty()) continue;
+            return Error(ErrorCode::kPermissionDenied,
+                         "the plan would tell how many rows of {}.{} are hidden from you, so there is none to see",
+                         relation->schema, relation->name)
+                .WithDetailCode("42501");
+        }
+        return Ok();
+    }
 
     Result<ParameterMap> Parameters(Bound& bound, const std::vector<SqlValue>& given) {
         const auto& names = bound.prepared->named_param_map;

@@ -163,15 +163,23 @@ def test_plan_says_what_runs_anew_and_what_it_costs(tested):
     tested.wait_fresh()
     assert tested.post("/api/v1/workspace/plan", {})["runs"] == []
     write_files(tested.folder, {"use_cases/d/t.sql": FILES["use_cases/d/t.sql"] + "-- changed\n",
-                                "use_cases/d/after.sql": "SELECT * FROM t\n"})
+                                "use_cases/d/after.sql": "SELECT * FROM t\n",
+                                "use_cases/d/tell.job.yaml": "owner: admin\nreads: [d.t]\nshell: 'true'\n",
+                                "use_cases/d/then.job.yaml": "owner: admin\nafter: [after]\nshell: 'true'\n",
+                                "use_cases/d/often.job.yaml": "owner: admin\nevery: 1d\nshell: 'true'\n",
+                                "use_cases/d/by_hand.job.yaml": "owner: admin\nshell: 'true'\n",
+                                "use_cases/d/off.job.yaml": "owner: admin\npaused: yes\nreads: [d.t]\nshell: 'true'\n"})
     plan = tested.post("/api/v1/workspace/plan", {})
     runs = {run["task"]: run for run in plan["runs"]}
-    assert set(runs) == {"table:d.t", "table:d.after"}
+    assert {task: run["why"] for task, run in runs.items()} == {
+        "table:d.t": "changed", "table:d.after": "new", "job:d.tell": "reads d.t", "job:d.then": "after d.after",
+        "job:d.often": "new"}
+    assert runs["job:d.tell"]["rows"] == 2
     assert runs["table:d.t"]["why"] == "changed" and runs["table:d.t"]["rows"] == 3
     assert runs["table:d.t"]["seconds"] > 0 and runs["table:d.after"]["seconds"] is None
-    assert plan["runs_total"]["tasks"] == 2 and plan["runs_total"]["unknown"] == 1
+    assert plan["runs_total"]["tasks"] == 5 and plan["runs_total"]["unknown"] == 4
     said = tested.run("plan").stdout
-    assert "then 2 tasks run" in said and "table:d.after" in said, said
+    assert "then 5 tasks run" in said and "table:d.after" in said, said
 
 
 def git(folder, *arguments):

@@ -111,6 +111,9 @@ bool FitsLabels(const Labels& wanted, const Labels& labels) {
     });
 }
 
+constexpr const char* kHiddenFromOwner =
+    "(what it said may hold values: give the rule an owner who may read all that the task reads and makes)";
+
 // What is wrong with a task's last run; empty: nothing.
 std::string WhatFailed(const TaskRule& rule, const orchestrator::Run& last) {
     bool failed = last.state == orchestrator::RunState::kFailed;
@@ -233,6 +236,15 @@ Result<Observation> Signals::LookAtFreshness(const Rule& rule) {
     return observation;
 }
 
+// What a run said may hold values: an alert tells no more of them than its owner may see.
+bool Signals::SeesTexts(const Rule& rule, const orchestrator::Run& run) const {
+    auto owner = dependencies_.person(rule.owner);
+    if (!owner.ok()) return false;
+    orchestrator::Run shown = run;
+    if (!dependencies_.orchestrator.ShowTo(*owner, shown)) return false;
+    return shown.error == run.error && shown.warnings == run.warnings;
+}
+
 Result<Observation> Signals::LookAtTasks(const Rule& rule) {
     const TaskRule& wanted = *rule.tasks;
     Observation observation;
@@ -244,6 +256,7 @@ Result<Observation> Signals::LookAtTasks(const Rule& rule) {
             if (!meant || !task.last) continue;
             std::string failed = WhatFailed(wanted, *task.last);
             if (failed.empty()) continue;
+            if (!SeesTexts(rule, *task.last)) failed = kHiddenFromOwner;
             observation.wrong.push_back({{{"task", task.spec.id}},
                                          std::nullopt,
                                          fmt::format("run {}: {}", task.last->id, Cut(failed, kTextBytesMax))});

@@ -45,6 +45,7 @@ class Signals {
     Result<Observation> LookAtSql(const Rule& rule, const CancelToken& cancel);
     Result<Observation> LookAtFreshness(const Rule& rule);
     Result<Observation> LookAtTasks(const Rule& rule);
+    bool SeesTexts(const Rule& rule, const orchestrator::Run& run) const;
 
     const AlertingDependencies& dependencies_;
     const std::map<std::string, Reports>& reports_;

@@ -1,11 +1,44 @@
 #include "access/identity/directory.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "access/identity/built_in.h"
 #include "base/text.h"
 
 namespace tarn::identity {
+namespace {
+
+constexpr size_t kDecisionsKeptMax = 4096;  // of one person; then they are made anew
+
+}  // namespace
+
+size_t DecisionCache::Hash::operator()(const KeyView& key) const {
+    std::hash<std::string_view> hash;
+    // The name differs most; kind and action are short and few.
+    return hash(key.name) * 31 + hash(key.action) * 7 + key.kind.size();
+}
+
+bool DecisionCache::Equal::operator()(const KeyView& left, const KeyView& right) const {
+    return left.name == right.name && left.action == right.action && left.kind == right.kind;
+}
+
+std::optional<security::Decision> DecisionCache::Find(std::string_view action, const security::Resource& resource,
+                                                      uint64_t facts) const {
+    std::shared_lock lock(mutex_);
+    if (facts_ != facts) return std::nullopt;
+    auto found = known_.find(KeyView{action, resource.kind, resource.name});
+    return found == known_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void DecisionCache::Keep(std::string_view action, const security::Resource& resource, uint64_t facts,
+                         const security::Decision& decision) {
+    std::unique_lock lock(mutex_);
+    if (facts_ > facts) return;
+    if (facts_ != facts || known_.size() >= kDecisionsKeptMax) known_.clear();
+    facts_ = facts;
+    known_.insert_or_assign(Key{std::string(action), resource.kind, resource.name}, decision);
+}
 
 std::string Policies::FileOf(std::string_view role) const {
     for (const PolicyFile& file : files) {
@@ -60,6 +93,7 @@ Directory::Directory(std::vector<UserRecord> users, std::shared_ptr<const Polici
             // What the API granted counts for roles that are the API's own: a file's role has its members in the file.
             if (policies_->Knows(role) && policies_->FileOf(role).empty()) AddRole(name, role);
         }
+        account.decisions = std::make_unique<DecisionCache>();
         account.restrictions =
             std::make_unique<Restrictions>(RestrictedPerson{name, account.roles, account.groups}, facts_);
         for (const PolicyFile& file : policies_->files) {
@@ -99,6 +133,18 @@ const Account* Directory::Find(std::string_view user) const {
 
 security::Decision Directory::Decide(const Account& account, std::string_view action,
                                      const security::Resource& resource) const {
+    if (resource.kind == "lake")
+        return WorkOut(account, action, resource);  // too many names for their answers to be kept
+    // Read before the facts themselves: what is kept may then be newer than it is kept for, never older.
+    uint64_t facts = facts_ ? facts_->facts_epoch() : 0;
+    if (auto known = account.decisions->Find(action, resource, facts)) return *std::move(known);
+    security::Decision decision = WorkOut(account, action, resource);
+    account.decisions->Keep(action, resource, facts, decision);
+    return decision;
+}
+
+security::Decision Directory::WorkOut(const Account& account, std::string_view action,
+                                      const security::Resource& resource) const {
     std::string restricted = RestrictedBy(account, action, resource);
     if (!restricted.empty()) return {.reason = std::move(restricted), .restricted = true, .epoch = epoch_};
     if (account.is_admin) return Allowed(account, resource, "allowed: role admin may everything");

@@ -4,6 +4,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -36,6 +38,40 @@ struct Policies {
 };
 std::shared_ptr<const Policies> CompilePolicies(std::vector<PolicyFile> files, std::vector<PolicyFile> api_roles);
 
+// What was decided for one person, until the facts about tables change. Threads: any.
+class DecisionCache {
+  public:
+    // Nothing: it was not decided yet under these facts.
+    std::optional<security::Decision> Find(std::string_view action, const security::Resource& resource,
+                                           uint64_t facts) const;
+    void Keep(std::string_view action, const security::Resource& resource, uint64_t facts,
+              const security::Decision& decision);
+
+  private:
+    struct KeyView {
+        std::string_view action;
+        std::string_view kind;
+        std::string_view name;
+    };
+    struct Key {
+        std::string action;
+        std::string kind;
+        std::string name;
+        operator KeyView() const { return {action, kind, name}; }  // NOLINT: a map looks up either
+    };
+    struct Hash {
+        using is_transparent = void;
+        size_t operator()(const KeyView& key) const;
+    };
+    struct Equal {
+        using is_transparent = void;
+        bool operator()(const KeyView& left, const KeyView& right) const;
+    };
+    mutable std::shared_mutex mutex_;
+    uint64_t facts_ = 0;
+    std::unordered_map<Key, security::Decision, Hash, Equal> known_;
+};
+
 // One user with what follows from the policies.
 struct Account {
     UserRecord user;
@@ -45,6 +81,7 @@ struct Account {
     std::vector<const CompiledRole*> compiled;
     // What it must not see. A unique_ptr as it has a lock, and an account moves.
     std::unique_ptr<Restrictions> restrictions;
+    std::unique_ptr<DecisionCache> decisions;
 };
 
 class Directory {
@@ -63,6 +100,8 @@ class Directory {
     int admins() const;
 
   private:
+    security::Decision WorkOut(const Account& account, std::string_view action,
+                               const security::Resource& resource) const;
     void AddMembers(const PolicyFile& file, const std::map<std::string, std::vector<std::string>>& groups);
     void AddRole(const std::string& user, const std::string& role);
     // Why the account may not see the object, which is a file of a table that is filtered or masked for it; or nothing.

@@ -72,6 +72,45 @@ void BM_DecideNothingMatches(benchmark::State& state) {
 }
 BENCHMARK(BM_DecideNothingMatches)->Arg(100)->Arg(10000);
 
+// A table without tags: what the catalog knows of most.
+class BenchFacts : public security::TableFacts {
+  public:
+    security::TableTags TagsOf(const std::string&) const override { return {}; }
+    std::string TableOfObject(std::string_view) const override { return {}; }
+    uint64_t facts_epoch() const override { return 1; }
+};
+
+// Beside the statements, filters and masks that hold for the person: of this table two filters and three masks.
+void BM_DecideRestricted(benchmark::State& state) {
+    Bench bench(0);
+    BenchFacts facts;
+    bench.identity->SetTableFacts(facts, [](const std::string&) { return Ok(); });
+    std::vector<PolicyFile> files;
+    for (int part = 0; part < 10; ++part) {
+        PolicyFile file = Bench::PolicyPart(part, static_cast<int>(state.range(0)) / 10);
+        for (int i = 0; i < 100; ++i) {
+            bool of_it = part == 9 && i < 5;
+            std::string table = of_it ? "s9_5.flights" : fmt::format("s{}_{}.other", part, i);
+            RestrictedSubject subject{.role = fmt::format("role{}", part)};
+            if (i % 5 < 2) {
+                file.row_filters.push_back(
+                    {.subject = subject, .table = table, .where = "carrier = 'UA'", .line = i + 1});
+            } else {
+                std::string column = fmt::format("{}.column{}", table, i);
+                file.masks.push_back({.subject = subject, .column = column, .with = "left(value, 1)", .line = i + 1});
+            }
+        }
+        file.text = fmt::format("# {}", part);
+        files.push_back(std::move(file));
+    }
+    TARN_CHECK(bench.identity->SetPolicies(std::move(files)).ok());
+    security::Resource resource{"table", "s9_5.flights"};
+    security::Decision decision = bench.identity->Decide(bench.principal, "table:Read", resource);
+    TARN_CHECK(decision.allowed && decision.obligations.masks.size() == 3);
+    for (auto _ : state) benchmark::DoNotOptimize(bench.identity->Decide(bench.principal, "table:Read", resource));
+}
+BENCHMARK(BM_DecideRestricted)->Arg(100)->Arg(10000)->ThreadRange(1, 2);
+
 // One role that holds all 10,000: the index itself.
 void BM_DecideOneRole(benchmark::State& state) {
     PolicyFile file = Bench::PolicyPart(0, 10000);

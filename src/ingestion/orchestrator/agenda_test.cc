@@ -41,7 +41,6 @@ class Game {
         }
         spec.fingerprint = fmt::format("{}", numbers_.Below(2));
         spec.eager = !Chance(4);
-        spec.only_by_hand = Chance(10);
         spec.timing.paused = Chance(15);
         if (Chance(3)) spec.timing.every = std::chrono::minutes(1 + numbers_.Below(90));
         if (Chance(4)) spec.timing.pool = "p";

@@ -9,9 +9,44 @@
 namespace tarn::orchestrator {
 namespace {
 
+constexpr const char* kWithheld =
+    "(hidden: it may hold values; who may read, whole, all that this task reads and makes is shown it)";
+
 security::Resource RunResource(const std::string& task) { return {"run", task}; }
 
+// Also what a task made that is no more: the names of ids and datasets are those of sources and tables.
+std::string DatasetOf(const std::string& task) {
+    std::string name = task.substr(task.find(':') + 1);
+    return task.starts_with("source:") ? "raw_" + name : name;
+}
+
+bool SeesWhole(const security::Gate& gate, const security::Principal& principal, const std::string& dataset) {
+    security::Decision read = gate.Decide(principal, "table:Read", {"table", dataset});
+    return read.allowed && read.obligations.empty();
+}
+
+// As the catalog tells how many rows a dataset has.
+bool SeesCount(const security::Gate& gate, const security::Principal& principal, const std::string& dataset) {
+    security::Decision read = gate.Decide(principal, "table:Read", {"table", dataset});
+    if (read.allowed) return read.obligations.row_filter.empty();
+    return gate.Decide(principal, "table:Describe", {"table", dataset}).allowed;
+}
+
+std::string Without(std::string text, const std::string& part) {
+    if (part.empty()) return text;
+    size_t at = text.find(part);
+    return at == std::string::npos ? text : text.replace(at, part.size(), kWithheld);
+}
+
 }  // namespace
+
+void Scheduler::Shown::HideRestOf(Run& run) const {
+    if (!rows) run.rows = -1;
+    if (texts) return;
+    if (!run.error.empty()) run.error = kWithheld;
+    if (!run.note.empty()) run.note = kWithheld;
+    for (std::string& warning : run.warnings) warning = kWithheld;
+}
 
 Status Scheduler::Replay() {
     std::lock_guard lock(mutex_);
@@ -172,12 +207,46 @@ Status Scheduler::Approve(const Principal& principal, const std::string& run_id)
     return Ok();
 }
 
+// Texts of a run are shown to who may read, whole, all that it read and made; its rows to who may know how many there
+// are.
+Scheduler::Shown Scheduler::ShownOf(const Principal& principal, const std::string& task) const {
+    if (principal.IsSystem()) return {};
+    auto found = state_.specs.find(task);
+    if (found == state_.specs.end()) return ShownOfGone(principal, task);
+    const TaskSpec& spec = found->second;
+    auto whole = [&](const std::string& dataset) { return SeesWhole(gate_, principal, dataset); };
+    auto counted = [&](const std::string& dataset) { return SeesCount(gate_, principal, dataset); };
+    bool makes = !spec.dataset.empty();
+    return {.rows = makes ? counted(spec.dataset) : std::all_of(spec.inputs.begin(), spec.inputs.end(), counted),
+            .texts = (!makes || whole(spec.dataset)) && std::all_of(spec.inputs.begin(), spec.inputs.end(), whole)};
+}
+
+// Nobody knows any more what it read: it may have been anything that there is.
+Scheduler::Shown Scheduler::ShownOfGone(const Principal& principal, const std::string& task) const {
+    bool all = SeesWhole(gate_, principal, DatasetOf(task));
+    for (auto spec = state_.specs.begin(); all && spec != state_.specs.end(); ++spec) {
+        all = spec->second.dataset.empty() || SeesWhole(gate_, principal, spec->second.dataset);
+    }
+    return {.rows = SeesCount(gate_, principal, DatasetOf(task)), .texts = all};
+}
+
+bool Scheduler::ShowTo(const Principal& principal, Run& run) const {
+    if (!gate_.Decide(principal, "run:Read", RunResource(run.task)).allowed) return false;
+    std::lock_guard lock(mutex_);
+    ShownOf(principal, run.task).HideRestOf(run);
+    return true;
+}
+
 Result<std::vector<Run>> Scheduler::Runs(const Principal& principal, const RunFilter& filter) {
     std::vector<Run> runs;
+    std::map<std::string, Shown> known;  // many runs are of the same task
     for (Run& run : TRY(run_log_.Runs(filter))) {
         if (!gate_.Decide(principal, "run:Read", RunResource(run.task)).allowed) continue;
         std::lock_guard lock(mutex_);
         if (auto active = ActiveOf(run)) active->ShowIn(run);
+        auto [shown, is_new] = known.try_emplace(run.task);
+        if (is_new) shown->second = ShownOf(principal, run.task);
+        shown->second.HideRestOf(run);
         runs.push_back(std::move(run));
     }
     return runs;
@@ -188,6 +257,7 @@ Result<Run> Scheduler::GetRun(const Principal& principal, const std::string& run
     TRY(Require(gate_, principal, "run:Read", RunResource(run.task)));
     std::lock_guard lock(mutex_);
     if (auto active = ActiveOf(run)) active->ShowIn(run);
+    ShownOf(principal, run.task).HideRestOf(run);
     return run;
 }
 
@@ -202,6 +272,12 @@ Result<std::vector<std::string>> Scheduler::LogOf(const Principal& principal, co
 Result<std::vector<RunLine>> Scheduler::LinesOf(const Principal& principal, const std::string& run_id, int64_t after,
                                                 int limit) {
     Run run = TRY(GetRun(principal, run_id));
+    {
+        std::lock_guard lock(mutex_);
+        if (!ShownOf(principal, run.task).texts) {
+            return after > 0 ? std::vector<RunLine>() : std::vector<RunLine>{{1, run.queued_at, kWithheld}};
+        }
+    }
     auto under_way = [&]() -> std::shared_ptr<ActiveRun> {
         std::lock_guard lock(mutex_);
         return ActiveOf(run);
@@ -219,8 +295,18 @@ Result<std::vector<RunLine>> Scheduler::LinesOf(const Principal& principal, cons
     return lines;
 }
 
-Result<std::map<std::string, RunHistory>> Scheduler::Histories(const std::vector<Run>& runs) {
-    return run_log_.Histories(runs);
+Result<std::map<std::string, RunHistory>> Scheduler::Histories(const Principal& principal,
+                                                               const std::vector<Run>& runs) {
+    std::map<std::string, RunHistory> histories = TRY(run_log_.Histories(runs));
+    std::lock_guard lock(mutex_);
+    for (const Run& run : runs) {
+        auto found = histories.find(run.id);
+        if (found == histories.end() || ShownOf(principal, run.task).texts) continue;
+        for (RunPart& part : found->second.parts) {
+            if (!part.why.empty()) part.why = kWithheld;
+        }
+    }
+    return histories;
 }
 
 Result<RunDefinition> Scheduler::DefinitionOf(const Principal& principal, const std::string& run_id) {
@@ -232,7 +318,7 @@ Result<RunDefinition> Scheduler::DefinitionOf(const Principal& principal, const 
     return definition;
 }
 
-TaskStatus Scheduler::StatusOf(const std::string& task, Timestamp now) const {
+TaskStatus Scheduler::StatusOf(const Principal& principal, const std::string& task, Timestamp now) const {
     TaskStatus status;
     status.spec = state_.specs.at(task);
     auto memory = state_.memory.find(task);
@@ -246,6 +332,12 @@ TaskStatus Scheduler::StatusOf(const std::string& task, Timestamp now) const {
     }
     status.next_due = NextDue(state_, task, now);
     status.why = orchestrator::Why(state_, task, now);
+    Shown shown = ShownOf(principal, task);
+    for (std::optional<Run>* run : {&status.last, &status.current}) {
+        if (!*run) continue;
+        if (!shown.texts) status.why = Without(std::move(status.why), (*run)->error);
+        shown.HideRestOf(**run);
+    }
     return status;
 }
 
@@ -255,7 +347,7 @@ Result<std::vector<TaskStatus>> Scheduler::Tasks(const Principal& principal) {
     Timestamp now = env_.clock().Now();
     for (const std::string& task : state_.order) {
         if (!gate_.Decide(principal, "run:Read", RunResource(task)).allowed) continue;
-        tasks.push_back(StatusOf(task, now));
+        tasks.push_back(StatusOf(principal, task, now));
     }
     return tasks;
 }
@@ -265,7 +357,7 @@ Result<TaskStatus> Scheduler::Why(const Principal& principal, const std::string&
     std::vector<std::string> tasks = Matching(target);
     if (tasks.empty()) return NoSuchTask(target);
     TRY(Require(gate_, principal, "run:Read", RunResource(tasks[0])));
-    return StatusOf(tasks[0], env_.clock().Now());
+    return StatusOf(principal, tasks[0], env_.clock().Now());
 }
 
 }  // namespace tarn::orchestrator

@@ -83,6 +83,7 @@ Result<std::vector<PartStatus>> Scheduler::Parts(const Principal& principal, con
     std::string task = TRY(OneByPart(target));
     TRY(Require(gate_, principal, "run:Read", {"run", task}));
     const workspace::Partition& partition = *state_.specs.at(task).partition;
+    const Shown shown = ShownOf(principal, task);
     std::vector<PartStatus> list;
     workspace::Part part = partition.At(env_.clock().Now());
     Timestamp first = partition.At(partition.start).begin;
@@ -93,6 +94,7 @@ Result<std::vector<PartStatus>> Scheduler::Parts(const Principal& principal, con
         if (memory != state_.memory.end()) {
             status.run = memory->second.current ? memory->second.current : memory->second.last;
         }
+        if (status.run) shown.HideRestOf(*status.run);
         list.push_back(std::move(status));
     }
     return list;

@@ -171,7 +171,7 @@ std::map<std::string, std::string> AfterRuns(const State& state, const TaskSpec&
 std::string DueReason(const State& state, const std::string& task, Timestamp now) {
     const TaskSpec& spec = state.specs.at(task);
     const TaskMemory& memory = MemoryOf(state, task);
-    if (spec.only_by_hand || spec.timing.paused) return "";
+    if (spec.timing.paused) return "";
     if (!workspace::RunsWithoutValues(spec.parameters)) return "";
     if (spec.partition) {
         std::optional<workspace::Part> part = NextPart(state, spec, now);
@@ -198,7 +198,7 @@ std::optional<Timestamp> NextDue(const State& state, const std::string& task, Ti
     const TaskSpec& spec = state.specs.at(task);
     const TaskMemory& memory = MemoryOf(state, task);
     if (memory.current && memory.current->state == RunState::kWaitingRetry) return memory.retry_at;
-    if (spec.only_by_hand || spec.timing.paused) return std::nullopt;
+    if (spec.timing.paused) return std::nullopt;
     if (spec.partition) {
         std::optional<workspace::Part> part = NextPart(state, spec, now);
         return part ? part->end : spec.partition->At(spec.partition->start).end;

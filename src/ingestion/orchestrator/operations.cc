@@ -96,7 +96,7 @@ Result<HttpResponse> ListRuns(Orchestrator& orchestrator, HttpCall& call) {
     std::vector<Run> found = TRY(orchestrator.Runs(call.principal, filter));
     std::map<std::string, RunHistory> histories;
     bool with_history = call.request.Query("history").value_or("") == "yes";
-    if (with_history) histories = TRY(orchestrator.Histories(found));
+    if (with_history) histories = TRY(orchestrator.Histories(call.principal, found));
     for (const Run& run : found) {
         runs.push_back(RunToJson(run));
         if (with_history) runs.back().update(HistoryJson(histories[run.id]));
@@ -109,7 +109,7 @@ Result<HttpResponse> GetRun(Orchestrator& orchestrator, HttpCall& call) {
     const std::string& id = call.parameters["id"];
     Run run = TRY(orchestrator.GetRun(call.principal, id));
     Json json = RunToJson(run);
-    json.update(HistoryJson(TRY(orchestrator.Histories({run}))[id]));
+    json.update(HistoryJson(TRY(orchestrator.Histories(call.principal, {run}))[id]));
     bool with_log = call.request.Query("log").value_or("") != "no";
     if (with_log) json["log"] = TRY(orchestrator.LogOf(call.principal, id));
     return JsonResponse(json);

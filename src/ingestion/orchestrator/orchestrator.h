@@ -45,7 +45,6 @@ struct TaskSpec {
     std::vector<std::string> after;  // tasks (ids or datasets) that it follows: due when one of them has ended well
     bool eager = true;  // due when it never ran or its definition changed; false: only by schedule, data, after, hand
     bool watched = false;  // HasNew really looks: what is new outside starts it
-    bool only_by_hand = false;  // never due by itself, not even for the first time
     std::string fingerprint;  // of its definition: a changed one makes the task due
     // What is written there, kept with the runs that it made. Shared, as every status has a copy of the spec.
     std::shared_ptr<const std::string> definition;
@@ -239,12 +238,16 @@ class Orchestrator {
     virtual Status Approve(const Principal& principal, const std::string& run_id) = 0;
     virtual Result<std::vector<Run>> Runs(const Principal& principal, const RunFilter& filter) = 0;
     virtual Result<Run> GetRun(const Principal& principal, const std::string& run_id) = 0;
+    // False: the run is not theirs to know of. Else takes from it what tells of data that is hidden from them, as all
+    // calls here do: how many rows, and its texts (errors and log lines may hold values).
+    virtual bool ShowTo(const Principal& principal, Run& run) const = 0;
     virtual Result<std::vector<std::string>> LogOf(const Principal& principal, const std::string& run_id) = 0;
     // The lines after the `after`th, at most `limit`; those of a run under way too, as they are written.
     virtual Result<std::vector<RunLine>> LinesOf(const Principal& principal, const std::string& run_id, int64_t after,
                                                  int limit) = 0;
     // By run id. Asks no gate: for runs that Runs or GetRun gave.
-    virtual Result<std::map<std::string, RunHistory>> Histories(const std::vector<Run>& runs) = 0;
+    virtual Result<std::map<std::string, RunHistory>> Histories(const Principal& principal,
+                                                                const std::vector<Run>& runs) = 0;
     // kNotFound for runs from before definitions were kept.
     virtual Result<RunDefinition> DefinitionOf(const Principal& principal, const std::string& run_id) = 0;
     virtual Result<std::vector<TaskStatus>> Tasks(const Principal& principal) = 0;

@@ -31,7 +31,7 @@ struct Bench {
         TaskSpec spec;
         spec.id = "t:parts";
         spec.kind = "t";
-        spec.only_by_hand = true;
+        spec.timing.paused = true;
         spec.parts_parallel = places;
         spec.partition = workspace::Partition{workspace::PartUnit::kHour, ParseTime("2020-01-01").value()};
         TARN_CHECK(orchestrator->SetTasks({spec}).ok());

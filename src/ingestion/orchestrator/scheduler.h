@@ -36,10 +36,12 @@ class Scheduler : public Orchestrator {
     Status Approve(const Principal& principal, const std::string& run_id) override;
     Result<std::vector<Run>> Runs(const Principal& principal, const RunFilter& filter) override;
     Result<Run> GetRun(const Principal& principal, const std::string& run_id) override;
+    bool ShowTo(const Principal& principal, Run& run) const override;
     Result<std::vector<std::string>> LogOf(const Principal& principal, const std::string& run_id) override;
     Result<std::vector<RunLine>> LinesOf(const Principal& principal, const std::string& run_id, int64_t after,
                                          int limit) override;
-    Result<std::map<std::string, RunHistory>> Histories(const std::vector<Run>& runs) override;
+    Result<std::map<std::string, RunHistory>> Histories(const Principal& principal,
+                                                        const std::vector<Run>& runs) override;
     Result<RunDefinition> DefinitionOf(const Principal& principal, const std::string& run_id) override;
     Result<std::vector<TaskStatus>> Tasks(const Principal& principal) override;
     Result<TaskStatus> Why(const Principal& principal, const std::string& target) override;
@@ -64,6 +66,12 @@ class Scheduler : public Orchestrator {
     struct Ended {
         Event event;
         std::vector<LogLine> lines;
+    };
+    // What a person is shown of a task's runs.
+    struct Shown {
+        bool rows = true;
+        bool texts = true;
+        void HideRestOf(Run& run) const;
     };
 
     void Loop();
@@ -101,7 +109,10 @@ class Scheduler : public Orchestrator {
     Event CancelledEvent(const TaskMemory& memory, std::string why) const;
     std::vector<std::string> Matching(const std::string& target) const;
     Error NoSuchTask(const std::string& target) const;
-    TaskStatus StatusOf(const std::string& task, Timestamp now) const;
+    TaskStatus StatusOf(const Principal& principal, const std::string& task, Timestamp now) const;
+    // With mutex_ held.
+    Shown ShownOf(const Principal& principal, const std::string& task) const;
+    Shown ShownOfGone(const Principal& principal, const std::string& task) const;
     void Fail(const Error& error);
     void Notify(const std::vector<Run>& runs);
     void Wake();

@@ -233,7 +233,7 @@ TEST_F(SchedulerTest, ABackfillRunsEachPartOnceOverRestarts) {
     TaskSpec spec = Table("a");
     spec.partition = workspace::Partition{workspace::PartUnit::kDay, ParseTime("2024-01-01").value()};
     spec.parts_parallel = 2;
-    spec.only_by_hand = true;
+    spec.timing.paused = true;
     spec.parameters["region"].fallback = "eu";
     Start({spec, Table("behind", {"a"})});
     auto asked = orchestrator_->Backfill(admin_, {.target = "a", .first = "2024-01-01", .last = "2024-02-29"});
@@ -272,7 +272,7 @@ TEST_F(SchedulerTest, ABackfillRunsEachPartOnceOverRestarts) {
 TEST_F(SchedulerTest, ABackfillSaysWhatIsWrong) {
     TaskSpec spec = Table("a");
     spec.partition = workspace::Partition{workspace::PartUnit::kDay, ParseTime("2024-01-01").value()};
-    spec.only_by_hand = true;
+    spec.timing.paused = true;
     Start({spec, Table("b")});
     auto wrong = [&](const std::string& target, const std::string& first, const std::string& last) {
         auto asked = orchestrator_->Backfill(admin_, {.target = target, .first = first, .last = last});
@@ -631,26 +631,46 @@ TEST_F(SchedulerTest, WaitsForWhatIsNotThere) {
     EXPECT_EQ(kind_.Count("t:behind"), 1u);
 }
 
-TEST_F(SchedulerTest, RunsOnlyByHandWhatSaysSo) {
-    TaskSpec spec = Table("manual");
-    spec.only_by_hand = true;
-    Start({spec});
-    ASSERT_TRUE(BecomesIdle());
-    EXPECT_EQ(kind_.Count("t:manual"), 0u);
-    EXPECT_EQ(Why("manual"), "it runs only by hand: `tarn run t:manual`; its last success was never");
-    std::string trigger;
-    kind_.works["t:manual"] = [&](TaskRun& task) {
-        trigger = task.trigger();
-        return kind_.NewVersion(task.spec());
+// What a run says, and how many rows it made, tells of data.
+TEST_F(SchedulerTest, ShowsARunAsItsDataIsShown) {
+    bool fails = false;
+    kind_.works["t:made"] = [&](TaskRun& run) -> Result<TaskOutcome> {
+        run.Write("saw hidden-town");
+        if (fails) return Error(ErrorCode::kInvalidArgument, "'hidden-town' is no number");
+        return TaskOutcome{.changed = true, .version = "1", .rows = 3};
     };
-    ASSERT_TRUE(orchestrator_->Trigger(admin_, "manual").ok());
-    ASSERT_TRUE(Eventually([&] { return kind_.Count("t:manual") == 1; }));
+    Start({Table("given"), Table("made", {"given"})});
     ASSERT_TRUE(BecomesIdle());
-    EXPECT_EQ(trigger, "hand: " + admin_.Id());
-    spec.fingerprint = "changed";
-    ASSERT_TRUE(orchestrator_->SetTasks({spec}).ok());
+    auto rows = [&] { return orchestrator_->Runs(nobody_, {.task = "t:made"}).value().at(0).rows; };
+    EXPECT_TRUE(orchestrator_->Runs(nobody_, {}).value().empty());
+    gate_.allowed = {"user:bob run:Read t:made"};
+    EXPECT_EQ(rows(), -1);
+    gate_.allowed.insert("user:bob table:Describe made");
+    EXPECT_EQ(rows(), 3);
+    gate_.allowed.insert("user:bob table:Read made");
+    EXPECT_EQ(rows(), 3);
+    fails = true;
+    ASSERT_TRUE(orchestrator_->Trigger(admin_, "made").ok());
     ASSERT_TRUE(BecomesIdle());
-    EXPECT_EQ(kind_.Count("t:manual"), 1u);
+    auto says = [&] {
+        orchestrator::Run run = orchestrator_->Why(nobody_, "made").value().last.value();
+        std::string text =
+            orchestrator_->GetRun(nobody_, run.id).value().error + orchestrator_->Why(nobody_, "made")->why;
+        for (const std::string& line : orchestrator_->LogOf(nobody_, run.id).value()) text += line;
+        for (const TaskStatus& task : orchestrator_->Tasks(nobody_).value()) text += task.why + task.last->error;
+        return text;
+    };
+    EXPECT_EQ(says().find("hidden-town"), std::string::npos) << says();
+    EXPECT_NE(says().find("may hold values"), std::string::npos) << says();
+    // Whose task is gone is shown to who sees all that there is.
+    gate_.allowed.insert("user:bob table:Read given");
+    EXPECT_NE(says().find("hidden-town"), std::string::npos) << says();
+    gate_.allowed.erase("user:bob table:Read made");
+    ASSERT_TRUE(orchestrator_->SetTasks({Table("given")}).ok());
+    orchestrator::Run gone = orchestrator_->Runs(nobody_, {.task = "t:made"}).value().at(0);
+    EXPECT_EQ(gone.error.find("hidden-town"), std::string::npos);
+    EXPECT_NE(orchestrator_->Runs(admin_, {.task = "t:made"}).value().at(0).error.find("hidden-town"),
+              std::string::npos);
 }
 
 // A reader who asks again and again for what comes after sees each line once, in order, over the attempts.
@@ -708,7 +728,7 @@ TEST_F(SchedulerTest, AHistoryTellsWaitsTriesAndWhatWasRead) {
     Timestamp before = SystemEnv().clock().Now();
     Start({Table("a"), Table("b", {"a"})});
     ASSERT_TRUE(Eventually([&] { return LastState("t:b") == "succeeded"; }));
-    RunHistory history = orchestrator_->Histories(Runs("t:b")).value().begin()->second;
+    RunHistory history = orchestrator_->Histories(admin_, Runs("t:b")).value().begin()->second;
     Texts parts;
     for (const RunPart& part : history.parts) {
         parts.push_back(fmt::format("{} {} {}", part.what, part.attempt, part.why));

@@ -61,10 +61,6 @@ std::string Why(const State& state, const std::string& task, Timestamp now) {
                            of.retrying.size(), obstacle.empty() ? "" : "; it " + obstacle);
     }
     std::string since = memory.success_at ? FormatTime(*memory.success_at) : "never";
-    if (spec.only_by_hand) {
-        return fmt::format("it runs only by hand: `tarn run {}`; its last success was {}", task,
-                           memory.success_at ? "at " + since : since);
-    }
     if (spec.timing.paused) {
         return fmt::format("it is paused in {} (`paused: yes`); `tarn run {}` runs it all the same", spec.file, task);
     }

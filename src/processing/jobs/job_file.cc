@@ -360,4 +360,8 @@ std::vector<orchestrator::TaskSpec> TasksOf(const std::vector<JobDefinition>& jo
     return tasks;
 }
 
+std::vector<orchestrator::TaskSpec> TasksOf(const std::vector<workspace::Definition>& all) {
+    return TasksOf(CollectJobs(all), all);
+}
+
 }  // namespace tarn::jobs

@@ -107,6 +107,9 @@ struct JobsDependencies {
     std::map<std::string, std::string> programs;  // the command line: files of this machine -> names in the sandbox
 };
 
+// The tasks of the jobs among these definitions, whether they are applied or not.
+std::vector<orchestrator::TaskSpec> TasksOf(const std::vector<workspace::Definition>& all);
+
 class Jobs {
   public:
     static std::unique_ptr<Jobs> Create(JobsConfig config, JobsDependencies dependencies);

@@ -44,9 +44,10 @@ class CatalogImpl : public Catalog {
     std::optional<CacheInfo> CacheOf(const Principal& principal, const std::string& schema,
                                      const std::string& name) override {
         ServingCache* cache = cache_;
-        if (cache == nullptr || !MaySee(principal, schema + "." + name)) return std::nullopt;
+        Sight sight = SightOf(principal, schema + "." + name);
+        if (cache == nullptr || sight == Sight::kNothing) return std::nullopt;
         auto info = cache->InfoOf(schema, name);
-        if (info && HidesRows(principal, schema + "." + name)) info->rows = info->bytes = -1;
+        if (info && sight == Sight::kNoCounts) info->rows = info->bytes = -1;
         return info;
     }
 
@@ -94,14 +95,17 @@ class CatalogImpl : public Catalog {
     security::Decision MayRead(const Principal& principal, const std::string& id) const {
         return dependencies_.gate.Decide(principal, "table:Read", {"table", id});
     }
+    // What may be told of a dataset. Where rows are hidden, how many there are is not told.
+    enum class Sight { kNothing, kNoCounts, kAll };
     // To know of it: table:Describe, or the right to read it.
-    bool MaySee(const Principal& principal, const std::string& id) const {
-        return MayRead(principal, id).allowed ||
-               dependencies_.gate.Decide(principal, "table:Describe", {"table", id}).allowed;
+    Sight SightOf(const Principal& principal, const std::string& id) const {
+        security::Decision read = MayRead(principal, id);
+        if (read.allowed) return read.obligations.row_filter.empty() ? Sight::kAll : Sight::kNoCounts;
+        bool known = dependencies_.gate.Decide(principal, "table:Describe", {"table", id}).allowed;
+        return known ? Sight::kAll : Sight::kNothing;
     }
-    // Some of its rows are hidden, so how many there are is not told.
-    bool HidesRows(const Principal& principal, const std::string& id) const {
-        return !MayRead(principal, id).obligations.row_filter.empty();
+    bool MaySee(const Principal& principal, const std::string& id) const {
+        return SightOf(principal, id) != Sight::kNothing;
     }
     Result<std::vector<Dataset>> VisibleIn(DatasetProvider& provider, const Principal& principal,
                                            const std::string& schema) const;
@@ -157,9 +161,10 @@ Result<std::vector<Dataset>> CatalogImpl::VisibleIn(DatasetProvider& provider, c
                                                     const std::string& schema) const {
     std::vector<Dataset> visible;
     for (Dataset& dataset : TRY(provider.Datasets(schema))) {
-        if (!MaySee(principal, dataset.schema + "." + dataset.name)) continue;
+        Sight sight = SightOf(principal, dataset.schema + "." + dataset.name);
+        if (sight == Sight::kNothing) continue;
         Annotate(dataset);
-        if (HidesRows(principal, dataset.schema + "." + dataset.name)) dataset.rows = dataset.bytes = -1;
+        if (sight == Sight::kNoCounts) dataset.rows = dataset.bytes = -1;
         visible.push_back(std::move(dataset));
     }
     return visible;
@@ -216,12 +221,13 @@ Result<std::vector<engine::RelationSummary>> CatalogImpl::Relations(const Princi
 }
 
 Result<Dataset> CatalogImpl::Describe(const Principal& principal, const std::string& schema, const std::string& name) {
-    if (!MaySee(principal, schema + "." + name)) return Hidden(schema, name);
+    Sight sight = SightOf(principal, schema + "." + name);
+    if (sight == Sight::kNothing) return Hidden(schema, name);
     for (DatasetProvider* provider : Providers()) {
         auto dataset = provider->DatasetOf(schema, name);
         if (!dataset.ok() && dataset.error().code() == ErrorCode::kNotFound) continue;
         if (dataset.ok()) Annotate(*dataset);
-        if (dataset.ok() && HidesRows(principal, schema + "." + name)) dataset->rows = dataset->bytes = -1;
+        if (dataset.ok() && sight == Sight::kNoCounts) dataset->rows = dataset->bytes = -1;
         return dataset;
     }
     return NoTable(schema, name);
@@ -229,11 +235,12 @@ Result<Dataset> CatalogImpl::Describe(const Principal& principal, const std::str
 
 Result<std::vector<DatasetVersion>> CatalogImpl::Versions(const Principal& principal, const std::string& schema,
                                                           const std::string& name, int limit) {
-    if (!MaySee(principal, schema + "." + name)) return Hidden(schema, name);
+    Sight sight = SightOf(principal, schema + "." + name);
+    if (sight == Sight::kNothing) return Hidden(schema, name);
     for (DatasetProvider* provider : Providers()) {
         auto versions = provider->Versions(schema, name, limit);
         if (!versions.ok() && versions.error().code() == ErrorCode::kNotFound) continue;
-        if (versions.ok() && HidesRows(principal, schema + "." + name)) {
+        if (versions.ok() && sight == Sight::kNoCounts) {
             for (DatasetVersion& version : *versions) {
                 version.rows = version.rows_added = version.bytes = -1;
                 version.details = Json();
