@@ -10,6 +10,7 @@
 #include <duckdb/storage/buffer_manager.hpp>
 #include "base/text.h"
 #include "engine/adapter.h"
+#include "engine/fenced_filters.h"
 #include "engine/limits.h"
 
 namespace tarn::engine {
@@ -124,6 +125,7 @@ Status DuckEngine::Open() {
     RegisterFileSystem(*database_->instance);
     RegisterCatalog(*database_->instance);
     RegisterFunctions(*database_->instance);
+    RegisterFencedFilters(*database_->instance);
     return Harden();
 }
 
