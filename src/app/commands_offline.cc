@@ -64,12 +64,17 @@ class ExportProgress {
             std::cout << "\r" << count_ << " objects, " << name << "\x1b[K" << std::flush;
         }
     }
+    void AddTable() { ++tables_; }
     Status End(const Invocation& call, const std::string& directory) const {
         if (call.json()) {
-            std::cout << DumpJson({{"objects", count_}, {"directory", directory}}, 2) << "\n";
+            std::cout << DumpJson({{"objects", count_}, {"tables", tables_}, {"directory", directory}}, 2) << "\n";
             return Ok();
         }
         if (IsTerminal(1)) std::cout << "\r\x1b[K";
+        if (tables_ > 0) {
+            std::cout << GroupDigits(tables_) << " tables are in " << directory << "/tables, as csv, as you see them\n";
+        }
+        if (count_ == 0) return Ok();
         std::cout << GroupDigits(count_) << " objects are in " << directory << "; tables are plain Delta below "
                   << directory << "/lakehouse\n";
         return Ok();
@@ -77,6 +82,7 @@ class ExportProgress {
 
   private:
     int64_t count_ = 0;
+    int64_t tables_ = 0;
 };
 
 // One object of a running Tarn, unless it is there already.
@@ -91,9 +97,44 @@ Status FetchObject(const Invocation& call, Client& client, const std::string& na
     return file->Finish();
 }
 
+// The rows of datasets that its person may read, as that person sees them, as csv: also of those whose files are not
+// for them, as they are filtered or masked.
+Status ExportTables(const Invocation& call, Client& client, const std::string& directory, const std::string& pattern,
+                    ExportProgress& progress) {
+    Files& files = call.env().files();
+    bool found = false;
+    Json catalog = TRY(client.Get("/api/v1/catalog"));
+    for (const Json& dataset : catalog["datasets"]) {
+        std::string schema = dataset.value("schema", "");
+        std::string name = dataset.value("name", "");
+        bool made = dataset.value("kind", "") != "system" && !dataset.value("version", "").empty();
+        if (!MatchesWildcard(pattern, schema + "." + name) || (!made && pattern != schema + "." + name)) continue;
+        found = true;
+        std::string folder = directory + "/tables/" + ExportPath(schema);
+        TRY(files.CreateDirectories(folder));
+        auto file = TRY(FileReplacement::Create(files, folder + "/" + ExportPath(name) + ".csv", 0600));
+        std::string path = fmt::format("/api/v1/catalog/{}/{}/rows", UrlEncode(schema), UrlEncode(name));
+        Status fetched = client.Download(path, *file);
+        // To see a table in a list (table:Describe) is not to read it.
+        bool hidden =
+            !fetched.ok() && fetched.error().code() == ErrorCode::kNotFound && pattern.find('*') != std::string::npos;
+        if (hidden) continue;
+        TRY_CONTEXT(std::move(fetched), schema + "." + name);
+        TRY(file->Finish());
+        progress.AddTable();
+    }
+    if (found) return Ok();
+    return Error(ErrorCode::kNotFound, "there is no table {} that you may read", pattern)
+        .WithHint("`tarn sql \"SHOW ALL TABLES\"` lists what there is");
+}
+
 // From the Tarn that runs, with the rights of who asks.
 Status ExportRunning(const Invocation& call, Client& client, const std::string& directory) {
     ExportProgress progress;
+    if (auto pattern = call.Find("--tables")) {
+        TRY(ExportTables(call, client, directory, *pattern, progress));
+        return progress.End(call, directory);
+    }
     Json buckets = TRY(client.Get("/api/v1/lake"));
     for (const Json& bucket : buckets["buckets"]) {
         std::string name = bucket.value("name", "");
@@ -140,9 +181,11 @@ std::vector<Command> OfflineCommands() {
         {.name = "export",
          .summary = "Copies everything out, decrypted: tables as plain Delta, raw objects as they came.",
          .details = "Asks the Tarn that runs here, for all that you may read; when none runs, opens the state itself\n"
-                    "with the root key. A second export into the same folder goes on.",
-         .example = "tarn export ../flights-open",
+                    "with the root key. A second export into the same folder goes on. With --tables only the rows of\n"
+                    "tables, for everybody who may read them, as they see them: filters and masks hold.",
+         .example = "tarn export ../flights-open --tables 'delays.*'",
          .arguments = {{"DIR", "The folder to fill."}},
+         .options = {{"--tables", "PATTERN", "Rows of these tables, as csv: schema.table; `*` stands for any text."}},
          .run = Export},
     };
 }

@@ -290,6 +290,27 @@ def test_no_command_leaks(tarn, person):
 
 
 @pytest.mark.parametrize("person", HIDDEN)
+def test_an_export_holds_what_a_person_sees(tarn, person, tmp_path):
+    environment = {"TARN_URL": tarn.web, "TARN_TOKEN": tarn.tokens[person]}
+    done = tarn.run("export", str(tmp_path / "tables"), "--tables", "*", environment=environment)
+    exported = {path.relative_to(tmp_path / "tables/tables").as_posix(): path.read_text()
+                for path in tmp_path.glob("tables/tables/*/*.csv")}
+    assert_nothing_leaks(person, "export", done.stdout + done.stderr + "".join(exported.values()))
+    if person == "denied":
+        return
+    assert set(exported) == {name.replace(".", "/") + ".csv" for name in DATASETS}, done.stderr
+    lines = exported["shop/people.csv"].splitlines()
+    assert lines[0] == "id,name,city,contact,score" and len(lines) - 1 == ROWS - HIDDEN[person]["count"]
+    if HIDDEN[person]["count"]:
+        assert "1,Alma,Bern,alma@example,10" in lines
+    else:
+        assert "3,,hidden-town,,0" in lines
+    # The files of what is protected are not theirs: a whole export leaves them out.
+    tarn.run("export", str(tmp_path / "all"), environment=environment)
+    assert not list(tmp_path.glob("all/lakehouse/shop/people/*"))
+
+
+@pytest.mark.parametrize("person", HIDDEN)
 def test_no_file_is_given_away(tarn, person):
     admin = s3_client(tarn, tarn.post("/api/v1/s3-keys", {}))
     client = s3_client(tarn, tarn.post("/api/v1/s3-keys", {"user": person}))

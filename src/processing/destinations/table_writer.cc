@@ -1,5 +1,6 @@
 #include "processing/destinations/table_writer.h"
 
+#include "base/csv.h"
 #include "base/json.h"
 
 namespace tarn::destinations {
@@ -22,24 +23,6 @@ class CountingWriter : public ByteWriter {
     int64_t bytes_ = 0;
 };
 
-// Quoted where it must be (RFC 4180); an empty text is "", no value nothing.
-void AppendCsv(std::string& line, std::string_view cell, bool guard) {
-    // What Excel, LibreOffice and Sheets take for the beginning of a formula.
-    bool formula = guard && !cell.empty() && std::string_view("=+-@\t\r").find(cell[0]) != std::string_view::npos;
-    bool quoted = formula || cell.empty() || cell.find_first_of(",\"\r\n") != std::string_view::npos;
-    if (!quoted) {
-        line += cell;
-        return;
-    }
-    line += '"';
-    if (formula) line += '\'';
-    for (char letter : cell) {
-        if (letter == '"') line += '"';
-        line += letter;
-    }
-    line += '"';
-}
-
 // Rows as lines of csv or JSON.
 class RowText {
   public:
@@ -58,7 +41,7 @@ void RowText::AddHeader(std::string& text) const {
     if (json_) return;
     for (size_t column = 0; column < columns_.size(); ++column) {
         if (column > 0) text += ',';
-        AppendCsv(text, columns_[column].name, false);
+        AppendCsvCell(text, columns_[column].name);
     }
     text += "\r\n";
 }
@@ -78,7 +61,7 @@ void RowText::AddRow(const engine::Chunk& chunk, size_t row, std::string& text) 
         // Numbers may begin with '-'; only text can hide a formula.
         bool guard = guard_formulas_ && chunk.Data(row, column) == nullptr &&
                      columns_[column].kind != engine::CellKind::kDecimal;
-        AppendCsv(text, chunk.Text(row, column), guard);
+        AppendCsvCell(text, chunk.Text(row, column), guard);
     }
     text += "\r\n";
 }

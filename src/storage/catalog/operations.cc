@@ -3,6 +3,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/csv.h"
 #include "base/text.h"
 #include "security/hidden.h"
 #include "storage/catalog/catalog.h"
@@ -22,6 +23,7 @@ constexpr int kDepthDefault = 3;
 constexpr int kPreviewDefault = 50;
 constexpr int kPreviewMax = 1000;
 constexpr size_t kCellBytesMax = 4096;
+constexpr size_t kPieceBytes = 256 << 10;
 
 Json OrNull(int64_t number) { return number < 0 ? Json() : Json(number); }
 
@@ -197,10 +199,52 @@ class CatalogOperations {
         return JsonResponse({{"columns", std::move(columns)}, {"rows", std::move(rows)}});
     }
 
+    static Status OpenRows(HttpCall& call) {
+        call.call.details["sql"] = security::StatementText(RowsSql(call));
+        return Ok();
+    }
+    // All rows as csv, as the reader sees them.
+    Result<HttpResponse> Rows(HttpCall& call) const {
+        auto session = TRY(engine_.OpenSession({.principal = call.principal}));
+        auto cancel_on_leave = call.request.cancelled.OnCancel([&session] { session->Cancel(); });
+        auto result = TRY(session->Query(RowsSql(call)));
+        std::string text;
+        for (const engine::ResultColumn& column : result->columns()) {
+            if (!text.empty()) text += ',';
+            AppendCsvCell(text, column.name);
+        }
+        text += "\r\n";
+        // The first rows before the answer begins: what fails at once is an error and not half a file.
+        const engine::Chunk* chunk = TRY(result->Next());
+        HttpHeaders headers = {{"Content-Type", "text/csv; charset=utf-8"}, {"Content-Disposition", "attachment"}};
+        ByteWriter* out = TRY(call.responder.Start(200, std::move(headers), std::nullopt));
+        while (chunk != nullptr) {
+            for (size_t row = 0; row < chunk->rows(); ++row) AddRow(*chunk, row, result->columns().size(), text);
+            call.call.rows += static_cast<int64_t>(chunk->rows());
+            chunk = TRY(result->Next());
+            if (chunk != nullptr && text.size() < kPieceBytes) continue;
+            TRY(out->Write(AsBytes(text)));
+            call.call.bytes += static_cast<int64_t>(text.size());
+            text.clear();
+        }
+        if (!text.empty()) TRY(out->Write(AsBytes(text)));
+        call.call.bytes += static_cast<int64_t>(text.size());
+        return HttpResponse{};
+    }
+
   private:
+    static void AddRow(const engine::Chunk& chunk, size_t row, size_t columns, std::string& text) {
+        for (size_t column = 0; column < columns; ++column) {
+            if (column > 0) text += ',';
+            if (!chunk.IsNull(row, column)) AppendCsvCell(text, chunk.Text(row, column));
+        }
+        text += "\r\n";
+    }
+    static std::string RowsSql(const HttpCall& call) {
+        return fmt::format("SELECT * FROM {}.{}", QuoteIdentifier(Schema(call)), QuoteIdentifier(Name(call)));
+    }
     static std::string PreviewSql(const HttpCall& call, int limit) {
-        return fmt::format("SELECT * FROM {}.{} LIMIT {}", QuoteIdentifier(Schema(call)), QuoteIdentifier(Name(call)),
-                           limit);
+        return fmt::format("{} LIMIT {}", RowsSql(call), limit);
     }
     static const std::string& Schema(const HttpCall& call) { return call.parameters.at("schema"); }
     static const std::string& Name(const HttpCall& call) { return call.parameters.at("name"); }
@@ -252,6 +296,14 @@ std::vector<Route> CatalogRoutes(Catalog& catalog, engine::Engine& engine) {
          "{schema}.{name}",
          bind(&CatalogOperations::Preview),
          CatalogOperations::OpenPreview},
+        {{.protocol = "http",
+          .name = "GET /api/v1/catalog/{schema}/{name}/rows",
+          .action = "table:Read",
+          .resource = "schema.table",
+          .limits = {.concurrent_max = 8}},
+         "{schema}.{name}",
+         bind(&CatalogOperations::Rows),
+         CatalogOperations::OpenRows},
     };
 }
 
