@@ -93,6 +93,50 @@ def test_a_python_script_beside_the_file_with_parameters_and_secrets(tarn):
     assert "open sesame" not in json.dumps(run)
 
 
+MODULE = """import tarn, datetime, decimal, os
+rows = tarn.query("SELECT id, name, DATE '2026-01-02' AS d, 1.50::DECIMAL(9,2) AS price, "
+                  "TIMESTAMP '2026-01-02 03:04:05' AS t,"
+                  " TIMESTAMPTZ '2026-01-02 03:04:05+00' AS z, NULL::DATE AS n FROM raw_things.things WHERE name = $1"
+                  " ORDER BY id", tarn.parameter("what"))
+first = next(iter(rows))
+assert first == {"id": 1, "name": "pen", "d": datetime.date(2026, 1, 2), "price": decimal.Decimal("1.5"),
+                 "t": datetime.datetime(2026, 1, 2, 3, 4, 5), "n": None,
+                 "z": datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)}, first
+assert len(rows) == 2 and rows.columns[0] == "id"
+assert tarn.query("SELECT count(*) FROM raw_things.things").value() == len(tarn.table("raw_things.things"))
+tarn.download("raw_things.things", "all.csv")
+lines = open("all.csv").read().splitlines()
+assert len(lines) == 3 and lines[0].startswith("id,name") and ",pen" in lines[1], lines
+for wrong in (lambda: tarn.query("SELECT * FROM system.audit"), lambda: tarn.query("FROM range(5)", limit=2),
+              lambda: tarn.table("things"), lambda: tarn.parameter("none"), lambda: tarn.secret("none"),
+              lambda: tarn.get("raw/things"), lambda: tarn.run("nothing")):
+    try:
+        wrong()
+    except tarn.Error as error:
+        print("refused", error.code, error)
+    else:
+        raise SystemExit("not refused")
+tarn.put("notes/a b.txt", "kept by " + tarn.query("SELECT current_user").value())
+print(tarn.get("notes/a b.txt").decode(), tarn.secret("WORD"))
+print("ran", [run["state"] for run in tarn.run("ops.other")])
+"""
+
+
+def test_the_python_module(tarn):
+    writes = POLICY.replace("row_filters", """      - {actions: ["lake:*"], resources: ["notes/*"]}
+      - {actions: ["run:*"], resources: ["job:ops.*"]}
+row_filters""")
+    apply(tarn, {**job("owner: sally\npython: use.py\nenv: {WORD: secret:word}\n"
+                       "parameters: {what: {type: text, default: pen}}\n",
+                       **{"use.py": MODULE, "other.job.yaml": "owner: sally\nshell: 'true'\n"}),
+                 "policies/sellers.yaml": writes})
+    run = outcome(tarn)
+    assert run["state"] == "succeeded", run["error"] + text_of(run)
+    text = text_of(run)
+    assert text.count("refused") == 7 and "did you mean" in text or "there is no table" in text, text
+    assert "kept by sally ***" in text and "ran ['succeeded']" in text, text
+
+
 def test_without_an_owner_it_runs_for_who_starts_it(tarn):
     apply(tarn, job("shell: tarn sql 'SELECT current_user AS me'\n"))
     assert "admin" in text_of(outcome(tarn))

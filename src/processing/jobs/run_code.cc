@@ -10,6 +10,11 @@ namespace {
 
 using orchestrator::TaskOutcome;
 
+// The module `tarn` of python jobs. It lies beside the script, where Python looks first.
+constexpr std::string_view kPythonModule =
+#include "processing/jobs/tarn.py.inc"
+    ;
+
 constexpr std::array kProgramFolders = {"/usr/local/bin/", "/usr/bin/", "/bin/"};
 
 Result<std::string> FindProgram(Files& files, const std::string& configured, const std::string& name,
@@ -44,6 +49,7 @@ Status AddCommand(const JobsConfig& config, Files& files, const JobDefinition& j
     } else if (job.kind == "python") {
         options.command = {TRY(FindProgram(files, config.python, "python3", "python")), "-u", "main.py"};
         options.files["main.py"] = job.code;
+        options.files["tarn.py"] = kPythonModule;
     } else {
         options.command = {TRY(FindProgram(files, config.rscript, "Rscript", "rscript")), "--vanilla", "main.r"};
         options.files["main.r"] = job.code;
