@@ -76,6 +76,7 @@ struct Command {
 inline Error AlreadyTold(ErrorCode code) { return Error(code, ""); }
 
 std::vector<Command> PlatformCommands();  // up, demo
+std::vector<Command> PullCommands();       // pull
 std::vector<Command> WorkspaceCommands();  // plan, apply, run, runs, why
 std::vector<Command> SqlCommands();
 std::vector<Command> LakeCommands();

@@ -15,7 +15,7 @@ from conftest import SMALL
 from tarn_program import PROGRAM, ROOT, Tarn, until, write_files
 
 OK, FAILURE, USAGE, UNREACHABLE, DENIED, NOT_FOUND = range(6)
-COMMANDS = ["up", "demo", "plan", "apply", "run", "runs", "why", "sql", "ls", "get", "put", "export", "verify",
+COMMANDS = ["up", "demo", "plan", "apply", "pull", "run", "runs", "why", "sql", "ls", "get", "put", "export", "verify",
             "doctor", "reload", "backup", "restore",
             "user create", "user list", "user delete", "user password", "role list", "token create", "token list",
             "token delete", "s3-key create", "s3-key list", "s3-key delete", "secret set", "secret list",

@@ -20,6 +20,51 @@ Result<PolicyFile> ParseApiRole(const std::string& name, const Json& definition)
     return ParsePolicyFile(text, std::string(kApiFile));
 }
 
+// A role of the API as it holds: with those to whom the API granted it.
+RoleDefinition AsItHolds(const Directory& now, const std::string& name, RoleDefinition role) {
+    for (const auto& [user, account] : now.accounts()) {
+        const std::vector<std::string>& granted = account.user.granted;
+        std::string member = "user:" + user;
+        bool is_new = std::find(role.members.begin(), role.members.end(), member) == role.members.end();
+        if (is_new && std::find(granted.begin(), granted.end(), name) != granted.end()) role.members.push_back(member);
+    }
+    std::sort(role.members.begin(), role.members.end());
+    return role;
+}
+
+bool SameStatements(const std::vector<Statement>& left, const std::vector<Statement>& right) {
+    return std::equal(left.begin(), left.end(), right.begin(), right.end(), [](const auto& one, const auto& other) {
+        return one.actions == other.actions && one.resources == other.resources;
+    });
+}
+
+// Roles of the API that these files define just as they hold: the files take them over.
+std::set<std::string> TakenOver(const Directory& now, const std::vector<PolicyFile>& files) {
+    std::set<std::string> taken;
+    for (const PolicyFile& api : now.policies().api_roles) {
+        for (const auto& [name, definition] : api.roles) {
+            RoleDefinition role = AsItHolds(now, name, definition);
+            for (const PolicyFile& file : files) {
+                auto found = file.roles.find(name);
+                if (found == file.roles.end()) continue;
+                std::vector<std::string> members = found->second.members;
+                std::sort(members.begin(), members.end());
+                bool same = members == role.members && SameStatements(role.allow, found->second.allow) &&
+                            SameStatements(role.deny, found->second.deny);
+                if (same) taken.insert(name);
+            }
+        }
+    }
+    return taken;
+}
+
+std::vector<PolicyFile> Without(std::vector<PolicyFile> api_roles, const std::set<std::string>& names) {
+    std::erase_if(api_roles, [&](const PolicyFile& file) {
+        return std::any_of(names.begin(), names.end(), [&](const auto& name) { return file.roles.contains(name); });
+    });
+    return api_roles;
+}
+
 }  // namespace
 
 std::string PasswordCredential(const PasswordRecord& password) {
@@ -248,7 +293,7 @@ std::vector<ConfigIssue> Identity::CheckPolicies(const std::vector<PolicyFile>& 
         }
     }
     auto now = state_->Now();
-    std::vector<PolicyFile> all = now->policies().api_roles;
+    std::vector<PolicyFile> all = Without(now->policies().api_roles, TakenOver(*now, files));
     all.insert(all.end(), files.begin(), files.end());
     return CheckPolicyFiles(all, services, state_->select_check);
 }
@@ -266,9 +311,14 @@ Status Identity::SetPolicies(std::vector<PolicyFile> files) {
     if (!issues.empty()) return Error(ErrorCode::kInvalidArgument, "{}", FormatIssues(issues));
     std::vector<TextRecord> texts;
     for (const PolicyFile& file : files) texts.push_back({.name = file.file, .text = file.text});
-    TRY(state_->Write(
-        [&](metadata::Transaction& transaction) { return store::ReplacePolicyFiles(transaction, texts); }));
-    state_->Publish(now->Users(), CompilePolicies(std::move(files), now->policies().api_roles));
+    std::set<std::string> taken = TakenOver(*now, files);
+    TRY(state_->Write([&](metadata::Transaction& transaction) -> Status {
+        for (const std::string& role : taken) TRY(store::DeleteApiRole(transaction, role));
+        return store::ReplacePolicyFiles(transaction, texts);
+    }));
+    std::vector<UserRecord> users = now->Users();
+    for (UserRecord& user : users) std::erase_if(user.granted, [&](const auto& role) { return taken.contains(role); });
+    state_->Publish(std::move(users), CompilePolicies(std::move(files), Without(now->policies().api_roles, taken)));
     return Ok();
 }
 
@@ -357,7 +407,8 @@ std::vector<RoleInfo> Identity::Roles() const {
     }
     for (const PolicyFile& file : policies.api_roles) {
         for (const auto& [name, definition] : file.roles) {
-            roles.push_back({.name = name, .owner = "api", .file = {}, .definition = definition});
+            roles.push_back(
+                {.name = name, .owner = "api", .file = {}, .definition = AsItHolds(*now, name, definition)});
         }
     }
     for (RoleInfo& role : roles) {

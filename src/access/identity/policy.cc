@@ -200,7 +200,14 @@ std::vector<ConfigIssue> CheckPolicyFiles(const std::vector<PolicyFile>& files, 
         for (const auto& [name, role] : file.roles) {
             auto [first, is_new] = roles.emplace(name, fmt::format("{}:{}", file.file, role.line));
             if (is_new) continue;
-            issues.push_back(IssueAt(file, role.line, fmt::format("role {} is already in {}", name, first->second)));
+            std::string why = fmt::format("role {} is already in {}", name, first->second);
+            if (first->second.starts_with("api:")) {
+                why = fmt::format(
+                    "role {} was made by the API and is another one there: write it as `tarn pull` does, and "
+                    "this file takes it over; or delete it there",
+                    name);
+            }
+            issues.push_back(IssueAt(file, role.line, why));
         }
         for (const auto& [name, users] : file.groups) {
             auto [first, is_new] = groups.emplace(name, file.file);

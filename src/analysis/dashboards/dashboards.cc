@@ -62,6 +62,8 @@ class WorkspaceDashboards : public Dashboards {
     workspace::Kind DashboardKind();
     workspace::Kind ShapesKind();
     Status LoadOwned();
+    // Those that a file defines now, word for word, are the file's.
+    Status LeaveToFiles(const std::vector<workspace::Definition>& all);
     DashboardDefinition Parse(const OwnedText& owned, workspace::Issues& issues);
     Result<DashboardDefinition> Find(HttpCall& call) const;
     Result<const Tile*> FindTile(HttpCall& call, const DashboardDefinition& dashboard) const;
@@ -113,15 +115,18 @@ workspace::Kind WorkspaceDashboards::DashboardKind() {
         std::lock_guard lock(mutex_);
         for (const workspace::Definition& definition : all) {
             bool taken = std::any_of(owned_.begin(), owned_.end(), [&](const DashboardDefinition& dashboard) {
-                return NameOf(dashboard) == definition.name;
+                return NameOf(dashboard) == definition.name && dashboard.text != definition.text;
             });
             if (definition.kind != "dashboard" || !taken) continue;
-            issues.push_back({definition.file, 1, 0,
-                              "a dashboard " + definition.name +
-                                  " was made in the browser; delete it there, or call the file otherwise"});
+            issues.push_back(
+                {definition.file, 1, 0,
+                 "a dashboard " + definition.name +
+                     " was made in the browser and is another one there: write it as `tarn pull` does, and "
+                     "this file takes it over; delete it there, or call the file otherwise"});
         }
     };
-    kind.activate = [this](const std::vector<workspace::Definition>& all) {
+    kind.activate = [this](const std::vector<workspace::Definition>& all) -> Status {
+        TRY(LeaveToFiles(all));
         std::vector<DashboardDefinition> dashboards;
         for (const workspace::Definition& definition : all) {
             const auto* dashboard = std::any_cast<DashboardDefinition>(&definition.value);
@@ -169,6 +174,24 @@ Status WorkspaceDashboards::LoadOwned() {
     std::lock_guard lock(mutex_);
     owned_ = std::move(owned);
     return Ok();
+}
+
+Status WorkspaceDashboards::LeaveToFiles(const std::vector<workspace::Definition>& all) {
+    std::vector<DashboardDefinition> owned;
+    {
+        std::lock_guard lock(mutex_);
+        owned = owned_;
+    }
+    bool any = false;
+    for (const DashboardDefinition& dashboard : owned) {
+        bool left = std::any_of(all.begin(), all.end(), [&](const workspace::Definition& definition) {
+            return definition.kind == "dashboard" && definition.name == NameOf(dashboard) &&
+                   definition.text == dashboard.text;
+        });
+        if (left) TRY(store_.Remove(dashboard.use_case, dashboard.name, dashboard.hash));
+        any |= left;
+    }
+    return any ? LoadOwned() : Ok();
 }
 
 Result<DashboardDefinition> WorkspaceDashboards::Find(HttpCall& call) const {
