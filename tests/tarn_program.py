@@ -201,7 +201,7 @@ class Tarn:
         until(fresh, "loading", seconds)
 
     def wait_run(self, run, seconds=60):
-        ended = ("succeeded", "unchanged", "failed", "cancelled")
+        ended = ("succeeded", "unchanged", "failed", "cancelled", "skipped")
         def over():
             found = self.get(f"/api/v1/runs/{run}")
             return found if found["state"] in ended else None

@@ -126,7 +126,8 @@ Result<Json> WaitForRun(const Invocation& call, Client& client, const std::strin
     while (true) {
         Json run = TRY(client.Get("/api/v1/runs/" + id));
         std::string state = run.value("state", "");
-        if (state != "queued" && state != "running" && state != "waiting_retry") return run;
+        bool open = state == "queued" || state == "running" || state == "waiting_retry" || state == "waiting_items";
+        if (!open) return run;
         call.env().clock().Sleep(kAskEvery);
     }
 }
@@ -138,7 +139,7 @@ Status WaitForRuns(const Invocation& call, Client& client, const Json& ids) {
     for (const Json& id : ids) {
         Json run = TRY(WaitForRun(call, client, id.get<std::string>()));
         std::string state = run.value("state", "");
-        if (state != "succeeded" && state != "unchanged") {
+        if (state != "succeeded" && state != "unchanged" && state != "skipped") {
             failed.push_back(fmt::format("run {} {}: {}", run.value("id", ""), state, run.value("error", "")));
         }
         if (!call.json()) PrintRun(run);
@@ -195,6 +196,13 @@ Status ShowParts(const Invocation& call, const std::string& target) {
     return Ok();
 }
 
+Status TellRuns(const Invocation& call, Client& client, const Json& started) {
+    if (call.Has("--wait")) return WaitForRuns(call, client, started["runs"]);
+    if (call.json()) return PrintJson(started), Ok();
+    for (const Json& id : started["runs"]) std::cout << "run " << id.get<std::string>() << " is queued\n";
+    return Ok();
+}
+
 Status Run(const Invocation& call) {
     Client client = TRY(Client::Find(call));
     Json parameters = Json::object();
@@ -205,13 +213,18 @@ Status Run(const Invocation& call) {
         }
         parameters[text.substr(0, equals)] = text.substr(equals + 1);
     }
+    if (auto failed = call.Find("--from-failure")) {
+        if (!call.Get("TARGET").empty() || !parameters.empty()) {
+            return Error(ErrorCode::kInvalidArgument, "--from-failure takes target and parameters from the run");
+        }
+        Json again = TRY(client.Post("/api/v1/runs/" + UrlEncode(*failed) + "/from-failure", Json::object()));
+        return TellRuns(call, client, again);
+    }
+    if (call.Get("TARGET").empty()) return Error(ErrorCode::kInvalidArgument, "say what to run: `tarn run TARGET`");
     Json body = {{"target", call.Get("TARGET")}, {"parameters", parameters}};
     if (auto range = call.Find("--backfill")) return Backfill(call, client, std::move(body), *range);
     Json started = TRY(client.Post("/api/v1/runs", body));
-    if (call.Has("--wait")) return WaitForRuns(call, client, started["runs"]);
-    if (call.json()) return PrintJson(started), Ok();
-    for (const Json& id : started["runs"]) std::cout << "run " << id.get<std::string>() << " is queued\n";
-    return Ok();
+    return TellRuns(call, client, started);
 }
 
 Status Runs(const Invocation& call) {
@@ -318,12 +331,13 @@ std::vector<Command> WorkspaceCommands() {
         {.name = "run",
          .summary = "Runs a task, dataset or glob now.",
          .example = "tarn run delays.flights --wait",
-         .arguments = {{"TARGET", "A task, a dataset, a source, a use case, or a glob of them."}},
+         .arguments = {{"TARGET", "A task, a dataset, a source, a use case, or a glob of them.", false}},
          .options = {{"--param", "NAME=VALUE", "Tells the run the value of a parameter; may stand several times.",
                       true},
                      {"--backfill", "FROM..TO",
                       "Runs each part of the range that has not succeeded (`partitions`), or one part."},
                      {"--again", nullptr, "With --backfill: also parts that succeeded."},
+                     {"--from-failure", "RUN", "Runs again what failed of this run and of those asked for with it."},
                      {"--wait", nullptr, "Waits for the end and fails if a run does."}},
          .run = Run},
         {.name = "runs",

@@ -321,6 +321,24 @@ Status RunningPlatform::BuildDestinations() {
     return Ok();
 }
 
+// What alerts of `sla` find: runs that outlast it, until they end.
+static Result<std::vector<alerting::Observed>> LateRuns(const orchestrator::Orchestrator& orchestrator,
+                                                        const std::vector<std::string>& tasks) {
+    std::vector<alerting::Observed> wrong;
+    for (const orchestrator::Run& run : orchestrator.Late()) {
+        bool asked = std::any_of(tasks.begin(), tasks.end(), [&](const std::string& glob) {
+            return MatchesWildcard(glob, run.task) || MatchesWildcard(glob, run.task.substr(run.task.find(':') + 1));
+        });
+        if (!asked) continue;
+        Labels labels = {{"task", run.task}};
+        if (!run.part.empty()) labels["part"] = run.part;
+        wrong.push_back({std::move(labels), std::nullopt,
+                         fmt::format("run {}, queued at {}, is {} and outlasts its sla", run.id,
+                                     FormatTime(run.queued_at), orchestrator::RunStateName(run.state))});
+    }
+    return wrong;
+}
+
 Status RunningPlatform::BuildAlerting() {
     Components& parts = parts_;
     for (const security::Operation& row : alerting::OwnOperations()) parts.registry.Add(row);
@@ -332,6 +350,8 @@ Status RunningPlatform::BuildAlerting() {
         TRY(alerting::Alerting::Create({env_, *parts.database, *parts.dispatcher, *parts.encryption, *parts.engine,
                                         *parts.catalog, *parts.orchestrator, *parts.dialer, *parts.http, parts.metrics,
                                         *parts.log, options_.directory, std::move(samples), PersonOf(parts)}));
+    parts.alerting->AddReports(
+        "sla", [&parts](const std::vector<std::string>& tasks) { return LateRuns(*parts.orchestrator, tasks); });
     return Ok();
 }
 
@@ -349,9 +369,10 @@ void RunningPlatform::BuildJobs() {
     };
     std::map<std::string, std::string> programs;
     for (const char* name : {"tarn", "libduckdb.so"}) programs[ProgramDirectory() + "/" + name] = name;
-    parts.jobs = jobs::Jobs::Create(
-        parts.config.jobs, {env_, *parts.dialer, *parts.http, *parts.encryption, *parts.catalog, *parts.lake,
-                            *parts.log, *parts.sandbox, credentials, [&parts] { return parts.api; }, programs});
+    parts.jobs =
+        jobs::Jobs::Create(parts.config.jobs, {env_, *parts.dialer, *parts.http, *parts.encryption, *parts.catalog,
+                                               *parts.lake, *parts.log, *parts.sandbox, *parts.engine, credentials,
+                                               [&parts] { return parts.api; }, programs});
     auto who = [&parts](const orchestrator::TaskRun& run) {
         security::Principal principal = security::Principal::System("jobs");
         std::string person = parts.jobs->PersonOf(run);

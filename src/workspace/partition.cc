@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "workspace/schedule.h"
+#include "workspace/sql_text.h"
 
 namespace tarn::workspace {
 namespace {
@@ -112,6 +113,33 @@ void BindPartition(ConfigBinder& binder, std::optional<Partition>& partition, bo
     if (!start.ok()) return;  // reported by the keys themselves
     PartUnit unit = keys->by == "hour" ? PartUnit::kHour : keys->by == "day" ? PartUnit::kDay : PartUnit::kMonth;
     partition = Partition{unit, *start, keys->time_zone, keys->column, keys->parallel};
+}
+
+ParameterValues ToldOf(const Part& part) {
+    return {
+        {"partition", part.key}, {"partition_start", FormatTime(part.begin)}, {"partition_end", FormatTime(part.end)}};
+}
+
+ParameterValues SampleValues(const Parameters& parameters, const std::optional<Partition>& partition) {
+    static const std::map<std::string, std::string> kSamples = {{"text", ""},     {"integer", "0"},
+                                                                {"number", "0"},  {"date", "2024-01-01"},
+                                                                {"yes_no", "no"}, {"time", "2024-01-01T00:00:00Z"}};
+    ParameterValues values = partition ? ToldOf(partition->At(partition->start)) : ParameterValues();
+    for (const auto& [name, parameter] : parameters) {
+        values[name] = parameter.fallback.value_or(kSamples.at(parameter.type));
+    }
+    return values;
+}
+
+Result<std::string> BoundSql(std::string_view sql, const Parameters& parameters, const ParameterValues& values) {
+    std::map<std::string, std::string> literals;
+    for (const auto& [name, value] : values) {
+        auto declared = parameters.find(name);
+        bool is_time = name == "partition_start" || name == "partition_end";
+        std::string type = declared != parameters.end() ? declared->second.type : is_time ? "time" : "text";
+        literals[name] = SqlLiteral(type, value);
+    }
+    return BindSqlNames(sql, literals);
 }
 
 }  // namespace tarn::workspace

@@ -13,6 +13,7 @@
 #include "base/config.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "workspace/parameters.h"
 
 namespace tarn::workspace {
 
@@ -46,5 +47,12 @@ struct Partition {
 
 // Reads and checks the key `partitions`; `of_table`: what makes a table, not a job.
 void BindPartition(ConfigBinder& binder, std::optional<Partition>& partition, bool of_table);
+
+// What a part is told besides its parameters: partition, partition_start, partition_end.
+ParameterValues ToldOf(const Part& part);
+// For looks at SQL without a run: defaults, the first part.
+ParameterValues SampleValues(const Parameters& parameters, const std::optional<Partition>& partition);
+// SQL with each $name replaced by its value's literal.
+Result<std::string> BoundSql(std::string_view sql, const Parameters& parameters, const ParameterValues& values);
 
 }  // namespace tarn::workspace

@@ -45,6 +45,7 @@ rules:
 PIPELINE = """owner: admin
 rules:
   failed: {runs: {tasks: ["table:shop.*"]}, every: 1s, notify: [hook]}
+  outlasts: {sla: {tasks: ["ops.*"]}, every: 1s, notify: [hook]}
   refused: {checks: {tasks: [shop.*]}, every: 1s, notify: []}
   stale: {freshness: {datasets: [shop.sales, shop.nothing], max_age: 1s}, for: 2s, every: 1s, notify: []}
   fresh: {freshness: {datasets: [shop.*], max_age: 1h}, every: 1s, notify: []}
@@ -183,6 +184,20 @@ def test_runs_checks_freshness_and_metrics(world):
     assert changes == [("pending",), ("firing",)]
 
 
+def test_a_run_that_outlasts_its_sla_is_told_until_it_ends(world):
+    write_files(world.folder, {"use_cases/ops/slow.job.yaml": "owner: admin\nsla: 1s\nshell: sleep 6\n"})
+    world.json("apply")
+    wait_state(world, "pipeline.outlasts", "ok")
+    run = world.json("run", "ops.slow")["runs"][0]
+    fired = wait_state(world, "pipeline.outlasts", "firing")
+    assert [one["labels"] for one in fired["instances"] if one["state"] == "firing"] == [{"task": "job:ops.slow"}]
+    assert f"run {run}" in str(fired["instances"]), fired
+    until(lambda: told(world.hook, "pipeline.outlasts", "firing"), "the webhook")
+    assert world.wait_run(run)["late"]
+    wait_state(world, "pipeline.outlasts", "ok")
+    until(lambda: told(world.hook, "pipeline.outlasts", "resolved"), "the end")
+
+
 def test_a_silence_holds_back_is_audited_and_ends(world):
     until(lambda: alert(world, "stock.low")["state"] == "ok", "quiet")
     world.hook.got.clear()
@@ -264,8 +279,8 @@ rules:
         bad.unlink()
     for text in ("alerts/bad.yaml:", "address without a password", "from is one address", "to is a list of 1 to 50",
                  "a password goes over TLS only", "SELEC", "there is no channel opz", "did you mean ops?",
-                 "is no comparison", "a rule has one of", "nothing in this version of Tarn reports sla",
-                 "runbook is a link", "channel hook already", "SQL runs as its owner"):
+                 "is no comparison", "a rule has one of", "runbook is a link",
+                 "channel hook already", "SQL runs as its owner"):
         assert text in said, (text, said)
 
 

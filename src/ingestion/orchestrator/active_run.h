@@ -34,6 +34,7 @@ class ActiveRun : public TaskRun {
     const std::string& run_id() const override { return run_id_; }
     int64_t number() const override { return number_; }
     const std::string& trigger() const override { return trigger_; }
+    const std::string& part() const override { return part_; }
     Timestamp queued_at() const override { return queued_at_; }
     const workspace::ParameterValues& parameters() const override { return parameters_; }
     std::optional<Timestamp> scheduled_for() const override { return scheduled_for_; }
@@ -52,7 +53,6 @@ class ActiveRun : public TaskRun {
         cancel_.Cancel();
     }
     bool timed_out() const { return timed_out_; }
-    const std::string& part() const { return part_; }
     int attempt() const { return attempt_; }
     Duration deadline() const { return deadline_; }
     void ShowIn(Run& run) const {

@@ -150,7 +150,11 @@ Result<std::vector<std::string>> Scheduler::Trigger(const Principal& principal, 
             for (const std::string& task : tasks) {
                 if (state_.specs.contains(task)) asked.push_back(TRY(AskedEvent(principal, task, parameters)));
             }
-            for (Event& event : asked) AddAsked(std::move(event), batch, runs);
+            int64_t together = asked.size() > 1 ? state_.last_run + 1 : 0;
+            for (Event& event : asked) {
+                event.batch = together;
+                AddAsked(std::move(event), batch, runs);
+            }
         }
         TRY(Commit(batch));
     }
@@ -161,7 +165,7 @@ Result<std::vector<std::string>> Scheduler::Trigger(const Principal& principal, 
 Status Scheduler::Cancel(const Principal& principal, const std::string& run_id) {
     Run run = TRY(run_log_.Get(run_id));
     TRY(Require(gate_, principal, "run:Cancel", RunResource(run.task)));
-    std::lock_guard emit_lock(emit_mutex_);
+    std::unique_lock emit_lock(emit_mutex_);
     Batch batch;
     {
         std::lock_guard lock(mutex_);
@@ -171,9 +175,46 @@ Status Scheduler::Cancel(const Principal& principal, const std::string& run_id) 
                          RunStateName(run.state));
         }
         if (std::shared_ptr<ActiveRun> active = ActiveOf(run)) return active->RequestCancel(false), Ok();
-        Add(batch, CancelledEvent(memory, "cancelled by " + principal.Id()));
+        if (memory.current->state == RunState::kWaitingItems) {
+            AddCancelledItems(run.task, "cancelled by " + principal.Id(), batch);
+        } else {
+            Add(batch, CancelledEvent(memory, "cancelled by " + principal.Id()));
+        }
     }
-    return Commit(batch);
+    TRY(Commit(batch));
+    Wake();
+    return Ok();
+}
+
+// The run that fanned out ends once they have.
+void Scheduler::AddCancelledItems(const std::string& task, const std::string& why, Batch& batch) {
+    std::vector<Event> events;
+    for (auto lane = state_.memory.lower_bound(task + "["); lane != state_.memory.end(); ++lane) {
+        if (!lane->first.starts_with(task + "[")) break;
+        if (!lane->second.current) continue;
+        if (std::shared_ptr<ActiveRun> active = ActiveOf(*lane->second.current)) {
+            active->RequestCancel(false);
+        } else {
+            events.push_back(CancelledEvent(lane->second, why));
+        }
+    }
+    for (Event& event : events) Add(batch, std::move(event));
+}
+
+std::vector<Run> Scheduler::Late() const {
+    std::lock_guard lock(mutex_);
+    std::vector<Run> late;
+    auto take = [&](const std::string& lane) {
+        auto memory = state_.memory.find(lane);
+        bool is_late = memory != state_.memory.end() && memory->second.current && memory->second.current->late;
+        if (is_late) late.push_back(*memory->second.current);
+    };
+    Refresh(state_, env_.clock().Now());
+    for (const std::string& task : state_.agenda.active) take(task);
+    for (const std::string& task : state_.agenda.by_part) {
+        for (const auto& [number, lane] : state_.parts.at(task).running) take(lane);
+    }
+    return late;
 }
 
 Status Scheduler::Approve(const Principal& principal, const std::string& run_id) {

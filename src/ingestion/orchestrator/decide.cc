@@ -19,12 +19,17 @@ bool PartsMove(const State& state, const std::string& task) {
     return parts != state.parts.end() && parts->second.Move();
 }
 
-bool EndedWell(const TaskMemory& memory) {
-    return memory.last && (memory.last->state == RunState::kSucceeded || memory.last->state == RunState::kUnchanged);
+bool EndedWell(const Run& run) { return run.state == RunState::kSucceeded || run.state == RunState::kUnchanged; }
+
+// Whether a run that ended is one that `spec` follows.
+bool Counts(const TaskSpec& spec, const Run& run) {
+    if (spec.after_any) return true;
+    return spec.after_failure ? run.state == RunState::kFailed : EndedWell(run);
 }
 
 Obstacle ObstacleBefore(const State& state, const std::string& task) {
-    for (const std::string& name : state.specs.at(task).after) {
+    const TaskSpec& spec = state.specs.at(task);
+    for (const std::string& name : spec.after) {
         const TaskSpec* before = TaskOf(state, name);
         if (!before) return {true, fmt::format("follows {}, which nothing defines", name)};
         const TaskMemory& memory = MemoryOf(state, before->id);
@@ -36,7 +41,11 @@ Obstacle ObstacleBefore(const State& state, const std::string& task) {
             return {false, fmt::format("follows {}, which is due first", name)};
         }
         if (!memory.last) return {true, fmt::format("follows {}, which has not run yet", name)};
-        if (!EndedWell(memory)) {
+        if (!Counts(spec, *memory.last) && spec.after_failure) {
+            return {true, fmt::format("follows {} when it fails, and its run {} ended {}", name, memory.last->id,
+                                      RunStateName(memory.last->state))};
+        }
+        if (!Counts(spec, *memory.last)) {
             return {true, fmt::format("follows {}, whose run {} ended {}: {}", name, memory.last->id,
                                       RunStateName(memory.last->state), memory.last->error)};
         }
@@ -153,9 +162,7 @@ std::map<std::string, std::string> InputVersions(const State& state, const TaskS
 
 void TellPart(Event& event, const workspace::Part& part) {
     event.part = part.key;
-    event.parameters["partition"] = part.key;
-    event.parameters["partition_start"] = FormatTime(part.begin);
-    event.parameters["partition_end"] = FormatTime(part.end);
+    for (auto& [name, value] : workspace::ToldOf(part)) event.parameters[name] = value;
 }
 
 std::map<std::string, std::string> AfterRuns(const State& state, const TaskSpec& spec) {
@@ -244,7 +251,9 @@ class Look {
     void Forget() {
         const std::string& task = spec_.id;
         agenda_.due.erase(agenda_.position.at(task));
-        for (auto* tasks : {&agenda_.active, &agenda_.running, &agenda_.late, &agenda_.by_part}) tasks->erase(task);
+        for (auto* tasks : {&agenda_.active, &agenda_.running, &agenda_.late, &agenda_.by_part, &agenda_.gathered}) {
+            tasks->erase(task);
+        }
         if (auto number = agenda_.ready_of.find(task); number != agenda_.ready_of.end()) {
             agenda_.ready.erase({number->second, task});
             agenda_.ready_of.erase(number);
@@ -266,6 +275,10 @@ class Look {
         const Run& run = *memory_.current;
         agenda_.active.insert(spec_.id);
         if (run.state == RunState::kRunning) agenda_.running.insert(spec_.id);
+        if (run.state == RunState::kWaitingItems) {
+            auto parts = state_.parts.find(spec_.id);
+            if (parts == state_.parts.end() || parts->second.Rest()) agenda_.gathered.insert(spec_.id);
+        }
         if (IsLate(spec_, run, now_)) agenda_.late.insert(spec_.id);
         if (spec_.timing.sla && !run.late) Wake(run.queued_at + *spec_.timing.sla);
         if (run.state == RunState::kWaitingRetry) Wake(memory_.retry_at);
@@ -314,7 +327,8 @@ void AddParts(const State& state, const TaskSpec& spec, Timestamp now, Decisions
         if (IsLate(spec, run, now)) decisions.late.push_back(lane);
         if (spec.timing.sla && !run.late) wake(run.queued_at + *spec.timing.sla);
     }
-    Obstacle obstacle = ObstacleOf(state, spec.id);
+    // Items begin under what their list was made under.
+    Obstacle obstacle = spec.fans_out ? Obstacle() : ObstacleOf(state, spec.id);
     if (obstacle.Holds() && !obstacle.never_delivered) return;
     int free = spec.parts_parallel - static_cast<int>(parts.running.size());
     for (auto entry = parts.retrying.begin(); entry != parts.retrying.end() && free > 0; ++entry) {
@@ -396,10 +410,49 @@ Decisions Decide(const State& state, Timestamp now) {
         decisions.queue.push_back({task, DueReason(state, task, now), scheduled ? due : std::nullopt, part});
     }
     decisions.late.assign(agenda.late.begin(), agenda.late.end());
+    decisions.gathered.assign(agenda.gathered.begin(), agenda.gathered.end());
     std::vector<Ready> of_parts;
     for (const std::string& task : agenda.by_part) AddParts(state, state.specs.at(task), now, decisions, of_parts);
     Start(state, std::move(of_parts), decisions);
     return decisions;
+}
+
+Event GatheredEvent(const State& state, const std::string& task, Timestamp now) {
+    const Run& run = *MemoryOf(state, task).current;
+    Event event;
+    event.kind = EventKind::kSucceeded;
+    event.run = IntegerOrZero(run.id);
+    event.task = task;
+    event.at = now;
+    event.attempt = run.attempt;
+    event.rows = 0;
+    event.version = run.id;
+    std::vector<std::string> failed;
+    bool cancelled = false;
+    for (auto lane = state.memory.lower_bound(task + "["); lane != state.memory.end(); ++lane) {
+        if (!lane->first.starts_with(task + "[")) break;
+        if (!lane->second.last || lane->second.last->batch != run.id) continue;
+        const Run& item = *lane->second.last;
+        event.changed = event.changed || item.state == RunState::kSucceeded;
+        if (EndedWell(item)) {
+            ++event.rows;
+            continue;
+        }
+        cancelled = cancelled || item.state == RunState::kCancelled;
+        auto value = item.parameters.find("item");
+        failed.push_back(fmt::format("{} (run {}): {}", value == item.parameters.end() ? item.part : value->second,
+                                     item.id, item.error));
+    }
+    if (failed.empty()) return event;
+    event.kind = cancelled ? EventKind::kCancelled : EventKind::kFailed;
+    std::string count = fmt::format("{} of {} items did not succeed: ", failed.size(), run.items);
+    constexpr size_t kFailedShown = 5;
+    if (failed.size() > kFailedShown) {
+        failed.resize(kFailedShown);
+        failed.emplace_back("...");
+    }
+    event.error = count + Join(failed, "; ");
+    return event;
 }
 
 bool IsAtRest(const State& state, Timestamp now) {

@@ -52,6 +52,7 @@ Json TaskToJson(const TaskStatus& status) {
             : Json();
     json["pool"] = spec.timing.pool;
     json["by_part"] = spec.partition.has_value();
+    json["fans_out"] = spec.fans_out;
     json["paused"] = spec.timing.paused;
     json["after"] = spec.after;
     json["parameters"] = ParametersJson(spec.parameters);
@@ -193,8 +194,18 @@ Result<HttpResponse> ApproveRun(Orchestrator& orchestrator, HttpCall& call) {
     return JsonResponse(Json::object());
 }
 
+Result<HttpResponse> RunFromFailure(Orchestrator& orchestrator, HttpCall& call) {
+    std::vector<std::string> runs = TRY(orchestrator.RunFromFailure(call.principal, call.parameters["id"]));
+    call.call.rows = static_cast<int64_t>(runs.size());
+    call.call.details["runs"] = runs;
+    return JsonResponse({{"runs", std::move(runs)}});
+}
+
 Result<HttpResponse> RetryRun(Orchestrator& orchestrator, HttpCall& call) {
     Run run = TRY(orchestrator.GetRun(call.principal, call.parameters["id"]));
+    // An item is run again with its list.
+    bool is_item = !run.part.empty() && !run.parameters.contains("partition");
+    if (is_item) return RunFromFailure(orchestrator, call);
     if (run.part.empty()) {
         return JsonResponse({{"runs", TRY(orchestrator.Trigger(call.principal, run.task, run.parameters))}});
     }
@@ -236,6 +247,8 @@ Json RunToJson(const Run& run) {
             {"parameters", run.parameters},
             {"part", run.part},
             {"batch", run.batch},
+            {"retry_of", run.retry_of},
+            {"items", run.items},
             {"scheduled_for", TimeJson(run.scheduled_for)},
             {"approved_by", run.approved_by},
             {"late", run.late}};
@@ -260,6 +273,7 @@ std::vector<Route> OrchestratorRoutes(Orchestrator& orchestrator) {
         {{"http", "POST /api/v1/runs/{id}/cancel", "self", "run", kChange, {}}, "{id}", bound(CancelRun)},
         {{"http", "POST /api/v1/runs/{id}/approve", "self", "run", kChange, {}}, "{id}", bound(ApproveRun)},
         {{"http", "POST /api/v1/runs/{id}/retry", "self", "run", kChange, {}}, "{id}", bound(RetryRun)},
+        {{"http", "POST /api/v1/runs/{id}/from-failure", "self", "run", kChange, {}}, "{id}", bound(RunFromFailure)},
         {{"http", "GET /api/v1/tasks", "self", "run", kRead, {}}, "*", bound(ListTasks)},
         {{"http", "GET /api/v1/parts", "self", "run", kRead, {}}, "*", bound(ListParts)},
         {{"http", "GET /api/v1/why", "self", "run", kRead, {}}, "*", bound(GetWhy)},

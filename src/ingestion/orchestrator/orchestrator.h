@@ -50,9 +50,14 @@ struct TaskSpec {
     std::shared_ptr<const std::string> definition;
     workspace::Timing timing;
     workspace::Parameters parameters;  // what a run may be told
+    // `after` counts when what it names ended so; `after_any`: however it ended.
+    bool after_failure = false;
+    bool after_any = false;
+    // A run of it makes a list (TaskOutcome::items) and then one run for each item, told `item`.
+    bool fans_out = false;
     // Run once for each part, told `partition` (the key), `partition_start` and `partition_end`.
     std::optional<workspace::Partition> partition;
-    int parts_parallel = 1;  // runs for parts at the same time
+    int parts_parallel = 1;  // runs for parts or items at the same time
 };
 
 struct TaskOutcome {
@@ -62,6 +67,10 @@ struct TaskOutcome {
     std::map<std::string, std::string> input_versions;  // what it read: dataset -> version
     std::vector<std::string> warnings;
     Json details = Json::object();
+    // Set: it did nothing, for its condition did not hold; the text says which.
+    std::optional<std::string> skipped;
+    // Set, by the run that makes the list of a task that fans out: it ends when a run for each of these has.
+    std::optional<std::vector<std::string>> items;
     // Set: it has not ended but waits for something outside (`waits_for` says for what) and is run again after so
     // long, under the same number; meanwhile it takes no place. Such a look is no attempt.
     std::optional<Duration> again_after;
@@ -78,6 +87,7 @@ class TaskRun {
     // effect that committed under this number is found and skipped.
     virtual int64_t number() const = 0;
     virtual const std::string& trigger() const = 0;  // as Run::trigger
+    virtual const std::string& part() const = 0;  // as Run::part
     virtual Timestamp queued_at() const = 0;  // when the run was asked for: also before a wait or a crash
     // Checked values for all that the spec declares; the same for every attempt.
     virtual const workspace::ParameterValues& parameters() const = 0;
@@ -107,6 +117,8 @@ enum class RunState : uint8_t {
     kFailed,
     kCancelled,
     kWaitingApproval,
+    kWaitingItems,  // of a task that fans out: until a run for each item has ended
+    kSkipped,
 };
 std::string_view RunStateName(RunState state);
 
@@ -125,8 +137,11 @@ struct Run {
     std::string version;
     std::vector<std::string> warnings;
     workspace::ParameterValues parameters;
-    std::string part;  // of a task that is run by part
-    std::string batch;  // the number of the first run that was asked for together with it
+    std::string part;  // of a task that is run by part; of an item its number in the list
+    std::string
+        batch;  // the number of the first run that was asked for together with it; of an item, of the list's run
+    std::string retry_of;  // the run that failed and that it repeats
+    int64_t items = -1;  // of a run that fanned out: how many
     std::optional<Timestamp> scheduled_for;  // the time of cron that it stands for
     std::string approved_by;
     bool late = false;  // it had not ended when its sla was over
@@ -233,6 +248,11 @@ class Orchestrator {
     virtual Result<BackfillResult> Backfill(const Principal& principal, const BackfillRequest& request) = 0;
     // The newest parts of a task that have begun, newest first.
     virtual Result<std::vector<PartStatus>> Parts(const Principal& principal, const std::string& target, int limit) = 0;
+    // Of the run, or of all that was asked for with it, runs again what failed, and what is downstream of that: told
+    // the same, for the same part. The runs' ids; the first runs stay as they are.
+    virtual Result<std::vector<std::string>> RunFromFailure(const Principal& principal, const std::string& run_id) = 0;
+    // Runs under way that outlast their sla; for the program itself.
+    virtual std::vector<Run> Late() const = 0;
     virtual Status Cancel(const Principal& principal, const std::string& run_id) = 0;
     // Lets a run go on that waits for approval; needs run:Approve.
     virtual Status Approve(const Principal& principal, const std::string& run_id) = 0;

@@ -35,7 +35,10 @@ void AddToHistory(RunHistory& history, const Event& event) {
         case EventKind::kSucceeded:
         case EventKind::kFailed:
         case EventKind::kCancelled:
+        case EventKind::kSkipped:
             return Close(history, event.at);
+        case EventKind::kFannedOut:
+            return Open(history, event, "waiting_items");
         case EventKind::kLate:
             return;
     }

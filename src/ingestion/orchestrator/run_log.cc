@@ -24,7 +24,7 @@ std::optional<Timestamp> TimeOf(const metadata::Value& value) {
 }
 
 RunState StateOf(const std::string& name) {
-    for (int index = 0; index <= static_cast<int>(RunState::kWaitingApproval); ++index) {
+    for (int index = 0; index <= static_cast<int>(RunState::kSkipped); ++index) {
         if (RunStateName(static_cast<RunState>(index)) == name) return static_cast<RunState>(index);
     }
     return RunState::kFailed;
@@ -36,6 +36,8 @@ std::string DetailsOf(const Run& run) {
     if (run.scheduled_for) details["scheduled_for"] = ToMicros(*run.scheduled_for);
     if (!run.approved_by.empty()) details["approved_by"] = run.approved_by;
     if (run.late) details["late"] = true;
+    if (!run.retry_of.empty()) details["retry_of"] = run.retry_of;
+    if (run.items >= 0) details["items"] = run.items;
     return DumpJson(details);
 }
 void ReadDetails(const std::string& text, Run& run) {
@@ -45,6 +47,8 @@ void ReadDetails(const std::string& text, Run& run) {
     if (details->contains("scheduled_for")) run.scheduled_for = FromMicros(details->value("scheduled_for", int64_t{0}));
     run.approved_by = details->value("approved_by", "");
     run.late = details->value("late", false);
+    run.retry_of = details->value("retry_of", "");
+    run.items = details->value("items", int64_t{-1});
 }
 
 Run RunOf(const metadata::Row& row) {

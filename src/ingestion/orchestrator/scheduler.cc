@@ -28,6 +28,18 @@ bool WorthRetrying(ErrorCode code) {
     }
 }
 
+// Each item by its place, so that a task has no more lanes than its longest list.
+std::vector<Run> ItemsOf(const std::vector<std::string>& values) {
+    std::vector<Run> items;
+    for (const std::string& value : values) {
+        Run item;
+        item.part = fmt::format("{:05}", items.size() + 1);
+        item.parameters["item"] = value;
+        items.push_back(std::move(item));
+    }
+    return items;
+}
+
 }  // namespace
 
 struct Scheduler::Listener {
@@ -214,6 +226,10 @@ std::optional<Timestamp> Scheduler::Step() {
         AddEnded(batch);
         Decisions decisions = Decide(state_, now);
         AddLate(batch, decisions.late, now);
+        if (!decisions.gathered.empty()) {
+            for (const std::string& task : decisions.gathered) Add(batch, GatheredEvent(state_, task, now));
+            decisions = Decide(state_, now);
+        }
         if (!decisions.queue.empty()) {
             added = AddDue(batch, decisions.queue, now);
             decisions = Decide(state_, now);
@@ -245,7 +261,31 @@ void Scheduler::AddEnded(Batch& batch) {
     for (Ended& ended : std::exchange(ended_, {})) {
         active_.erase(LaneOf(ended.event.task, ended.event.part));
         batch.lines.insert(batch.lines.end(), ended.lines.begin(), ended.lines.end());
+        bool fans_out = ended.event.kind == EventKind::kFannedOut;
+        // A task that was taken out meanwhile has nobody to run its items.
+        if (fans_out && state_.specs.contains(ended.event.task)) {
+            AddItems(batch, ended.event.run, ended.event.task, ended.items);
+            continue;
+        }
+        if (fans_out) ended.event.kind = EventKind::kCancelled;
         Add(batch, std::move(ended.event));
+    }
+}
+
+void Scheduler::AddItems(Batch& batch, int64_t list, const std::string& task, const std::vector<Run>& items) {
+    Event event = EventOf(EventKind::kFannedOut, state_.memory[task], env_.clock().Now());
+    event.items = static_cast<int64_t>(items.size());
+    workspace::ParameterValues told = state_.memory[task].current->parameters;
+    Add(batch, std::move(event));
+    for (const Run& item : items) {
+        Event queued = QueuedEvent(task, fmt::format("item of run {}", list), env_.clock().Now());
+        queued.part = item.part;
+        queued.batch = list;
+        queued.approval = false;
+        queued.retry_of = item.id.empty() ? 0 : IntegerOrZero(item.id);
+        queued.parameters = told;
+        queued.parameters["item"] = item.parameters.at("item");
+        Add(batch, std::move(queued));
     }
 }
 
@@ -401,10 +441,16 @@ Event Scheduler::WaitEvent(const ActiveRun& active, const TaskOutcome& outcome) 
 
 void Scheduler::Finish(ActiveRun& active, Result<TaskOutcome> outcome) {
     Event event;
+    std::vector<Run> items;
     if (outcome.ok() && outcome->again_after) {
         event = WaitEvent(active, *outcome);
     } else if (outcome.ok()) {
-        event.kind = EventKind::kSucceeded;
+        event.kind = outcome->skipped ? EventKind::kSkipped : EventKind::kSucceeded;
+        if (outcome->skipped) event.error = RunText(*outcome->skipped);
+        if (outcome->items) {
+            event.kind = EventKind::kFannedOut;
+            items = ItemsOf(*outcome->items);
+        }
         event.run = active.number();
         event.task = active.spec().id;
         event.part = active.part();
@@ -422,9 +468,10 @@ void Scheduler::Finish(ActiveRun& active, Result<TaskOutcome> outcome) {
             {{"run", active.run_id()}, {"task", event.task}, {"error", event.error}, {"attempt", event.attempt}});
     }
     std::vector<LogLine> lines = active.TakeLines();
-    if (!event.error.empty() && !event.waits) lines.push_back({event.run, event.at, "error: " + event.error});
+    bool failed = !event.error.empty() && !event.waits && event.kind != EventKind::kSkipped;
+    if (failed) lines.push_back({event.run, event.at, "error: " + event.error});
     std::lock_guard lock(mutex_);
-    ended_.push_back({std::move(event), std::move(lines)});
+    ended_.push_back({std::move(event), std::move(items), std::move(lines)});
     awake_ = true;
     wake_.notify_all();
 }

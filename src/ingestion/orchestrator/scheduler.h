@@ -50,6 +50,8 @@ class Scheduler : public Orchestrator {
     Status Health() const override;
     std::vector<security::Route> Routes() override;
 
+    Result<std::vector<std::string>> RunFromFailure(const Principal& principal, const std::string& run_id) override;
+    std::vector<Run> Late() const override;
     Result<BackfillResult> Backfill(const Principal& principal, const BackfillRequest& request) override;
     Result<std::vector<PartStatus>> Parts(const Principal& principal, const std::string& target, int limit) override;
 
@@ -65,6 +67,7 @@ class Scheduler : public Orchestrator {
     };
     struct Ended {
         Event event;
+        std::vector<Run> items;  // of a run that fanned out: what each is told
         std::vector<LogLine> lines;
     };
     // What a person is shown of a task's runs.
@@ -101,9 +104,21 @@ class Scheduler : public Orchestrator {
     std::shared_ptr<ActiveRun> ActiveOf(const Run& run) const;
     Result<Event> AskedEvent(const Principal& principal, const std::string& task,
                              const workspace::ParameterValues& values) const;
+    void AddCancelledItems(const std::string& task, const std::string& why, Batch& batch);
     void AddAsked(Event event, Batch& batch, std::vector<std::string>& runs);
     Status AddBackfill(const Principal& principal, const BackfillRequest& request, Batch& batch,
                        BackfillResult& result);
+    // Rerun from failure (from_failure.cc).
+    Result<std::vector<Run>> Together(const std::string& run_id);
+    Result<Event> AgainEvent(const Run& run, const std::string& trigger) const;
+    std::vector<std::string> FromFailure(const std::vector<Run>& together) const;
+    std::vector<Run> FailedItems(const Run& list) const;
+    Status AddFromFailure(const Principal& principal, const std::vector<Run>& together, Batch& batch,
+                          std::vector<std::string>& ids);
+    void AddItemsAgain(const Run& list, const std::vector<Run>& failed, const std::string& trigger, Batch& batch,
+                       std::vector<std::string>& ids);
+    // Fans the current run of a task out.
+    void AddItems(Batch& batch, int64_t list, const std::string& task, const std::vector<Run>& items);
     Result<std::string> OneByPart(const std::string& target) const;
     Event RetryNow(const TaskMemory& memory) const;
     Event CancelledEvent(const TaskMemory& memory, std::string why) const;

@@ -10,10 +10,11 @@
 namespace tarn::orchestrator {
 namespace {
 
-constexpr std::array<std::string_view, 8> kEventNames = {"queued", "started",   "succeeded", "failed",
-                                                         "retry",  "cancelled", "approved",  "late"};
-constexpr std::array<std::string_view, 8> kStateNames = {"queued",    "running", "waiting_retry", "succeeded",
-                                                         "unchanged", "failed",  "cancelled",     "waiting_approval"};
+constexpr std::array<std::string_view, 10> kEventNames = {
+    "queued", "started", "succeeded", "failed", "retry", "cancelled", "approved", "late", "skipped", "fanned_out"};
+constexpr std::array<std::string_view, 10> kStateNames = {
+    "queued", "running",   "waiting_retry",    "succeeded",     "unchanged",
+    "failed", "cancelled", "waiting_approval", "waiting_items", "skipped"};
 
 // Depth-first over the inputs; a task met again while it is open closes a circle.
 class Ordering {
@@ -59,6 +60,7 @@ void FoldQueued(State& state, TaskMemory& memory, const Event& event) {
     run.task = event.task;
     run.part = event.part;
     run.batch = event.batch == 0 ? "" : std::to_string(event.batch);
+    run.retry_of = event.retry_of == 0 ? "" : std::to_string(event.retry_of);
     run.trigger = event.trigger;
     run.state = event.approval ? RunState::kWaitingApproval : RunState::kQueued;
     run.queued_at = event.at;
@@ -129,6 +131,13 @@ void FoldInto(State& state, TaskMemory& memory, const Event& event) {
         case EventKind::kLate:
             memory.current->late = true;
             break;
+        case EventKind::kSkipped:
+            Finish(memory, RunState::kSkipped, event);
+            break;
+        case EventKind::kFannedOut:
+            memory.current->state = RunState::kWaitingItems;
+            memory.current->items = event.items;
+            break;
     }
 }
 
@@ -152,6 +161,8 @@ Json ToJson(const Event& event) {
     if (!event.parameters.empty()) json["parameters"] = event.parameters;
     if (!event.part.empty()) json["part"] = event.part;
     if (event.batch != 0) json["batch"] = event.batch;
+    if (event.retry_of != 0) json["retry_of"] = event.retry_of;
+    if (event.items >= 0) json["items"] = event.items;
     if (event.scheduled_for) json["scheduled_for"] = ToMicros(*event.scheduled_for);
     if (event.approval) json["approval"] = true;
     if (!event.by.empty()) json["by"] = event.by;
@@ -177,6 +188,8 @@ Result<Event> EventFromJson(const Json& json) {
     if (json.contains("scheduled_for")) event.scheduled_for = FromMicros(TRY(JsonInteger(json, "scheduled_for")));
     event.part = TRY(JsonStringOr(json, "part", ""));
     event.batch = TRY(JsonIntegerOr(json, "batch", 0));
+    event.retry_of = TRY(JsonIntegerOr(json, "retry_of", 0));
+    event.items = TRY(JsonIntegerOr(json, "items", -1));
     event.approval = TRY(JsonBoolOr(json, "approval", false));
     event.by = TRY(JsonStringOr(json, "by", ""));
     event.attempt = static_cast<int>(TRY(JsonIntegerOr(json, "attempt", 1)));
@@ -243,8 +256,10 @@ void Fold(State& state, const Event& event) {
     FoldInto(state, memory, event);
     parts.Enter(lane, memory);
     if (memory.current || !memory.last || memory.last->id != std::to_string(event.run)) return;
-    // What reads or follows the task goes by the task, whichever part brought the version.
     TaskMemory& whole = state.memory[event.task];
+    // An item is a piece of its task's run, which ends when all have.
+    if (whole.current && whole.current->state == RunState::kWaitingItems) return;
+    // What reads or follows the task goes by the task, whichever part brought the version.
     whole.last = memory.last;
     if (event.kind != EventKind::kSucceeded) return;
     if (!memory.version.empty()) whole.version = memory.version;

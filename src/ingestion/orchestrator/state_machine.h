@@ -17,7 +17,18 @@
 
 namespace tarn::orchestrator {
 
-enum class EventKind : uint8_t { kQueued, kStarted, kSucceeded, kFailed, kRetry, kCancelled, kApproved, kLate };
+enum class EventKind : uint8_t {
+    kQueued,
+    kStarted,
+    kSucceeded,
+    kFailed,
+    kRetry,
+    kCancelled,
+    kApproved,
+    kLate,
+    kSkipped,
+    kFannedOut
+};
 std::string_view EventKindName(EventKind kind);
 Result<EventKind> EventKindOf(std::string_view name);
 
@@ -35,13 +46,15 @@ struct Event {
     std::optional<Timestamp> scheduled_for;             // queued: the time of cron that it stands for
     bool approval = false;                              // queued: it waits for one
     int64_t batch = 0;                                  // queued: the first run that was asked for with it
+    int64_t retry_of = 0;                               // queued: the run that failed
+    int64_t items = -1;                                 // fanned out: how many runs of items follow
     std::string by;                                     // approved: who
     int attempt = 1;                                    // started
     bool changed = false;                               // succeeded
     std::string version;                                // succeeded
     int64_t rows = -1;                                  // succeeded
     std::vector<std::string> warnings;                  // succeeded
-    std::string error;                                  // failed, retry
+    std::string error;                                  // failed, retry, skipped
     Timestamp retry_at;                                 // retry
     bool waits = false;                                 // retry: nothing failed, what it waits for is not there yet
 };
@@ -72,6 +85,7 @@ struct Parts {
     std::map<int64_t, std::string> asking;  // for approval
     std::string newest;                     // the newest part that was ever queued
     bool Move() const { return !queued.empty() || !retrying.empty() || !running.empty(); }
+    bool Rest() const { return !Move() && asking.empty(); }
     // By what the lane's current run does.
     void Enter(const std::string& lane, const TaskMemory& memory);
     void Leave(const std::string& lane, const TaskMemory& memory);
@@ -90,6 +104,7 @@ struct Agenda {
     std::set<std::string> active;  // with a current run of their own
     std::set<std::string> running;
     std::set<std::string> late;  // their run has just become late
+    std::set<std::string> gathered;  // they fanned out, and the runs of all items have ended
     std::set<std::string> by_part;  // runs for parts of them go on
     std::set<std::pair<int64_t, std::string>> ready;  // runs that can start when there is a place
     std::map<std::string, int64_t> ready_of;
@@ -129,11 +144,14 @@ struct Decisions {
     // Lanes whose current run (queued or waiting for its retry) can start now: the longest waiting first, no more than
     // there are places and what their pools take.
     std::vector<std::string> start;
+    std::vector<std::string> gathered;  // tasks whose run that fanned out ends now
     std::vector<std::string> late;  // lanes whose current run has just become late
     std::optional<Timestamp> wake_at;  // the next schedule, retry or end of an sla
 };
 Decisions Decide(const State& state, Timestamp now);
 
+// The end of a run that fanned out, by how the runs of its items ended.
+Event GatheredEvent(const State& state, const std::string& task, Timestamp now);
 // Brings the agenda up to date.
 void Refresh(const State& state, Timestamp now);
 Agenda NewAgenda(const State& state);  // of a graph that was just set: everything is to be looked at

@@ -1,6 +1,9 @@
 // When tasks run, with a clock that is told: schedules over downtimes and clock jumps, pools, approval, lateness.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/number.h"
 #include "ingestion/orchestrator/state_machine.h"
 
@@ -59,6 +62,18 @@ struct World {
         event.approval = state.specs.at(task).timing.approval;
         Apply(event);
     }
+    // Tried twice more, five minutes apart, as what can't be reached is.
+    void Fail(const std::string& task) {
+        const Run& run = *state.memory.at(task).current;
+        Event event;
+        event.kind = tries++ % 3 < 2 ? EventKind::kRetry : EventKind::kFailed;
+        event.run = IntegerOrZero(run.id);
+        event.task = run.task;
+        event.at = now;
+        event.error = "no such host";
+        event.retry_at = now + 5min;
+        Apply(event);
+    }
     // As the scheduler does at this moment: the scheduled times of what ran.
     Texts Step() {
         Texts ran;
@@ -69,7 +84,11 @@ struct World {
         }
         for (const std::string& task : Decide(state, now).start) {
             Emit(EventKind::kStarted, task);
-            if (!holds) Emit(EventKind::kSucceeded, task);
+            if (down.contains(task)) {
+                Fail(task);
+            } else if (!holds) {
+                Emit(EventKind::kSucceeded, task);
+            }
         }
         return ran;
     }
@@ -90,6 +109,8 @@ struct World {
     State state;
     Timestamp now;
     bool holds = false;
+    std::set<std::string> down;  // tasks whose source can't be reached
+    int tries = 0;
 };
 
 TEST(Timing, CronRunsOncePerTimeOverDaylightSaving) {
@@ -217,6 +238,69 @@ TEST(Timing, ARunWaitsForApprovalAndHoldsUpNothing) {
     world.Apply(approved);
     EXPECT_EQ(Decide(world.state, world.now).start, Texts{"job:asks"});
     EXPECT_EQ(world.state.memory.at("job:asks").current->approved_by, "user:ann");
+}
+
+TEST(Timing, ASourceThatIsDownForADayIsTakenUpAgain) {
+    TaskSpec source = Job("a");
+    source.dataset = "raw.a";
+    source.timing.every = 1h;
+    TaskSpec reader = Job("b");
+    reader.inputs = {"raw.a"};
+    reader.eager = true;
+    World world({source, reader}, "2024-03-30T12:00:00Z");
+    auto deliver = [&](std::string version) {  // the end of a load that brought something
+        Event event;
+        event.kind = EventKind::kSucceeded;
+        event.run = IntegerOrZero(world.state.memory.at("job:a").current->id);
+        event.task = "job:a";
+        event.at = world.now;
+        event.changed = true;
+        event.version = std::move(version);
+        world.Apply(event);
+    };
+    world.holds = true;
+    world.Step();
+    deliver("1");
+    world.holds = false;
+    EXPECT_EQ(world.Step(), Texts{"first run"});
+    world.down = {"job:a"};
+    Texts during = world.Until("2024-03-31T12:30:00Z");
+    EXPECT_EQ(during.size(), 24U) << "each hour, whatever the hour before came to";
+    EXPECT_TRUE(std::all_of(during.begin(), during.end(), [](const auto& text) { return text == "schedule"; }));
+    EXPECT_GE(world.tries, 24 * 3 - 2) << "each is tried again";
+    EXPECT_EQ(world.state.memory.at("job:b").last->trigger, "") << "what reads it rests";
+    world.down.clear();
+    world.holds = true;
+    world.now = At("2024-03-31T13:10:00Z");
+    world.Step();
+    deliver("2");
+    world.holds = false;
+    EXPECT_EQ(world.Step(), Texts{"new data in raw.a"}) << "once";
+    EXPECT_EQ(world.Step(), Texts{});
+}
+
+TEST(Timing, PartsAreRunOnceWhateverTheClockDoes) {
+    TaskSpec spec = Job("a");
+    spec.partition = workspace::Partition{workspace::PartUnit::kHour, At("2024-03-01")};
+    World world({spec}, "2024-03-10T00:30:00Z");
+    std::map<std::string, int> runs;
+    auto play = [&](std::string_view end) {
+        world.now = At(end);
+        while (true) {
+            Decisions decisions = Decide(world.state, world.now);
+            if (decisions.queue.empty() && decisions.start.empty()) return;
+            for (const auto& entry : decisions.queue) ++runs[entry.part->key];
+            world.Step();
+        }
+    };
+    play("2024-03-10T00:30:00Z");
+    play("2024-03-12T00:30:00Z");  // two days forward
+    play("2024-03-09T00:30:00Z");  // three back: what it shows has been
+    play("2024-03-11T05:30:00Z");
+    play("2024-03-12T02:30:00Z");
+    EXPECT_EQ(runs.size(), 51U);
+    for (const auto& [part, count] : runs) EXPECT_EQ(count, 1) << part;
+    EXPECT_EQ(runs.rbegin()->first, "2024-03-12T01");
 }
 
 TEST(Timing, ARunIsLateOnceWhenItsSlaIsOver) {

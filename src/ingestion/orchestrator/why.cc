@@ -17,6 +17,13 @@ std::string PlaceText(const State& state, const TaskSpec& spec) {
 
 std::string WhyCurrent(const State& state, const TaskSpec& spec, const TaskMemory& memory) {
     const Run& run = *memory.current;
+    if (run.state == RunState::kWaitingItems) {
+        auto parts = state.parts.find(spec.id);
+        static const Parts kNone;
+        const Parts& of = parts == state.parts.end() ? kNone : parts->second;
+        return fmt::format("run {} waits for its {} items: {} run, {} are queued, {} are tried again", run.id,
+                           run.items, of.running.size(), of.queued.size(), of.retrying.size());
+    }
     if (run.state == RunState::kWaitingApproval) {
         return fmt::format("run {} waits for approval: `tarn approve {}`", run.id, run.id);
     }
@@ -49,6 +56,9 @@ std::string Why(const State& state, const std::string& task, Timestamp now) {
     if (memory.last && memory.last->state == RunState::kFailed) {
         return fmt::format("run {} failed and nothing has changed since: {}; mend it, then `tarn run {}`",
                            memory.last->id, memory.last->error, task);
+    }
+    if (memory.last && memory.last->state == RunState::kSkipped) {
+        return fmt::format("run {} was skipped: {}; nothing has changed since", memory.last->id, memory.last->error);
     }
     if (memory.last && memory.last->state == RunState::kCancelled) {
         return fmt::format("run {} was cancelled and nothing has changed since; `tarn run {}` runs it", memory.last->id,

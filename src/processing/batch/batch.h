@@ -51,6 +51,8 @@ struct TableDefinition {
     workspace::TimingKeys timing;
     workspace::Parameters parameters;               // $name in the SQL
     std::optional<workspace::Partition> partition;  // $partition_start, $partition_end in the SQL
+    std::string when;                     // SQL of one truth value; empty: always
+    std::vector<std::string> when_reads;  // datasets
     std::string sql;
     std::string file;
     int sql_line = 1;

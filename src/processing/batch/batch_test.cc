@@ -19,6 +19,7 @@ class TestRun : public orchestrator::TaskRun {
     const std::string& run_id() const override { return id_; }
     int64_t number() const override { return number_; }
     const std::string& trigger() const override { return trigger_; }
+    const std::string& part() const override { return part_; }
     Timestamp queued_at() const override { return {}; }
     const workspace::ParameterValues& parameters() const override { return parameters_; }
     const CancelToken& cancel() const override { return token; }
@@ -32,6 +33,7 @@ class TestRun : public orchestrator::TaskRun {
     orchestrator::TaskSpec spec_;
     std::string id_;
     std::string trigger_ = "hand";
+    std::string part_;
     int64_t number_;
 };
 

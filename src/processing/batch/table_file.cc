@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "processing/batch/question.h"
 #include "processing/batch/use_case_file.h"
 #include "workspace/sql_text.h"
 
@@ -54,6 +55,7 @@ struct Header {
     workspace::TimingKeys timing;
     workspace::Parameters parameters;
     std::optional<workspace::Partition> partition;
+    std::string when;
 };
 
 void CheckKeep(ConfigBinder& binder, const Header& header) {
@@ -105,6 +107,7 @@ void Bind(ConfigBinder& binder, Header& header) {
     workspace::BindTiming(binder, header.timing);
     workspace::BindParameters(binder, header.parameters);
     workspace::BindPartition(binder, header.partition, true);
+    binder.Key("when", header.when, "SQL of one truth value: a run is skipped when it does not hold.");
     binder.Key("cache", header.cache, "The newest version is also kept in the serving cache, which queries read.");
     binder.Key("declassify", header.declassify,
                "Columns that do not inherit the tags of what they are computed from. Only what `columns` says holds.");
@@ -163,6 +166,7 @@ void FillFromHeader(const Header& header, TableDefinition& table, workspace::Def
     table.timing = header.timing;
     table.parameters = header.parameters;
     table.partition = header.partition;
+    table.when = header.when;
     for (const auto& [name, doc] : header.columns) {
         table.columns.push_back({name, "", true, doc.description});
         if (!doc.tags.empty()) table.column_tags[name] = doc.tags;
@@ -176,7 +180,8 @@ void AnalyzeSql(engine::Engine& engine, TableDefinition& table, workspace::Issue
         issues.push_back({table.file, table.sql_line, 1, "there is no SELECT in this file"});
         return;
     }
-    Result<std::string> sql = BoundSql(table, SampleValues(table));
+    Result<std::string> sql =
+        workspace::BoundSql(table.sql, table.parameters, workspace::SampleValues(table.parameters, table.partition));
     if (!sql.ok()) {
         issues.push_back(IssueAt(table, sql.error().position().value_or(1), sql.error().message()));
         return;
@@ -191,6 +196,27 @@ void AnalyzeSql(engine::Engine& engine, TableDefinition& table, workspace::Issue
     // A name without a schema means the use case's own.
     for (engine::TableRead& read : table.reads) {
         if (read.schema.empty()) read.schema = table.schema;
+    }
+}
+
+// The line of a key of the header.
+int LineOf(const workspace::Definition& definition, std::string_view key) {
+    int line = 1;
+    for (const std::string& text : Split(definition.text, '\n')) {
+        if (text.starts_with(std::string(key) + ":")) return line;
+        ++line;
+    }
+    return 1;
+}
+
+void AnalyzeCondition(engine::Engine& engine, TableDefinition& table, const workspace::Definition& definition,
+                      workspace::Issues& issues) {
+    if (table.when.empty()) return;
+    auto reads = ReadsOf(engine, table.when, table.schema, table.parameters, table.partition);
+    if (reads.ok()) {
+        table.when_reads = std::move(*reads);
+    } else {
+        issues.push_back({table.file, LineOf(definition, "when"), 1, "when: " + reads.error().message()});
     }
 }
 
@@ -251,34 +277,6 @@ void CheckRead(const TableDefinition& table, size_t index, const std::vector<std
 
 std::vector<ConfigKeyDoc> TableKeys() { return DescribeConfig<Header>(); }
 
-Result<std::string> BoundSql(const TableDefinition& table, const workspace::ParameterValues& values) {
-    std::map<std::string, std::string> literals;
-    for (const auto& [name, value] : values) {
-        auto declared = table.parameters.find(name);
-        bool is_time = name == "partition_start" || name == "partition_end";
-        std::string type = declared != table.parameters.end() ? declared->second.type : is_time ? "time" : "text";
-        literals[name] = workspace::SqlLiteral(type, value);
-    }
-    return workspace::BindSqlNames(table.sql, literals);
-}
-
-workspace::ParameterValues SampleValues(const TableDefinition& table) {
-    static const std::map<std::string, std::string> kSamples = {{"text", ""},     {"integer", "0"},
-                                                                {"number", "0"},  {"date", "2024-01-01"},
-                                                                {"yes_no", "no"}, {"time", "2024-01-01T00:00:00Z"}};
-    workspace::ParameterValues values;
-    for (const auto& [name, parameter] : table.parameters) {
-        values[name] = parameter.fallback.value_or(kSamples.at(parameter.type));
-    }
-    if (table.partition) {
-        workspace::Part part = table.partition->At(table.partition->start);
-        values["partition"] = part.key;
-        values["partition_start"] = FormatTime(part.begin);
-        values["partition_end"] = FormatTime(part.end);
-    }
-    return values;
-}
-
 void ParseTableFile(engine::Engine& engine, workspace::Definition& definition, workspace::Issues& issues) {
     TableDefinition table;
     table.file = definition.file;
@@ -305,6 +303,7 @@ void ParseTableFile(engine::Engine& engine, workspace::Definition& definition, w
     table.sql = parts->sql;
     table.sql_line = parts->sql_line;
     AnalyzeSql(engine, table, issues);
+    AnalyzeCondition(engine, table, definition, issues);
     definition.value = std::move(table);
 }
 
@@ -326,6 +325,14 @@ void ValidateTables(const std::vector<workspace::Definition>& all, workspace::Is
     }
     for (const auto& [name, table] : tables) {
         for (size_t index = 0; index < table->reads.size(); ++index) CheckRead(*table, index, known, imports, issues);
+    }
+    for (const workspace::Definition& definition : all) {
+        const auto* table = std::any_cast<TableDefinition>(&definition.value);
+        if (!table) continue;
+        for (const std::string& read : table->when_reads) {
+            if (std::find(known.begin(), known.end(), read) != known.end()) continue;
+            issues.push_back({table->file, LineOf(definition, "when"), 1, "when: " + UnknownName(*table, read, known)});
+        }
     }
     Circle circle{tables, issues, {}, {}};
     for (const auto& [name, table] : tables) circle.Visit(name);

@@ -10,11 +10,6 @@ namespace tarn::batch {
 // Fills definition.value with a TableDefinition. Issues have the line and column in the file.
 void ParseTableFile(engine::Engine& engine, workspace::Definition& definition, workspace::Issues& issues);
 
-// The SQL with $name replaced by the values' literals.
-Result<std::string> BoundSql(const TableDefinition& table, const workspace::ParameterValues& values);
-// For looks at the SQL without a run: defaults, the first part.
-workspace::ParameterValues SampleValues(const TableDefinition& table);
-
 // Names that are unknown, not allowed or that go in a circle, each with file and line.
 void ValidateTables(const std::vector<workspace::Definition>& all, workspace::Issues& issues);
 

@@ -3,7 +3,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "processing/batch/checks.h"
-#include "processing/batch/table_file.h"
+#include "processing/batch/question.h"
 #include "workspace/sql_text.h"
 
 namespace tarn::batch {
@@ -148,9 +148,19 @@ Result<TaskOutcome> TableTask::Run(TaskRun& run) {
     std::optional<TableDefinition> table = find_(run.spec().dataset);
     if (!table) return Error(ErrorCode::kNotFound, "{} is no longer in the workspace", run.spec().dataset);
     // From here on the SQL is one without parameters.
-    table->sql = TRY(BoundSql(*table, run.parameters()));
+    table->sql = TRY(workspace::BoundSql(table->sql, table->parameters, run.parameters()));
     for (const auto& [name, value] : run.parameters()) run.Write(fmt::format("{} is {}", name, value));
     Principal principal = Principal::System("batch");
+    if (!table->when.empty()) {
+        std::string when = TRY(workspace::BoundSql(table->when, table->parameters, run.parameters()));
+        bool holds =
+            TRY_CONTEXT(AskWhether({dependencies_.engine, principal, table->schema, run.cancel()}, when), "when");
+        if (!holds) {
+            TaskOutcome skipped;
+            skipped.skipped = "its condition does not hold: " + when;
+            return skipped;
+        }
+    }
     Versions inputs = TRY(PinInputs(principal, *table));
     for (const auto& [name, version] : inputs) run.Write(fmt::format("reads {} version {}", name, version));
     lakehouse::WriteRequest request = TRY(RequestOf(principal, *table, run, inputs));

@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "engine/given_rows.h"
 #include "processing/batch/checks.h"
-#include "processing/batch/table_file.h"
 #include "processing/batch/table_task.h"
 #include "processing/batch/test_file.h"
 #include "workspace/sql_text.h"
@@ -71,7 +70,8 @@ TableDefinition WithoutRowChecks(TableDefinition table) {
 
 Status RunTest(BatchDependencies& dependencies, const Principal& principal, TableDefinition table,
                const TableTest& test, std::string& message) {
-    table.sql = TRY(BoundSql(table, SampleValues(table)));
+    table.sql = TRY(
+        workspace::BoundSql(table.sql, table.parameters, workspace::SampleValues(table.parameters, table.partition)));
     auto session = TRY(dependencies.engine.OpenSession({.principal = principal, .default_schema = table.schema}));
     for (const auto& [dataset, given] : test.given) {
         auto relation = engine::GivenRelation(given.rows, ColumnsOf(dependencies, principal, dataset, given));
@@ -131,7 +131,8 @@ TestResult RunSample(BatchDependencies& dependencies, const Principal& principal
         return result;
     }
     auto run = [&]() -> Status {
-        std::string sql = TRY(BoundSql(table, SampleValues(table)));
+        std::string sql = TRY(workspace::BoundSql(table.sql, table.parameters,
+                                                  workspace::SampleValues(table.parameters, table.partition)));
         auto session = TRY(dependencies.engine.OpenSession({.principal = principal, .default_schema = table.schema}));
         auto on_cancel = options.cancel.OnCancel([&session] { session->Cancel(); });
         std::string sample = workspace::BareSelect(sql);

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "ingestion/connectors/connectors.h"
 #include "processing/batch/batch.h"
+#include "processing/batch/question.h"
 
 namespace tarn::jobs {
 
@@ -95,6 +96,35 @@ void Bind(ConfigBinder& binder, Wait& wait) {
     if (wait.poll < kPollMin) binder.Report("poll", "poll is at least 1s");
 }
 
+// A list that stands in the file: plain values, in order.
+void TakeItems(ConfigBinder& binder, const Json& json, std::vector<std::string>& items) {
+    if (binder.describing() || json.is_null()) return;
+    if (!json.is_array() || json.empty()) return binder.Report("items", "items is a list with something in it");
+    if (json.size() > batch::kItemsMax) {
+        return binder.Report("items",
+                             fmt::format("a list has at most {} items, this has {}", batch::kItemsMax, json.size()));
+    }
+    for (const Json& item : json) {
+        if (item.is_structured() || item.is_null()) {
+            return binder.Report("items", fmt::format("item {} is no text or number", items.size() + 1));
+        }
+        items.push_back(item.is_string() ? item.get<std::string>() : DumpJson(item));
+    }
+}
+
+void Bind(ConfigBinder& binder, ForEach& list) {
+    Json items;
+    binder.Any("items", items, "The list, as [north, south].");
+    TakeItems(binder, items, list.items);
+    binder.Key("sql", list.sql, "In place of `items`: SQL of one column, a row an item.");
+    binder.Key("parallel", list.parallel, "How many items run at the same time.");
+    if (binder.describing()) return;
+    if (binder.Has("items") == binder.Has("sql")) binder.Report("", "for_each has one of items, sql");
+    if (list.parallel < 1 || list.parallel > workspace::kPartsParallelMax) {
+        binder.Report("parallel", "parallel is 1 to 100");
+    }
+}
+
 struct JobFile {
     JobDefinition job;
     std::optional<std::string> python;
@@ -167,6 +197,10 @@ void Bind(ConfigBinder& binder, JobFile& file) {
     BindTiming(binder, job.timing);
     BindParameters(binder, job.parameters);
     BindPartition(binder, job.partition, false);
+    binder.Key("when", job.when, "SQL of one truth value: a run is skipped when it does not hold.");
+    binder.Section("for_each", job.for_each, "Runs once for each item of a list, told `item`.");
+    binder.Choice("after_outcome", job.after_outcome, {"success", "failure", "any"},
+                  "How what `after` names must have ended.");
     BindLimits(binder, file);
     if (binder.describing()) return;
     int kinds = !!file.python + !!file.shell + !!file.r + !!file.http + !!file.wait_for;
@@ -180,6 +214,9 @@ void Bind(ConfigBinder& binder, JobFile& file) {
     if (job.partition && scheduled) {
         binder.Report("partitions", "a part is run when it has ended: every and cron do not go with partitions");
     }
+    if (job.partition && job.for_each) binder.Report("for_each", "a job has partitions or for_each, not both");
+    if (job.after.empty() && binder.Has("after_outcome"))
+        binder.Report("after_outcome", "after_outcome goes with after");
     bool by_itself = scheduled || job.partition || !job.reads.empty() || !job.after.empty();
     if (by_itself && job.owner.empty()) {
         binder.Report("", "a job that runs by itself needs `owner`: the user whose rights it has");
@@ -188,13 +225,40 @@ void Bind(ConfigBinder& binder, JobFile& file) {
 
 std::vector<ConfigKeyDoc> JobKeys() { return DescribeConfig<JobFile>(); }
 
-void ParseJobFile(workspace::Definition& definition, workspace::Issues& issues) {
+namespace {
+
+int LineOf(const workspace::Definition& definition, const std::string& key) {
+    int line = 1;
+    for (const std::string& text : Split(definition.text, '\n')) {
+        if (text.starts_with(key + ":")) return line;
+        ++line;
+    }
+    return 1;
+}
+
+void AnalyzeQuestion(engine::Engine& engine, const workspace::Definition& definition, JobDefinition& job,
+                     const std::string& key, const std::string& sql, workspace::Issues& issues) {
+    if (sql.empty()) return;
+    std::string schema = definition.name.substr(0, definition.name.find('.'));
+    auto reads = batch::ReadsOf(engine, sql, schema, job.parameters, job.partition);
+    if (!reads.ok()) {
+        issues.push_back({definition.file, LineOf(definition, key), 1, key + ": " + reads.error().message()});
+        return;
+    }
+    job.asks.insert(job.asks.end(), reads->begin(), reads->end());
+}
+
+}  // namespace
+
+void ParseJobFile(engine::Engine& engine, workspace::Definition& definition, workspace::Issues& issues) {
     JobFile file;
     auto found = ReadConfig(definition.text, definition.file, 1, [&](ConfigBinder& binder) { Bind(binder, file); });
     issues.insert(issues.end(), found.begin(), found.end());
     file.job.name = definition.name;
     file.job.file = definition.file;
     file.job.hash = definition.hash;
+    AnalyzeQuestion(engine, definition, file.job, "when", file.job.when, issues);
+    if (file.job.for_each) AnalyzeQuestion(engine, definition, file.job, "for_each", file.job.for_each->sql, issues);
     definition.description = file.job.description;
     definition.owner = file.job.owner;
     definition.tags = file.job.tags;
@@ -258,6 +322,11 @@ class JobChecks {
                 if (!names_.datasets.contains(name))
                     Report(definition, "reads", Unknown("dataset", name, names_.datasets));
             }
+            for (const std::string& name : job->asks) {
+                if (names_.datasets.contains(name) || name.starts_with("system.")) continue;
+                Report(definition, job->when.find(name) == std::string::npos && job->for_each ? "for_each" : "when",
+                       Unknown("dataset", name, names_.datasets));
+            }
             for (const std::string& name : job->after) {
                 if (!names_.TaskAfter(*job, name).empty()) continue;
                 std::set<std::string> known = names_.datasets;
@@ -276,12 +345,7 @@ class JobChecks {
         return nearest.empty() ? text : fmt::format("{}; did you mean {}?", text, nearest);
     }
     void Report(const workspace::Definition& definition, const std::string& key, std::string message) {
-        int line = 1;
-        for (const std::string& text : Split(definition.text, '\n')) {
-            if (text.starts_with(key + ":")) break;
-            ++line;
-        }
-        issues_.push_back({definition.file, line, 1, std::move(message)});
+        issues_.push_back({definition.file, LineOf(definition, key), 1, std::move(message)});
     }
     bool Circular(const JobDefinition& job) {
         std::string back = "job:" + job.name;
@@ -347,6 +411,10 @@ orchestrator::TaskSpec TaskOf(const JobDefinition& job, const Names& names) {
     spec.parameters = job.parameters;
     spec.partition = job.partition;
     if (job.partition) spec.parts_parallel = job.partition->parallel;
+    spec.fans_out = job.for_each.has_value();
+    if (job.for_each) spec.parts_parallel = job.for_each->parallel;
+    spec.after_failure = job.after_outcome == "failure";
+    spec.after_any = job.after_outcome == "any";
     return spec;
 }
 

@@ -11,7 +11,7 @@ struct ScriptFile {
 };
 
 // Fills definition.value with a JobDefinition. Issues have the line and column in the file.
-void ParseJobFile(workspace::Definition& definition, workspace::Issues& issues);
+void ParseJobFile(engine::Engine& engine, workspace::Definition& definition, workspace::Issues& issues);
 void ParseScriptFile(workspace::Definition& definition, workspace::Issues& issues);
 // Names that are unknown, and circles, each with file and line.
 void ValidateJobs(const std::vector<workspace::Definition>& all, workspace::Issues& issues);

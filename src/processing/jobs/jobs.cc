@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "base/text.h"
+#include "processing/batch/question.h"
 #include "processing/jobs/job_file.h"
 #include "processing/jobs/job_task.h"
 
@@ -61,6 +62,8 @@ class AllJobs : public Jobs, public orchestrator::TaskKind {
                      "process of a job, not for all of them together");
     }
 
+    Result<std::optional<TaskOutcome>> AskFirst(const JobDefinition& job, TaskRun& run,
+                                                const security::Principal& person);
     Result<TaskOutcome> Run(TaskRun& run) override;
     Result<bool> HasNew(const TaskSpec&) override { return false; }
     Result<std::string> CurrentVersion(const TaskSpec&) override { return std::string(); }
@@ -87,7 +90,9 @@ std::vector<workspace::Kind> AllJobs::WorkspaceKinds() {
     job.suffix = ".job.yaml";
     job.description = "What is not a SELECT: a script, an HTTP call, a wait.";
     job.keys = JobKeys();
-    job.parse = ParseJobFile;
+    job.parse = [this](workspace::Definition& definition, workspace::Issues& issues) {
+        ParseJobFile(dependencies_.engine, definition, issues);
+    };
     job.validate = ValidateJobs;
     // Together with the tables, in Activate: a graph is set whole.
     job.activate = [](const std::vector<workspace::Definition>&) { return Ok(); };
@@ -106,6 +111,28 @@ std::vector<workspace::Kind> AllJobs::WorkspaceKinds() {
     return kinds;
 }
 
+// What the run is if it is not the job itself: skipped, or the list of what runs.
+Result<std::optional<TaskOutcome>> AllJobs::AskFirst(const JobDefinition& job, TaskRun& run,
+                                                     const security::Principal& person) {
+    batch::Asked asked{dependencies_.engine, person, job.name.substr(0, job.name.find('.')), run.cancel()};
+    TaskOutcome outcome;
+    if (!job.when.empty()) {
+        std::string when = TRY(workspace::BoundSql(job.when, job.parameters, run.parameters()));
+        if (!TRY_CONTEXT(batch::AskWhether(asked, when), "when")) {
+            outcome.skipped = "its condition does not hold: " + when;
+            return std::optional(std::move(outcome));
+        }
+    }
+    if (!job.for_each) return std::optional<TaskOutcome>();
+    outcome.items = job.for_each->items;
+    if (!job.for_each->sql.empty()) {
+        std::string sql = TRY(workspace::BoundSql(job.for_each->sql, job.parameters, run.parameters()));
+        outcome.items = TRY_CONTEXT(batch::AskList(asked, sql), "for_each");
+    }
+    run.Write(fmt::format("{} items", outcome.items->size()));
+    return std::optional(std::move(outcome));
+}
+
 Result<TaskOutcome> AllJobs::Run(TaskRun& run) {
     std::optional<JobDefinition> job = Find(run.spec().id);
     if (!job) return Error(ErrorCode::kNotFound, "{} is no longer in the workspace", run.spec().id);
@@ -117,6 +144,11 @@ Result<TaskOutcome> AllJobs::Run(TaskRun& run) {
     auto credentials = dependencies_.credentials(person, run.run_id(), run.spec().timing.timeout + kTokenGrace);
     if (!credentials.ok()) {
         return Error(ErrorCode::kFailedPrecondition, "it can't run for {}: {}", person, credentials.error().message());
+    }
+    // Of a run for an item both were asked before.
+    if (run.part().empty() || !job->for_each) {
+        std::optional<TaskOutcome> asked = TRY(AskFirst(*job, run, credentials->principal));
+        if (asked) return *asked;
     }
     JobRun under_way{*job, run, *credentials};
     if (job->kind == "http") return RunHttp(dependencies_, under_way);

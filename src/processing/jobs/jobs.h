@@ -26,6 +26,7 @@
 #include "base/net.h"
 #include "base/process_sandbox.h"
 #include "base/result.h"
+#include "engine/engine.h"
 #include "ingestion/orchestrator/orchestrator.h"
 #include "processing/jobs/config.h"
 #include "security/keys.h"
@@ -61,6 +62,13 @@ struct Wait {
     Duration poll = std::chrono::seconds(10);
 };
 
+// A run for each item of a list.
+struct ForEach {
+    std::vector<std::string> items;
+    std::string sql;  // in place of items: one column
+    int parallel = 1;
+};
+
 struct JobDefinition {
     std::string name;  // "delays.refresh"
     std::string kind;  // python | shell | r | http | wait_for
@@ -76,6 +84,10 @@ struct JobDefinition {
     workspace::TimingKeys timing;
     workspace::Parameters parameters;
     std::optional<workspace::Partition> partition;
+    std::string when;  // SQL of one truth value; empty: always
+    std::optional<ForEach> for_each;
+    std::string after_outcome = "success";
+    std::vector<std::string> asks;  // datasets that `when` and `for_each` read
     ByteSize memory{512 << 20};
     ByteSize scratch{256 << 20};
     Duration cpu = std::chrono::hours(1);
@@ -102,6 +114,7 @@ struct JobsDependencies {
     lake::Lake& lake;
     Log& log;
     Sandbox& sandbox;
+    engine::Engine& engine;
     Credentials credentials;
     std::function<Address()> api;  // the platform's API, plain HTTP on loopback
     std::map<std::string, std::string> programs;  // the command line: files of this machine -> names in the sandbox

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ingestion/connectors/connectors_for_test.h"
 #include "processing/jobs/job_file.h"
 #include "processing/jobs/job_task.h"
 #include "processing/jobs/output.h"
@@ -19,7 +20,8 @@ Definition Job(const std::string& name, const std::string& text, workspace::Issu
     definition.file = "use_cases/shop/" + name.substr(name.find('.') + 1) + ".job.yaml";
     definition.text = text;
     definition.hash = text;
-    ParseJobFile(definition, issues);
+    static connectors::TestSources sources;  // for its engine, which reads what SQL says
+    ParseJobFile(sources.engine(), definition, issues);
     return definition;
 }
 
@@ -28,6 +30,25 @@ std::string IssuesOf(const std::string& text) {
     std::vector<Definition> all = {Job("shop.a", text, issues)};
     ValidateJobs(all, issues);
     return FormatIssues(issues);
+}
+
+TEST(JobFile, ListsAndConditionsAreRead) {
+    workspace::Issues issues;
+    Definition definition =
+        Job("shop.a",
+            "owner: alice\nafter: b\nafter_outcome: any\nwhen: SELECT $day > DATE '2024-01-01' FROM "
+            "x\nparameters: {day: {type: date}}\nfor_each: {items: [a, 7, 'null'], parallel: 3}\n"
+            "shell: 'true'\n",
+            issues);
+    ASSERT_TRUE(issues.empty()) << FormatIssues(issues);
+    const auto& job = std::any_cast<const JobDefinition&>(definition.value);
+    EXPECT_EQ(job.for_each->items, (std::vector<std::string>{"a", "7", "null"}));
+    EXPECT_EQ(job.asks, std::vector<std::string>{"shop.x"});
+    auto tasks = TasksOf({job}, {definition});
+    EXPECT_TRUE(tasks[0].fans_out && tasks[0].after_any && !tasks[0].after_failure);
+    EXPECT_EQ(tasks[0].parts_parallel, 3);
+    EXPECT_NE(IssuesOf("owner: a\nwhen: SELECT x FROM nothing\nshell: 'true'\n").find(":2:"), std::string::npos);
+    EXPECT_NE(IssuesOf("for_each: {items: [[a]]}\nshell: 'true'\n").find("item 1 is no text"), std::string::npos);
 }
 
 TEST(JobFile, ReadsWhatItSays) {

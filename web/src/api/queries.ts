@@ -104,7 +104,11 @@ export function useRuns(question: RunQuestion): UseQueryResult<Api.Run[]> {
   });
 }
 export const isUnderWay = (state: Api.RunState): boolean =>
-  state === 'queued' || state === 'running' || state === 'waiting_retry' || state === 'waiting_approval';
+  state === 'queued' ||
+  state === 'running' ||
+  state === 'waiting_retry' ||
+  state === 'waiting_approval' ||
+  state === 'waiting_items';
 export const useRun = (id: string): UseQueryResult<Api.RunDetail> =>
   useQuery({
     queryKey: ['runs', 'one', id],

@@ -1,7 +1,16 @@
 // What the API answers; docs/api.md lists the calls.
 
 export type RunState =
-  'queued' | 'running' | 'waiting_retry' | 'succeeded' | 'unchanged' | 'failed' | 'cancelled' | 'waiting_approval';
+  | 'queued'
+  | 'running'
+  | 'waiting_retry'
+  | 'succeeded'
+  | 'unchanged'
+  | 'failed'
+  | 'cancelled'
+  | 'waiting_approval'
+  | 'waiting_items'
+  | 'skipped';
 export type NodeState = 'ok' | 'running' | 'waiting' | 'failed' | 'empty';
 export type NodeKind = 'source' | 'raw' | 'table' | 'job' | 'dashboard' | 'system' | 'topic';
 export type Cell = string | number | boolean | null | Cell[] | { [key: string]: Cell };
@@ -155,7 +164,7 @@ export interface Run {
 }
 // What a run did from one moment to the next.
 export interface RunPart {
-  what: 'queued' | 'waiting_approval' | 'running' | 'waiting_retry' | 'waiting_outside';
+  what: 'queued' | 'waiting_approval' | 'running' | 'waiting_retry' | 'waiting_outside' | 'waiting_items';
   from: string;
   to: string | null;
   attempt: number;

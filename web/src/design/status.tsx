@@ -19,6 +19,8 @@ const kLooks: Record<NodeState | RunState | 'healthy' | 'warning' | 'failing' | 
   queued: { tone: 'waiting', icon: 'clock', word: 'queued' },
   waiting_retry: { tone: 'waiting', icon: 'retry', word: 'will retry' },
   waiting_approval: { tone: 'waiting', icon: 'clock', word: 'waits for approval' },
+  waiting_items: { tone: 'waiting', icon: 'clock', word: 'waits for its items' },
+  skipped: { tone: 'empty', icon: 'ring', word: 'skipped' },
   succeeded: { tone: 'ok', icon: 'check', word: 'succeeded' },
   unchanged: { tone: 'empty', icon: 'equal', word: 'unchanged' },
   cancelled: { tone: 'empty', icon: 'stop', word: 'cancelled' },

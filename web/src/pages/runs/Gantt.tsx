@@ -57,6 +57,7 @@ const kWords: Record<RunPart['what'], string> = {
   running: 'ran',
   waiting_retry: 'waited to try again',
   waiting_outside: 'waited',
+  waiting_items: 'waited for its items',
 };
 
 function partText(part: RunPart, now: number, pool: string | undefined): string {

@@ -24,6 +24,8 @@ const kStates = [
   'failed',
   'cancelled',
   'waiting_approval',
+  'waiting_items',
+  'skipped',
 ];
 const kPage = 100;
 
