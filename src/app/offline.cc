@@ -14,6 +14,12 @@ security::Principal Self() { return security::Principal::System("app"); }
 Status VerifyAudit(Components& parts, VerifyReport& report) {
     access::AuditReport audit = TRY(parts.audit->Verify());
     report.checked.push_back(fmt::format("audit: {} records in {} segments", audit.records, audit.segments));
+    if (audit.dropped) {
+        const access::AuditDrop& dropped = *audit.dropped;
+        report.checked.push_back(fmt::format("audit: {} records up to {} dropped by rule ({} of {}; told by record {})",
+                                             dropped.through.sequence, FormatTime(dropped.newest), dropped.rule,
+                                             dropped.set_by, dropped.sequence));
+    }
     for (const access::AuditIssue& issue : audit.issues) {
         report.issues.push_back(fmt::format("audit: {} at segment {} offset {} (record {}): {}",
                                             AuditIssueKindName(issue.kind), issue.segment, issue.offset, issue.sequence,

@@ -24,6 +24,8 @@ constexpr int kWebThreads = 16;  // they block on the engine and the disk, they 
 constexpr int kS3Threads = 128;  // bodies of any size come and go on them, at the pace of the client
 constexpr Duration kMaintenanceFirstAfter = std::chrono::minutes(10);  // not while everything loads
 constexpr Duration kMaintenanceEvery = std::chrono::hours(6);
+constexpr Duration kAuditFirstAfter = std::chrono::seconds(15);
+constexpr Duration kAuditEvery = std::chrono::hours(1);
 constexpr Duration kMeasureEvery = std::chrono::minutes(1);       // what the state directory takes
 constexpr Duration kBackupLookEvery = std::chrono::seconds(30);  // whether one is due
 
@@ -636,10 +638,16 @@ void RunningPlatform::StartMaintenance() {
                          {{"files", report.files_removed}, {"tables", Join(report.tables_removed, ", ")}});
         return Ok();
     };
+    auto audit = [this](const MaintenanceJob::Stop& stop) -> Status {
+        uint64_t records = TRY(parts_.audit->DropOld(stop));
+        if (records > 0) parts_.log->Info("old audit records were dropped by audit.keep", {{"records", records}});
+        return Ok();
+    };
     parts_.maintenance = std::make_unique<Maintenance>(
         env_, *parts_.log,
         std::vector<MaintenanceJob>{
             {"tables", kMaintenanceFirstAfter, kMaintenanceEvery, std::move(tables)},
+            {"audit", kAuditFirstAfter, kAuditEvery, std::move(audit)},
             {"disk", kMeasureEvery, kMeasureEvery, [this](const auto&) { return parts_.budget->MeasureDisk(); }},
             {"certificate", Duration(0), Duration(0), [this](const auto&) { return WatchCertificate(); }},
             {"backup", kBackupLookEvery, kBackupLookEvery, [this](const auto& stop) { return BackUp(stop); }}});

@@ -254,3 +254,43 @@ def test_verify_finds_a_segment_that_is_gone(stopped, tmp_path):
         segment.unlink()
     found = stopped.run("verify", "audit", "--dir", str(folder))
     assert found.returncode == 1 and "WRONG" in found.stdout, found.stdout + found.stderr
+
+
+# ---- dropped by rule
+
+KEPT_SHORT = {**SMALL, "tarn.yaml": "name: small\naudit: {segment: 8KiB, keep: 2s}\n"}
+
+
+def segments_of(folder):
+    return sorted((folder / ".tarn/audit").glob("*.seg"))
+
+
+def copy_of(tarn, tmp_path, name):
+    shutil.copytree(tarn.folder, tmp_path / name)
+    return tmp_path / name
+
+
+def test_old_records_are_dropped_by_rule_and_verify_says_so(make, tmp_path):
+    tarn = make(KEPT_SHORT)
+    tarn.wait_fresh()
+    for number in range(60):
+        tarn.query(f"SELECT {number}")
+    report = until(lambda: (found := tarn.get("/api/v1/audit/verify"))["dropped"] and found, "a drop", 60)
+    assert report["issue_count"] == 0, report["issues"]
+    assert report["dropped"]["rule"] == "audit.keep 2s" and report["dropped"]["set_by"] == "tarn.yaml"
+    assert report["records"] + report["dropped"]["records"] >= report["head"]["sequence"]
+    told = entry(tarn, lambda one: one["action"] == "audit:Drop")
+    assert told["details"]["sequence"] == report["dropped"]["records"] and told["principal"] == "system:audit"
+    words = f"audit: {report['dropped']['records']} records up to {report['dropped']['newest']} dropped by rule"
+    running = tarn.run("verify", "audit")
+    assert running.returncode == 0 and words in running.stdout, running.stdout + running.stderr
+    tarn.kill()
+    whole = copy_of(tarn, tmp_path, "whole")
+    assert segments_of(whole)[0].name != "00000001.seg" and len(segments_of(whole)) > 2
+    stopped = tarn.run("verify", "audit", "--dir", str(whole))
+    assert stopped.returncode == 0 and words in stopped.stdout, stopped.stdout + stopped.stderr
+    # The rule does not cover what it did not name.
+    damaged = copy_of(tarn, tmp_path, "damaged")
+    segments_of(damaged)[0].unlink()
+    found = tarn.run("verify", "audit", "--dir", str(damaged))
+    assert found.returncode == 1 and "WRONG audit: dropped" in found.stdout, found.stdout + found.stderr

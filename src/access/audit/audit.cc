@@ -14,20 +14,24 @@ constexpr auto kHousekeepingEvery = std::chrono::seconds(1);
 constexpr auto kFlushEveryMax = std::chrono::milliseconds(50);
 constexpr int64_t kSegmentBytesMin = 1;
 
-security::AuditEvent OwnEvent(std::string operation, Json details) {
+security::AuditEvent RecoveryEvent(std::string operation, Json details) {
+    return OwnEvent("audit:Recover", std::move(operation), std::move(details));
+}
+
+}  // namespace
+
+security::AuditEvent OwnEvent(std::string action, std::string operation, Json details) {
     security::AuditEvent event;
     event.principal = "system:audit";
     event.protocol = "internal";
     event.operation = std::move(operation);
-    event.action = "audit:Recover";
+    event.action = std::move(action);
     event.resource = "audit:*";
     event.audit_class = security::AuditClass::kAdministration;
     event.status = "ok";
     event.details = std::move(details);
     return event;
 }
-
-}  // namespace
 
 Result<std::optional<AuditHead>> LoadHead(metadata::Database& database) {
     auto rows = TRY(database.Query("SELECT segment, position, sequence, chain FROM audit_head WHERE id = 1"));
@@ -70,11 +74,11 @@ Result<std::unique_ptr<Audit>> Audit::Create(const AuditConfig& config, AuditDep
     std::unique_ptr<Audit> audit(new Audit(std::move(state)));
     for (const std::string& note : recovered.notes) {
         dependencies.log.Warning("audit log: " + note);
-        TRY(audit->Append(OwnEvent("CutTornEnd", {{"what", note}}), security::AuditDurability::kSynced));
+        TRY(audit->Append(RecoveryEvent("CutTornEnd", {{"what", note}}), security::AuditDurability::kSynced));
     }
     for (const std::string& finding : recovered.findings) {
         dependencies.log.Error("audit log is damaged: " + finding, {{"hint", "tarn audit verify"}});
-        TRY(audit->Append(OwnEvent("FoundDamage", {{"what", finding}}), security::AuditDurability::kSynced));
+        TRY(audit->Append(RecoveryEvent("FoundDamage", {{"what", finding}}), security::AuditDurability::kSynced));
     }
     if (dependencies.background) {
         audit->state_->background = std::thread([self = audit.get()] { self->RunBackground(); });

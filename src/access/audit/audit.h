@@ -2,21 +2,23 @@
 //
 // Segments <state>/audit/NNNNNNNN.seg of sealed JSON records, each bound by its seal and by a chain of SHA-256 hashes
 // to its place (docs/formats/audit.md). The head of the chain (the last synced record) is also kept in the metadata,
-// each second and at Stop, so that a cut tail shows up to that. It never drops a record, never blocks on a reader, and
-// never cuts anything but a torn end beyond the known head (kept aside in the folder). Who holds the root key and can
-// change files and metadata together can rewrite history: only a head kept outside shows that.
-// Any thread. Owned by app; started before everything that has operations, stopped after it.
-// Fails: a full disk refuses records (kResourceExhausted) until there is room; a failed write or fsync stops the log:
-// every later Append is kIo until restart. Damage found at start is reported (Health, log, a record) and left to
-// Verify.
+// each second and at Stop, so that a cut tail shows up to that. It never drops a record but by the rule `audit.keep`,
+// from the front, proven first and told by a record; never blocks on a reader; and never cuts anything but a torn end
+// beyond the known head (kept aside in the folder). Who holds the root key and can change files and metadata together
+// can rewrite history: only a head kept outside shows that. Any thread. Owned by app; started before everything that
+// has operations, stopped after it. Fails: a full disk refuses records (kResourceExhausted) until there is room; a
+// failed write or fsync stops the log: every later Append is kIo until restart. Damage found at start is reported
+// (Health, log, a record) and left to Verify.
 //
 //   auto audit = TRY(Audit::Create(config, {env, keys, database, log, metrics, state.PathOf("audit")}));
 //   TRY(audit->Append(event, security::AuditDurability::kSynced));
 //   auto page = TRY(audit->Read({.principal = "user:alice"}, 100));
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -77,6 +79,16 @@ struct AuditIssue {
     std::string message;
 };
 
+// What the log's newest record of a drop says: everything up to `through` may be gone.
+struct AuditDrop {
+    AuditHead through;   // the last record that was dropped
+    Timestamp newest;    // of the records that were dropped
+    std::string rule;    // "audit.keep 400d"
+    std::string set_by;  // "tarn.yaml" or "the program's default"
+    uint64_t sequence = 0;  // of the record that says so
+    Timestamp at;
+};
+
 struct AuditReport {
     static constexpr size_t kIssuesMax = 100;
     uint64_t segments = 0;
@@ -84,6 +96,7 @@ struct AuditReport {
     uint64_t issue_count = 0;
     std::vector<AuditIssue> issues;  // the first kIssuesMax
     AuditHead head;                  // the end of what was read
+    std::optional<AuditDrop> dropped;  // the rule under which the log no longer begins with record 1
 };
 
 class Audit : public security::AuditLog {
@@ -110,14 +123,21 @@ class Audit : public security::AuditLog {
 
     std::vector<security::Route> Routes();
 
+    // Removes whole segments from the front whose records are all older than `audit.keep`; returns how many records.
+    // They are read back and proven first: what is damaged stays, and is the error. One thread at a time.
+    Result<uint64_t> DropOld(const std::function<bool()>& stop);
+    // While it is held no segment is removed: for who copies them.
+    std::shared_lock<std::shared_mutex> HoldSegments() const;
+
     // What the background thread does: fsync what was written; keep the head in the metadata; see that the file is
-// there.
+    // there.
     Status Flush();
     Status StoreHead();
     void CheckFile();
 
   private:
     struct State;
+    Status RemoveThrough(uint64_t segment);
     explicit Audit(std::unique_ptr<State> state);
     void RunBackground();
     std::unique_ptr<State> state_;

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -35,6 +36,7 @@ struct Audit::State {
     LogWriter writer;
     std::vector<std::string> findings;  // set once, at start
 
+    std::shared_mutex segments;  // shared: none is removed
     std::mutex mutex;  // of what follows
     std::condition_variable wake;
     bool stopping = false;
@@ -45,5 +47,7 @@ struct Audit::State {
 
 // The head as it was last kept in the metadata; none at the first start.
 Result<std::optional<AuditHead>> LoadHead(metadata::Database& database);
+// What the log says of itself.
+security::AuditEvent OwnEvent(std::string action, std::string operation, Json details);
 
 }  // namespace tarn::access

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <thread>
 
+#include "access/audit/audit_for_test.h"
 #include "access/audit/segment.h"
 #include "access/monitoring/http_for_test.h"
 #include "base/fault_env.h"
@@ -15,101 +16,6 @@ namespace {
 
 using security::AuditDurability;
 using security::AuditEvent;
-
-constexpr const char* kFolder = "/state/audit";
-
-class FixedKeys : public security::KeyProvider {
-  public:
-    Result<Secret> KeyOf(std::string_view scope) override { return DeriveKey(AsBytes("root"), scope); }
-};
-
-// Holds the one row that the audit log keeps; always durable.
-class HeadDatabase : public metadata::Database, private metadata::Transaction {
-  public:
-    Status Migrate(const std::string&, const std::vector<metadata::Migration>&) override { return Ok(); }
-    Result<metadata::Rows> Query(const std::string&, const metadata::Parameters&) override {
-        return row.empty() ? metadata::Rows{} : metadata::Rows{row};
-    }
-    Status Scan(const std::string&, const metadata::Parameters&,
-                const std::function<bool(const metadata::Row&)>&) override {
-        return Ok();
-    }
-    Status Write(const std::function<Status(metadata::Transaction&)>& work) override { return work(*this); }
-    Status CheckIntegrity() override { return Ok(); }
-    Result<std::unique_ptr<metadata::FileHold>> HoldFile(const std::function<Status()>&) override {
-        return Error(ErrorCode::kNotSupported, "it is no file");
-    }
-    metadata::Row row;
-
-  private:
-    Result<int64_t> Execute(const std::string&, const metadata::Parameters& parameters) override {
-        row = parameters;
-        return 1;
-    }
-};
-
-AuditEvent EventOf(const std::string& principal, const std::string& resource = "table:x") {
-    AuditEvent event;
-    event.principal = principal;
-    event.action = "table:Read";
-    event.resource = resource;
-    event.status = "ok";
-    event.rows = 7;
-    event.details = {{"sql", "SELECT 1"}};
-    return event;
-}
-
-// An audit log on a disk in memory.
-class Log4Test {
-  public:
-    explicit Log4Test(FaultEnv& env, int64_t segment_bytes = 16 << 20) : env_(env), segment_bytes_(segment_bytes) {}
-
-    Status Open(bool background = false) {
-        audit_.reset();
-        audit_ = TRY(Audit::Create({.segment = {segment_bytes_}},
-                                   {env_, keys_, database, NullLog(), metrics, kFolder, background}));
-        return Ok();
-    }
-    // As after a kill: nothing is stopped cleanly.
-    void Abandon() {
-        env_.Kill();
-        audit_.reset();
-    }
-    void Close() { audit_.reset(); }
-    Audit& audit() { return *audit_; }
-
-    Status Append(const std::string& principal, AuditDurability durability = AuditDurability::kSynced) {
-        return audit_->Append(EventOf(principal), durability);
-    }
-    void AppendMany(int count) {
-        for (int i = 0; i < count; ++i) ASSERT_TRUE(Append(fmt::format("user:{}", i)).ok());
-    }
-    // Principals from the oldest to the newest.
-    std::vector<std::string> Principals() {
-        std::vector<std::string> principals;
-        auto page = audit_->Read({}, 100'000);
-        EXPECT_TRUE(page.ok());
-        for (const AuditEntry& entry : page->entries) principals.push_back(entry.event.principal);
-        std::reverse(principals.begin(), principals.end());
-        return principals;
-    }
-    AuditReport Verify() {
-        auto report = audit_->Verify();
-        EXPECT_TRUE(report.ok()) << report.error().ToString();
-        return std::move(report).value();
-    }
-
-    HeadDatabase database;
-    Metrics metrics;
-
-  private:
-    FaultEnv& env_;
-    const int64_t segment_bytes_;
-    FixedKeys keys_;
-    std::unique_ptr<Audit> audit_;
-};
-
-std::string Segment(uint64_t number) { return fmt::format("{}/{}", kFolder, SegmentName(number)); }
 
 TEST(AuditTest, KeepsWhatItIsGivenAcrossRestarts) {
     FaultEnv env;
@@ -512,6 +418,24 @@ TEST(AuditCrashTest, WhatWasAnsweredSurvivesAnyPowerCutAndKill) {
         }
     }
     EXPECT_GT(cuts, 60);
+}
+
+TEST(AuditCrashTest, AHeaderThatEndsInZerosIsATornEnd) {
+    for (size_t whole : {24u, 40u, 50u}) {
+        FaultEnv env;
+        Log4Test log(env, 2000);
+        ASSERT_TRUE(log.Open().ok());
+        while (ListSegments(env, kFolder)->size() < 3) log.AppendMany(1);
+        // The third had just been begun when the power went.
+        std::string header = ReadFile(env, Segment(3))->substr(0, whole);
+        log.Abandon();
+        log.database.row.clear();
+        ASSERT_TRUE(WriteFileDurably(env, Segment(3), header + std::string(SegmentHeader::kBytes - whole, '\0')).ok());
+        ASSERT_TRUE(log.Open().ok());
+        EXPECT_TRUE(log.audit().Health().ok());
+        ASSERT_TRUE(log.Append("user:after").ok());
+        EXPECT_EQ(log.Verify().issue_count, 0u) << whole << ": " << log.Verify().issues[0].message;
+    }
 }
 
 TEST(AuditCrashTest, AfterAFailedSyncTheNextProcessStandsOnSolidGround) {

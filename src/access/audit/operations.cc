@@ -83,6 +83,16 @@ Result<HttpResponse> ReadRecords(Audit& audit, HttpCall& call) {
 
 Result<HttpResponse> ShowHead(Audit& audit, HttpCall&) { return security::JsonResponse(HeadJson(audit.head())); }
 
+Json DropJson(const AuditDrop& drop) {
+    return {{"records", drop.through.sequence},
+            {"through", HeadJson(drop.through)},
+            {"newest", FormatTime(drop.newest)},
+            {"rule", drop.rule},
+            {"set_by", drop.set_by},
+            {"sequence", drop.sequence},
+            {"at", FormatTime(drop.at)}};
+}
+
 Result<HttpResponse> VerifyLog(Audit& audit, HttpCall&) {
     AuditReport report = TRY(audit.Verify());
     Json issues = Json::array();
@@ -97,6 +107,7 @@ Result<HttpResponse> VerifyLog(Audit& audit, HttpCall&) {
                                    {"records", report.records},
                                    {"issue_count", report.issue_count},
                                    {"issues", issues},
+                                   {"dropped", report.dropped ? DropJson(*report.dropped) : Json()},
                                    {"head", HeadJson(report.head)}});
 }
 

@@ -4,6 +4,7 @@
 #include "access/audit/audit_state.h"
 #include "access/audit/event_json.h"
 #include "access/audit/segment.h"
+#include "access/audit/verifier.h"
 #include "base/text.h"
 
 namespace tarn::access {
@@ -65,24 +66,17 @@ struct Reader {
     }
 };
 
-Result<std::string> ReadUpTo(Env& env, const std::string& path, uint64_t end) {
-    auto file = TRY(env.files().Open(path));
-    std::string content(std::min(TRY(file->Size()), end), '\0');
-    auto* bytes = reinterpret_cast<uint8_t*>(content.data());
-    content.resize(TRY(file->ReadAt(0, MutableByteSpan(bytes, content.size()))));
-    return content;
-}
-
 }  // namespace
 
 Result<AuditPage> Audit::Read(const AuditFilter& filter, size_t limit) const {
+    auto held = HoldSegments();
     AuditHead written = state_->writer.written();
     Reader reader{state_->env, state_->audit_key, filter, limit, kExaminedMax, {}};
     std::vector<uint64_t> numbers = TRY(ListSegments(state_->env, state_->folder));
     for (size_t i = numbers.size(); i-- > 0;) {
         if (numbers[i] > written.segment) continue;
         std::string path = state_->PathOf(numbers[i]);
-        auto header = DecodeHeader(AsBytes(TRY(ReadUpTo(state_->env, path, SegmentHeader::kBytes))));
+        auto header = DecodeHeader(AsBytes(TRY(ReadSegment(state_->env, path, SegmentHeader::kBytes))));
         if (!header.ok()) {
             ++reader.page.damaged;
             continue;
@@ -91,7 +85,7 @@ Result<AuditPage> Audit::Read(const AuditFilter& filter, size_t limit) const {
                      (filter.until && header->created_at >= *filter.until + kClockCare);
         if (later) continue;
         uint64_t end = numbers[i] == written.segment ? written.offset : UINT64_MAX;
-        std::string content = TRY(ReadUpTo(state_->env, path, end));
+        std::string content = TRY(ReadSegment(state_->env, path, end));
         if (!reader.TakeSegment(AsBytes(content), *header)) break;
         if (filter.since && header->created_at < *filter.since - kClockCare) break;  // the ones before are older still
     }

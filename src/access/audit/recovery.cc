@@ -46,12 +46,13 @@ class Recovery {
             uint64_t number = numbers.back();
             std::string content = TRY(ReadFile(env_, PathOf(number), kSegmentFileBytesMax));
             auto header = DecodeHeader(AsBytes(content));
-            if (header.ok() && header->number == number) {
+            bool begun = content.size() > SegmentHeader::kBytes || (known_ && known_->segment >= number);
+            bool readable = header.ok() && header->number == number;
+            if (readable && (begun || TRY(FollowsWhatIsBefore(*header, numbers)))) {
                 TRY(GoOnIn(content, *header));
                 return std::move(result_);
             }
-            bool was_begun = content.size() > SegmentHeader::kBytes || (known_ && known_->segment >= number);
-            if (was_begun) {
+            if (begun) {
                 Find(fmt::format("the header of {} is damaged", PathOf(number)));
                 BeginAfter(number, known_.value_or(AuditHead{}));
                 return std::move(result_);
@@ -68,6 +69,18 @@ class Recovery {
   private:
     std::string PathOf(uint64_t number) const { return folder_ + "/" + SegmentName(number); }
     void Find(std::string finding) { result_.findings.push_back(std::move(finding)); }
+
+    // Of a segment without records: a power cut may have left zeros where the rest of its header should be.
+    Result<bool> FollowsWhatIsBefore(const SegmentHeader& header, const std::vector<uint64_t>& numbers) const {
+        AuditHead end;
+        if (numbers.size() > 1) {
+            std::string content = TRY(ReadFile(env_, PathOf(numbers[numbers.size() - 2]), kSegmentFileBytesMax));
+            auto before = DecodeHeader(AsBytes(content));
+            if (!before.ok()) return true;  // that is damage, and not of this segment
+            end = ProveSegment(AsBytes(content), *before, audit_key_, known_).end;
+        }
+        return header.first_sequence == end.sequence + 1 && header.previous == end.chain;
+    }
 
     Status GoOnIn(const std::string& content, const SegmentHeader& header) {
         Proof proof = ProveSegment(AsBytes(content), header, audit_key_, known_);

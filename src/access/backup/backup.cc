@@ -88,8 +88,10 @@ Result<BackupSummary> Backup::CopyState(Copier& copier, Timestamp& at) {
     TRY(CopyDatabases(env, copier, path, false));
     metadata.reset();
     lake->ReleaseIndex();
+    auto segments = parts.audit.HoldSegments();
     TRY(parts.audit.Flush());
     TRY(CopyAudit(env, copier, path, parts.audit.head()));
+    segments.unlock();
     BackupSummary summary;
     summary.missing = TRY(CopyLake(env, copier, path, lake.get()));
     summary.name = ManifestNameOf(at, env.random().Hex(kSuffixBytes));

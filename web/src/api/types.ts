@@ -348,6 +348,7 @@ export interface AuditReport {
   records: number;
   issue_count: number;
   issues: { kind: string; segment: number; offset: number; sequence: number; message: string }[];
+  dropped: { records: number; newest: string; rule: string; set_by: string; sequence: number; at: string } | null;
   head: { segment: number; offset: number; sequence: number; chain: string };
 }
 

@@ -92,6 +92,12 @@ function Report({ report }: { report: AuditReport }) {
           the last
           {intact ? ': none is missing, changed or out of order.' : ', and the log is not as it was written.'}
         </p>
+        {report.dropped !== null && (
+          <p>
+            {plural(report.dropped.records, 'record')} up to {formatExact(report.dropped.newest)} were dropped
+            before, by {report.dropped.rule} of {report.dropped.set_by}; record {report.dropped.sequence} tells so.
+          </p>
+        )}
         {report.issues.map((issue, index) => (
           <p key={index} className="notice">
             {issue.kind} at record {issue.sequence}: {issue.message}
