@@ -83,6 +83,7 @@ void Bind(ConfigBinder& binder, RunLimits& config) {
     binder.Key("parallel", config.parallel, "Tasks that run at the same time.");
     binder.Any("pools", config.pools, "Places of named pools, as {database: 2}: how many of their runs go at once.");
     binder.Key("keep", config.keep, "Ended runs that are kept.");
+    binder.Key("keep_for", config.keep_for, "Ended runs older than this go too. 0: however old.");
     if (binder.describing()) return;
     bool right = config.pools.is_object();
     for (const auto& [name, places] : config.pools.items()) {

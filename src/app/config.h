@@ -51,6 +51,7 @@ struct RunLimits {
     int parallel = 4;
     Json pools = Json::object();  // name -> how many of its runs go at the same time
     int64_t keep = 10000;
+    Duration keep_for = std::chrono::hours(24 * 90);
 };
 
 struct LogSettings {

@@ -291,6 +291,7 @@ Status RunningPlatform::BuildProcessing() {
     runs.parallel_max = parts.config.runs.parallel;
     for (const auto& [name, places] : parts.config.runs.pools.items()) runs.pools[name] = places.get<int>();
     runs.runs_kept = static_cast<int>(parts.config.runs.keep);
+    runs.runs_kept_for = parts.config.runs.keep_for;
     parts.orchestrator = TRY(
         orchestrator::Orchestrator::Create(runs, {env_, *parts.database, *parts.identity, parts.metrics, *parts.log}));
     parts.batch = TRY(batch::Batch::Create({env_, *parts.engine, *parts.catalog, *parts.lakehouse, *parts.connectors,

@@ -219,6 +219,7 @@ struct OrchestratorConfig {
     Duration watch_every = std::chrono::seconds(2);
     std::map<std::string, int> pools;  // name -> how many of its runs go at the same time; what is not here: one
     int runs_kept = 10000;
+    Duration runs_kept_for{0};  // runs queued longer ago go too; 0: however old
 };
 struct OrchestratorDependencies {
     Env& env;

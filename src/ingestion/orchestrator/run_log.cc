@@ -263,19 +263,29 @@ Status RunLog::KeepDefinitions(const std::vector<NewDefinition>& definitions) {
     return Ok();
 }
 
-Status RunLog::Prune(int kept) {
+Status RunLog::Prune(int kept, std::optional<Timestamp> before) {
     return metadata_->Write([&](metadata::Transaction& transaction) -> Status {
         auto last = TRY(transaction.Query("SELECT COALESCE(MAX(run), 0) FROM runs"));
         int64_t oldest = last[0][0].integer() - kept;
+        if (before) {
+            auto young = TRY(transaction.Query("SELECT COALESCE(MIN(run), $1) FROM runs WHERE queued_at >= $2",
+                                               {last[0][0].integer() + 1, ToMicros(*before)}));
+            oldest = std::max(oldest, young[0][0].integer() - 1);
+        }
         if (oldest <= 0) return Ok();
+        constexpr const char* kShown =
+            "run NOT IN (SELECT MAX(run) FROM runs GROUP BY task) AND run NOT IN "
+            "(SELECT MAX(run) FROM runs WHERE state = 'succeeded' GROUP BY task)";
         constexpr const char* kNeeded =
             "run NOT IN (SELECT MAX(run) FROM run_events GROUP BY task, part) AND run NOT IN "
             "(SELECT MAX(run) FROM run_events WHERE kind = 'succeeded' GROUP BY task, part)";
         // A backfill may have more runs that wait than are kept.
-        TRY(transaction.Execute(
-            "DELETE FROM run_lines WHERE run <= $1 AND run NOT IN (SELECT run FROM runs WHERE ended_at IS NULL)",
-            {oldest}));
-        TRY(transaction.Execute("DELETE FROM runs WHERE run <= $1 AND ended_at IS NOT NULL", {oldest}));
+        TRY(transaction.Execute(fmt::format("DELETE FROM run_lines WHERE run <= $1 AND run NOT IN "
+                                            "(SELECT run FROM runs WHERE ended_at IS NULL) AND {}",
+                                            kShown),
+                                {oldest}));
+        TRY(transaction.Execute(fmt::format("DELETE FROM runs WHERE run <= $1 AND ended_at IS NOT NULL AND {}", kShown),
+                                {oldest}));
         TRY(transaction.Execute(fmt::format("DELETE FROM run_events WHERE run <= $1 AND {}", kNeeded), {oldest}));
         // The newest of them is still that of later runs.
         TRY(transaction.Execute(

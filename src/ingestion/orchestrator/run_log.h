@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,9 +46,9 @@ class RunLog {
     Result<RunDefinition> DefinitionOf(const Run& run);
     // Keeps what the tasks of newly queued runs are defined as, where it is another than was kept last.
     Status KeepDefinitions(const std::vector<NewDefinition>& definitions);
-    // Forgets runs beyond the newest `kept` that have ended; of events it keeps those of the last run and the last
-    // success of every lane.
-    Status Prune(int kept);
+    // Forgets runs that have ended and lie beyond the newest `kept`, or were queued before `before`. The last run of
+    // every task and the last that made something new stay with their lines; of events those of every lane.
+    Status Prune(int kept, std::optional<Timestamp> before);
 
   private:
     explicit RunLog(metadata::Database& metadata) : metadata_(&metadata) {}

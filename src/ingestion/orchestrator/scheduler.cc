@@ -11,6 +11,7 @@ namespace {
 
 constexpr Duration kRetryDelayMax = std::chrono::minutes(10);
 constexpr Duration kWaitMin = std::chrono::milliseconds(100);  // each look is an event in the log
+constexpr Duration kPruneEvery = std::chrono::hours(1);
 
 // Errors that the same call meets again: the user has to change something, so no retry.
 bool WorthRetrying(ErrorCode code) {
@@ -142,11 +143,7 @@ Status Scheduler::Start() {
         state_.up_since = env_.clock().Now();
     }
     TRY(RecoverInterrupted());
-    TRY(run_log_.Prune(config_.runs_kept));
-    {
-        std::lock_guard lock(mutex_);
-        pruned_at_ = state_.last_run;
-    }
+    TRY(Prune());
     // The queue holds at most one entry a free place, so it never is full.
     executor_ = Executor::Create({.name = "run",
                                   .threads = config_.parallel_max,
@@ -203,11 +200,23 @@ void Scheduler::Loop() {
 void Scheduler::PruneSometimes() {
     {
         std::lock_guard lock(mutex_);
-        if (failure_ || state_.last_run - pruned_at_ < config_.runs_kept / 2 + 1) return;
-        pruned_at_ = state_.last_run;
+        bool many = state_.last_run - pruned_at_ >= config_.runs_kept / 2 + 1;
+        bool aged = config_.runs_kept_for > Duration(0) && env_.clock().Monotonic() - pruned_when_ >= kPruneEvery;
+        if (failure_ || (!many && !aged)) return;
     }
-    Status pruned = run_log_.Prune(config_.runs_kept);
+    Status pruned = Prune();
     if (!pruned.ok()) Fail(pruned.error());
+}
+
+Status Scheduler::Prune() {
+    {
+        std::lock_guard lock(mutex_);
+        pruned_at_ = state_.last_run;
+        pruned_when_ = env_.clock().Monotonic();
+    }
+    std::optional<Timestamp> before;
+    if (config_.runs_kept_for > Duration(0)) before = env_.clock().Now() - config_.runs_kept_for;
+    return run_log_.Prune(config_.runs_kept, before);
 }
 
 // All that has happened and all that follows from it goes into the log together: however many runs end and start, it is

@@ -79,6 +79,7 @@ class Scheduler : public Orchestrator {
 
     void Loop();
     void PruneSometimes();
+    Status Prune();
     void Watch();
     Status RecoverInterrupted();
     // Queues what is due, starts what may start; when to look again.
@@ -154,6 +155,7 @@ class Scheduler : public Orchestrator {
     State state_;
     std::map<std::string, std::shared_ptr<ActiveRun>> active_;  // by lane; shared with the thread that runs it
     int64_t pruned_at_ = 0;  // the newest run then
+    Duration pruned_when_{0};  // of the clock that never goes back
     std::vector<Ended> ended_;                                  // written by the loop, many at once
     std::optional<Error> failure_;
     std::list<std::weak_ptr<Listener>> listeners_;
