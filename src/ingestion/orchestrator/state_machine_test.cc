@@ -125,9 +125,8 @@ TEST(StateMachine, ReadsEventsOfTheFirstFormat) {
         {"started", R"({"at":1700000000100000})"},
         {"retry", R"({"at":1700000001000000,"error":"no such host","retry_at":1700000011000000})"},
         {"started", R"({"at":1700000011000000,"attempt":2})"},
-        {"succeeded",
-         R"({"at":1700000012000000,"attempt":2,"changed":true,"inputs":{"raw.a":"4"},"rows":7,)"
-         R"("version":"1","warnings":["w"]})"},
+        {"succeeded", R"({"at":1700000012000000,"attempt":2,"changed":true,"inputs":{"raw.a":"4"},"rows":7,)"
+                      R"("version":"1","warnings":["w"]})"},
     };
     State state;
     for (const auto& [kind, text] : kStored) {
