@@ -85,6 +85,7 @@ std::vector<Command> SourceCommands();
 std::vector<Command> PeopleCommands();
 std::vector<Command> BackupCommands();   // backup, restore
 std::vector<Command> OfflineCommands();  // export, verify
+std::vector<Command> StatusCommands();
 std::vector<Command> DoctorCommands();   // doctor, reload
 
 // Parses and runs; returns the exit code.

@@ -28,8 +28,8 @@ struct Parsed {
 std::vector<Command> AllCommands() {
     std::vector<Command> all;
     for (auto& list :
-         {PlatformCommands(), WorkspaceCommands(), PullCommands(), SqlCommands(), LakeCommands(), AlertCommands(),
-          SourceCommands(), PeopleCommands(), OfflineCommands(), BackupCommands(), DoctorCommands()}) {
+         {PlatformCommands(), StatusCommands(), WorkspaceCommands(), PullCommands(), SqlCommands(), LakeCommands(),
+          AlertCommands(), SourceCommands(), PeopleCommands(), OfflineCommands(), BackupCommands(), DoctorCommands()}) {
         all.insert(all.end(), list.begin(), list.end());
     }
     for (Command& command : all) {

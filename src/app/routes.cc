@@ -11,6 +11,7 @@
 #include "app/lake_routes.h"
 #include "app/offline.h"
 #include "app/platform_state.h"
+#include "app/status.h"
 #include "app/web_assets.h"
 #include "app/workspace_plan.h"
 #include "app/workspace_tests.h"
@@ -341,6 +342,7 @@ void AddRoutes(Components& parts, Env& env) {
         {{"http", "GET /api/v1/overview", "self", "platform", kRead, {}},
          "*",
          [&parts, &env, started](HttpCall& call) { return Overview(parts, env, started, call); }},
+        StatusRoute(parts, env, started),
         {{"http", "GET /api/v1/events", "self", "platform", kRead, {1 << 16, 8}}, "*", With(parts, Events)},
         {{"http", "POST /api/v1/verify", "platform:Verify", "platform", kRead, {1 << 16, 1}}, "*", With(parts, Verify)},
         {{"http", "POST /api/v1/reload", "platform:Reload", "platform", AuditClass::kAdministration, {1 << 16, 1}},

@@ -119,7 +119,7 @@ export async function firstPaint({ page, base, note }) {
 // From the key to the next page's title being painted, the best of a few visits: what the page itself needs, not what
 // else the machine does.
 export async function pageChange({ page, base, note }) {
-  const places = { c: 'Catalog', s: 'SQL', d: 'Dashboards', r: 'Runs', o: 'Sources', w: 'Workspace', a: 'Audit', x: 'Access', e: 'Health' };
+  const places = { c: 'Catalog', s: 'SQL', d: 'Dashboards', r: 'Runs', o: 'Sources', w: 'Workspace', a: 'Audit', x: 'Access', e: 'Status' };
   await page.goto(base + '/');
   await settled(page);
   await page.waitForTimeout(4000); // the other pages are fetched ahead

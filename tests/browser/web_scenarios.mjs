@@ -300,9 +300,16 @@ async function access({ page, base, shot }) {
   await page.getByText('allowed', { exact: true }).waitFor();
 }
 
-async function health({ page, base }) {
+async function status({ page, base, shot }) {
   await page.goto(base + '/status');
   await table(page, 'Components').getByText('orchestrator').waitFor();
+  await page.getByText('The last run of everything ended well').waitFor();
+  await page.getByText('Nothing is later than it should be').waitFor();
+  await shot('top');
+  for (const [link, href] of [['Failed runs', '/runs?view=history&state=failed'], ['All tasks', '/runs?view=tasks'], ['All alerts', '/alerts']]) {
+    const leads = await page.getByRole('link', { name: link, exact: true }).getAttribute('href');
+    check(leads === href, `${link} leads to ${leads}`);
+  }
   await page.getByLabel('Filter operations').fill('GET /api/v1/audit');
   await table(page, 'Operations').getByText('GET /api/v1/audit', { exact: true }).waitFor();
 }
@@ -400,7 +407,7 @@ export const scenarios = {
   audit,
   access,
   alerts,
-  health,
+  status,
   phone,
   nothing_there: nothingThere,
   accessible,

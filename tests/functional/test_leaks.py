@@ -277,7 +277,7 @@ def test_no_system_table_leaks(tarn, person):
 
 COMMANDS = [["sql", "FROM shop.people LIMIT 5"], ["sql", "--csv", "SELECT count(*) FROM shop.cached"], ["runs"],
             ["runs", "--tasks"], ["runs", "--json"], ["why", "shop.broken"], ["why", "shop.refused", "--json"],
-            ["ls"], ["ls", "lakehouse/shop/people/"], ["plan"], ["test"], ["quarantine", "ls"], ["alerts"],
+            ["status"], ["ls"], ["ls", "lakehouse/shop/people/"], ["plan"], ["test"], ["quarantine", "ls"], ["alerts"],
             ["alerts", "--messages"], ["policy", "who-can", "table:Read", "shop.people"]]
 
 

@@ -466,13 +466,30 @@ const fixed = {
       },
     ],
   }),
-  '/health': () => ({
-    healthy: true,
+  '/status': () => ({
+    level: 'ok',
+    name: 'flights',
+    version: '0.1.0',
+    at: ago(0),
+    uptime_seconds: 7260,
     ready: true,
-    components: ['metadata', 'lake', 'lakehouse', 'engine', 'orchestrator', 'audit'].map((component) => ({
+    components: ['metadata', 'lake', 'engine', 'orchestrator', 'audit'].map((component) => ({
       component,
       healthy: true,
+      level: 'ok',
     })),
+    memory: { level: 'ok', used_bytes: 3e8, budget_bytes: 12e9, queries_bytes: 8e9 },
+    disk: { level: 'ok', used_bytes: 2e9, left_bytes: 9e10, warn_bytes: 1e10, stop_bytes: 1e9 },
+    backup: { level: 'ok', schedule: null, last_success: null, message: '' },
+    work: {
+      counts: { running: 0, queued: 0, waiting_retry: 0, waiting_approval: 0, waiting_items: 0 },
+      complete: true,
+      runs: [],
+    },
+    failing: { count: 0, list: [] },
+    late: { count: 0, list: [] },
+    alerts: { count: 0, list: [] },
+    unreadable: [],
   }),
   '/operations': () => ({
     operations: [

@@ -67,6 +67,26 @@ std::vector<ComponentHealth> Monitoring::Health() {
     return health;
 }
 
+Json Monitoring::Describe() {
+    Json components = Json::array();
+    bool healthy = true;
+    bool warns = false;
+    for (const ComponentHealth& health : Health()) {
+        bool works = health.status.ok() || health.is_warning;
+        std::string level = health.status.ok() ? "ok" : health.is_warning ? "warning" : "failing";
+        Json component{{"component", health.component}, {"healthy", works}, {"level", level}};
+        if (!health.status.ok()) {
+            component["message"] = health.status.error().message();
+            component["hint"] = health.status.error().hint();
+        }
+        healthy = healthy && works;
+        warns = warns || health.is_warning;
+        components.push_back(std::move(component));
+    }
+    std::string level = !healthy ? "failing" : warns ? "warning" : "ok";
+    return {{"healthy", healthy}, {"level", level}, {"ready", ready()}, {"components", std::move(components)}};
+}
+
 void Monitoring::SetReady(bool ready) { state_->ready = ready; }
 bool Monitoring::ready() const { return state_->ready; }
 const MonitoringConfig& Monitoring::config() const { return state_->config; }

@@ -19,6 +19,7 @@
 
 #include "access/monitoring/config.h"
 #include "base/env.h"
+#include "base/json.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "security/router.h"
@@ -50,6 +51,9 @@ class Monitoring {
     void AddCheck(std::string component, std::function<Status()> check);
     void RemoveCheck(const std::string& component);
     std::vector<ComponentHealth> Health();
+    // {healthy, level: "ok" | "warning" | "failing", ready, components: [{component, healthy, level, message?,
+// hint?}]}.
+    Json Describe();
     // Set once everything listens, cleared when stopping begins.
     void SetReady(bool ready);
     bool ready() const;

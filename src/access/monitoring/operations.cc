@@ -29,28 +29,9 @@ Result<HttpResponse> ShowReady(Monitoring& monitoring, HttpCall&) {
 }
 
 Result<HttpResponse> ShowComponents(Monitoring& monitoring, HttpCall& call) {
-    Json components = Json::array();
-    bool healthy = true;
-    bool warns = false;
-    for (const ComponentHealth& health : monitoring.Health()) {
-        bool works = health.status.ok() || health.is_warning;
-        std::string level = health.status.ok() ? "ok" : health.is_warning ? "warning" : "failing";
-        Json component{{"component", health.component}, {"healthy", works}, {"level", level}};
-        if (!health.status.ok()) {
-            component["message"] = health.status.error().message();
-            component["hint"] = health.status.error().hint();
-        }
-        healthy = healthy && works;
-        warns = warns || health.is_warning;
-        components.push_back(std::move(component));
-    }
-    call.call.rows = static_cast<int64_t>(components.size());
-    return security::JsonResponse({{"healthy", healthy},
-                                   {"level", !healthy ? "failing"
-                                             : warns  ? "warning"
-                                                      : "ok"},
-                                   {"ready", monitoring.ready()},
-                                   {"components", components}});
+    Json health = monitoring.Describe();
+    call.call.rows = static_cast<int64_t>(health["components"].size());
+    return security::JsonResponse(health);
 }
 
 }  // namespace

@@ -278,7 +278,7 @@ export const useFilterValues = (
     staleTime: 60_000,
   });
 
-// ---- audit, workspace, health
+// ---- audit, workspace, status
 
 export type AuditQuestion = Record<
   'principal' | 'action' | 'resource' | 'status' | 'since' | 'until' | 'before',
@@ -297,10 +297,10 @@ export const useWorkspace = (): UseQueryResult<Api.Workspace> =>
 export const planWorkspace = (): Promise<Api.Plan> => post<Api.Plan>('/workspace/plan');
 export const applyWorkspace = (): Promise<Api.Plan> => post<Api.Plan>('/workspace/apply');
 
-export const useHealth = (): UseQueryResult<Api.Health> =>
+export const useStatus = (): UseQueryResult<Api.PlatformStatus> =>
   useQuery({
-    queryKey: ['health'],
-    queryFn: ({ signal }) => get<Api.Health>('/health', signal),
+    queryKey: ['status'],
+    queryFn: ({ signal }) => get<Api.PlatformStatus>('/status', signal),
     refetchInterval: 5000,
   });
 export const useOperations = (): UseQueryResult<Api.Operation[]> =>

@@ -380,11 +380,66 @@ export interface Plan {
 
 export type HealthLevel = 'ok' | 'warning' | 'failing';
 
-export interface Health {
+export interface ComponentHealth {
+  component: string;
   healthy: boolean;
   level: HealthLevel;
+  message?: string;
+  hint?: string;
+}
+export interface Listed<T> {
+  count: number; // the list holds at most a hundred of them
+  list: T[];
+}
+export interface FailingTask {
+  name: string;
+  task: string;
+  run: string;
+  ended_at: string | null;
+  error: string;
+  runs_again: boolean;
+}
+export interface LateTask {
+  name: string;
+  task: string;
+  dataset: string;
+  run: string | null;
+  since: string;
+  why: string;
+}
+export interface FiringAlert {
+  name: string;
+  severity: string;
+  text: string;
+  count: number;
+}
+export interface Work {
+  counts: Record<'running' | 'queued' | 'waiting_retry' | 'waiting_approval' | 'waiting_items', number>;
+  complete: boolean;
+  runs: (Pick<Run, 'id' | 'task' | 'state' | 'queued_at' | 'started_at' | 'note'> & { part: string })[];
+}
+// What the asker may not see is absent; what cannot be read is named in `unreadable`.
+export interface PlatformStatus {
+  level: HealthLevel;
+  name: string;
+  version: string;
+  at: string;
+  uptime_seconds: number;
   ready: boolean;
-  components: { component: string; healthy: boolean; level: HealthLevel; message?: string; hint?: string }[];
+  components?: ComponentHealth[];
+  memory?: { level: HealthLevel; used_bytes: number; budget_bytes: number | null; queries_bytes: number };
+  disk?: { level: HealthLevel; used_bytes: number; left_bytes: number; warn_bytes: number; stop_bytes: number };
+  backup?: {
+    level: HealthLevel;
+    schedule: { to: string; every: string } | null;
+    last_success: string | null;
+    message: string;
+  };
+  work?: Work;
+  failing?: Listed<FailingTask>;
+  late?: Listed<LateTask>;
+  alerts?: Listed<FiringAlert>;
+  unreadable: { section: string; message: string; hint: string }[];
 }
 export interface Delivery {
   name: string;

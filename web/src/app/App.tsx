@@ -31,7 +31,7 @@ const load = {
   AuditPage: () => import('../pages/audit/AuditPage'),
   AccessPage: () => import('../pages/access/AccessPage'),
   AlertsPage: () => import('../pages/alerts/AlertsPage'),
-  HealthPage: () => import('../pages/health/HealthPage'),
+  StatusPage: () => import('../pages/status/StatusPage'),
 };
 // A dashboard's code comes while it is asked who is there: it is what people open by a link.
 if (/^\/dashboards\/./.test(location.pathname)) void load.DashboardPage().catch(() => undefined);
@@ -50,7 +50,7 @@ const WorkspacePage = lazy(load.WorkspacePage);
 const AuditPage = lazy(load.AuditPage);
 const AccessPage = lazy(load.AccessPage);
 const AlertsPage = lazy(load.AlertsPage);
-const HealthPage = lazy(load.HealthPage);
+const StatusPage = lazy(load.StatusPage);
 
 // Once the first page stands, the others are fetched while nothing else is to be done: going there takes no wait.
 function fetchAhead(): () => void {
@@ -121,7 +121,7 @@ function Pages() {
           <Route path="/audit" component={AuditPage} />
           <Route path="/access" component={AccessPage} />
           <Route path="/alerts" component={AlertsPage} />
-          <Route path="/status" component={HealthPage} />
+          <Route path="/status" component={StatusPage} />
           <Route component={NotFound} />
         </Switch>
       </Suspense>

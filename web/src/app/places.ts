@@ -20,7 +20,7 @@ export const places: Place[] = [
   { title: 'Audit', href: '/audit', icon: 'audit', key: 'a', group: 'Govern' },
   { title: 'Access', href: '/access', icon: 'access', key: 'x', group: 'Govern' },
   { title: 'Alerts', href: '/alerts', icon: 'bell', key: 'l', group: 'Operate' },
-  { title: 'Health', href: '/status', icon: 'health', key: 'e', group: 'Operate' },
+  { title: 'Status', href: '/status', icon: 'health', key: 'e', group: 'Operate' },
 ];
 
 export const isAt = (place: Place, location: string): boolean =>
