@@ -72,6 +72,10 @@ Error ErrorOf(sqlite3* database) {
         const char* path = sqlite3_db_filename(database, "main");
         return DiskFullError(path ? path : "the metadata");
     }
+    if (CodeOf(code) == ErrorCode::kCorruption) {
+        return Error(ErrorCode::kCorruption, "the metadata is damaged: {}", sqlite3_errmsg(database))
+            .WithHint("restore a backup");
+    }
     return Error(CodeOf(code), "metadata: {}", sqlite3_errmsg(database));
 }
 
