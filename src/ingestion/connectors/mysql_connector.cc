@@ -1,14 +1,13 @@
 // Kind mysql: tables of MySQL and MariaDB, streamed row by row from one consistent snapshot.
 #include <algorithm>
-#include <atomic>
 #include <mutex>
 #include <set>
-#include <thread>
 
 #include "base/number.h"
 #include "base/text.h"
 #include "ingestion/connectors/connector.h"
 #include "ingestion/connectors/mysql_client.h"
+#include "ingestion/connectors/shared_read.h"
 
 namespace tarn::connectors {
 namespace {
@@ -127,14 +126,6 @@ class MysqlConnector : public Connector {
         std::vector<std::string> ranges;
         std::vector<std::shared_ptr<MysqlConnection>> readers;  // shared with who aborts them
     };
-    struct Shared {
-        std::atomic<size_t> next{0};
-        std::atomic<bool> stop{false};
-        std::mutex mutex;  // guards the three below
-        LoadProgress progress;
-        std::string unfit;
-        Status first;
-    };
     Result<std::unique_ptr<MysqlConnection>> Connect(const SourceDefinition& source, Duration read_timeout);
     static Result<std::vector<TableColumn>> Columns(MysqlConnection& connection, const SourceDefinition& source,
                                                     const StreamDefinition& stream);
@@ -150,8 +141,8 @@ class MysqlConnector : public Connector {
     Status PlanReaders(ReadContext& context, Plan& plan, Duration timeout);
     Result<std::vector<std::string>> KeyRanges(MysqlConnection& connection, ReadContext& context, const Plan& plan,
                                                int64_t count);
-    Status ReadTogether(ReadContext& context, const Plan& plan, std::string& unfit);
-    Status ReadShare(ReadContext& context, MysqlConnection& connection, const Plan& plan, Shared& shared);
+    Status ReadParallel(ReadContext& context, const Plan& plan, std::string& unfit);
+    Status ReadShare(ReadContext& context, MysqlConnection& connection, const Plan& plan, SharedRead& shared);
     // KILL from another connection: the server stops at once what nobody waits for any more.
     void Kill(const SourceDefinition& source, const std::string& what, uint64_t id);
 
@@ -299,7 +290,7 @@ Status MysqlConnector::ReadParts(ReadContext& context, MysqlConnection& connecti
     context.writer.manifest().rows = 0;
     for (const Part& part : plan.parts) {
         Status read =
-            plan.readers.empty() ? ReadOne(context, connection, plan, part, unfit) : ReadTogether(context, plan, unfit);
+            plan.readers.empty() ? ReadOne(context, connection, plan, part, unfit) : ReadParallel(context, plan, unfit);
         if (read.ok()) continue;
         TRY(context.writer.DropAfter(before));
         return read;
@@ -422,7 +413,8 @@ Status MysqlConnector::PlanReaders(ReadContext& context, Plan& plan, Duration ti
 }
 
 // A reader: takes ranges until there are none, into one writer of its own.
-Status MysqlConnector::ReadShare(ReadContext& context, MysqlConnection& connection, const Plan& plan, Shared& shared) {
+Status MysqlConnector::ReadShare(ReadContext& context, MysqlConnection& connection, const Plan& plan,
+                                 SharedRead& shared) {
     auto writer = TRY(StartRows(context, plan));
     int64_t rows = 0;
     auto look = [&](int64_t count) -> Status {
@@ -453,22 +445,14 @@ Status MysqlConnector::ReadShare(ReadContext& context, MysqlConnection& connecti
     return named(context.writer.FinishRows(*writer, {{"table", plan.table}}, false));
 }
 
-Status MysqlConnector::ReadTogether(ReadContext& context, const Plan& plan, std::string& unfit) {
+Status MysqlConnector::ReadParallel(ReadContext& context, const Plan& plan, std::string& unfit) {
     Record(context, plan);
-    Shared shared;
+    SharedRead shared;
     shared.progress.note = fmt::format("{} by {} connections", plan.table, plan.readers.size());
-    std::vector<std::thread> threads;
-    for (const auto& reader : plan.readers) {
-        threads.emplace_back([&, connection = reader.get()] {
-            Status done = ReadShare(context, *connection, plan, shared);
-            if (done.ok()) return;
-            std::lock_guard lock(shared.mutex);
-            if (!shared.stop.exchange(true)) shared.first = std::move(done);
-        });
-    }
-    for (std::thread& thread : threads) thread.join();
+    Status done = ReadTogether(plan.readers.size(), shared,
+                               [&](size_t reader) { return ReadShare(context, *plan.readers[reader], plan, shared); });
     unfit = shared.unfit;
-    return shared.first;
+    return done;
 }
 
 void MysqlConnector::Kill(const SourceDefinition& source, const std::string& what, uint64_t id) {

@@ -1,7 +1,6 @@
 // Kind postgresql: tables by binary COPY, in one repeatable-read transaction; large ones by several connections that
 // share its snapshot, each taking ranges of the table's blocks.
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <thread>
@@ -10,6 +9,7 @@
 #include "base/text.h"
 #include "ingestion/connectors/connector.h"
 #include "ingestion/connectors/postgres_client.h"
+#include "ingestion/connectors/shared_read.h"
 
 namespace tarn::connectors {
 namespace {
@@ -209,20 +209,11 @@ class PostgresConnector : public Connector {
     Status Copy(ReadContext& context, PostgresConnection& connection, const CopyPlan& plan, std::string& unfit);
     Status CopyOne(ReadContext& context, PostgresConnection& connection, const CopyPlan& plan, const CopyPart& part,
                    std::string& unfit);
-    // What the readers of one part share.
-    struct Shared {
-        std::mutex mutex;  // guards the three below
-        LoadProgress progress;
-        std::string unfit;
-        Status first;  // the failure that the others end for
-        std::atomic<size_t> next = 0;
-        std::atomic<bool> stop = false;
-    };
     Status CopyRange(ReadContext& context, PostgresConnection& connection, const CopyPlan& plan,
-                     const std::string& where, engine::RowWriter& writer, Shared& shared);
+                     const std::string& where, engine::RowWriter& writer, SharedRead& shared);
     Status CopyParallel(ReadContext& context, const CopyPlan& plan, const CopyPart& part, std::string& unfit);
     static Result<std::unique_ptr<engine::RowWriter>> StartRows(ReadContext& context, const CopyPlan& plan);
-    Status CopyShare(ReadContext& context, const CopyPlan& plan, const CopyPart& part, Shared& shared);
+    Status CopyShare(ReadContext& context, const CopyPlan& plan, const CopyPart& part, SharedRead& shared);
     static Result<int64_t> PlanReaders(ReadContext& context, PostgresConnection& connection, const std::string& table,
                                        CopyPlan& plan);
 
@@ -388,7 +379,7 @@ Status PostgresConnector::CopyOne(ReadContext& context, PostgresConnection& conn
                                   const CopyPart& part, std::string& unfit) {
     if (!plan.snapshot.empty() && !part.edge) return CopyParallel(context, plan, part, unfit);
     auto writer = TRY(StartRows(context, plan));
-    Shared shared;
+    SharedRead shared;
     shared.progress.note = plan.table;
     Status copied = CopyRange(context, connection, plan, part.where, *writer, shared);
     unfit = shared.unfit;
@@ -399,7 +390,7 @@ Status PostgresConnector::CopyOne(ReadContext& context, PostgresConnection& conn
 
 // One COPY, into `writer`.
 Status PostgresConnector::CopyRange(ReadContext& context, PostgresConnection& connection, const CopyPlan& plan,
-                                    const std::string& where, engine::RowWriter& writer, Shared& shared) {
+                                    const std::string& where, engine::RowWriter& writer, SharedRead& shared) {
     std::vector<std::string> items;
     for (const TableColumn& column : plan.columns) items.push_back(column.select);
     TRY(connection.Run(
@@ -456,7 +447,8 @@ Result<int64_t> PostgresConnector::PlanReaders(ReadContext& context, PostgresCon
 }
 
 // A reader: takes ranges until there are none, into one writer of its own.
-Status PostgresConnector::CopyShare(ReadContext& context, const CopyPlan& plan, const CopyPart& part, Shared& shared) {
+Status PostgresConnector::CopyShare(ReadContext& context, const CopyPlan& plan, const CopyPart& part,
+                                    SharedRead& shared) {
     auto connection = TRY(Connect(context.source));
     auto on_cancel = connection->CancelOn(context.cancel);
     TRY(Begin(*connection));
@@ -474,20 +466,12 @@ Status PostgresConnector::CopyShare(ReadContext& context, const CopyPlan& plan, 
 
 Status PostgresConnector::CopyParallel(ReadContext& context, const CopyPlan& plan, const CopyPart& part,
                                        std::string& unfit) {
-    Shared shared;
+    SharedRead shared;
     shared.progress.note = fmt::format("{} by {} connections", plan.table, plan.readers);
-    std::vector<std::thread> readers;
-    for (int64_t i = 0; i < plan.readers; ++i) {
-        readers.emplace_back([&] {
-            Status done = CopyShare(context, plan, part, shared);
-            if (done.ok()) return;
-            std::lock_guard lock(shared.mutex);
-            if (!shared.stop.exchange(true)) shared.first = std::move(done);
-        });
-    }
-    for (std::thread& reader : readers) reader.join();
+    Status done = ReadTogether(static_cast<size_t>(plan.readers), shared,
+                               [&](size_t) { return CopyShare(context, plan, part, shared); });
     unfit = shared.unfit;
-    return shared.first;
+    return done;
 }
 
 Status PostgresConnector::Read(ReadContext& context) {
