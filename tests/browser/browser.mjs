@@ -1,4 +1,6 @@
-// Starts Debian's Chromium for the browser tests, and collects what a page complains about.
+// Starts Debian's Chromium for the browser tests, plays scenarios in it, and collects what a page complains about.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 const flags = [
@@ -30,4 +32,38 @@ export function watch(page) {
 
 export function check(condition, message) {
   if (!condition) throw new Error(message);
+}
+
+// Each scenario in a page of its own, logged in by `link`; a JSON line for each: {name, error, complaints, measured}.
+// ONLY=one,other plays some. Screenshots are `prefix`_name_part.png.
+export async function play(scenarios, { base, link, screenshots, prefix, height }) {
+  mkdirSync(screenshots, { recursive: true });
+  const browser = await launch();
+  const context = await browser.newContext({ viewport: { width: 1280, height }, colorScheme: 'light', reducedMotion: 'reduce' });
+  const first = await context.newPage();
+  await first.goto(link);
+  await first.waitForURL(base + '/');
+  await first.close();
+  const wanted = process.env.ONLY?.split(',');
+  for (const [name, scenario] of Object.entries(scenarios)) {
+    if (!wanted || wanted.includes(name)) await scene(context, scenario, name, join(screenshots, `${prefix}_${name}`));
+  }
+  await browser.close();
+}
+
+async function scene(context, scenario, name, picture) {
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const watched = watch(page);
+  const shot = (part) => page.screenshot({ path: `${picture}${part ? '_' + part : ''}.png` });
+  const measured = {};
+  let error = null;
+  try {
+    await scenario({ page, shot, watched, note: (values) => Object.assign(measured, values) });
+  } catch (caught) {
+    error = caught.message;
+    await shot('failed').catch(() => undefined);
+  }
+  await page.close();
+  console.log(JSON.stringify({ name, error, complaints: watched.complaints, measured }));
 }

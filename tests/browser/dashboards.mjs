@@ -1,9 +1,9 @@
 // Dashboards in a browser: node dashboards.mjs BASE_URL LOGIN_LINK SCREENSHOTS
 // Prints a JSON line for each scenario: {name, error, complaints, measured}.
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { check, launch, watch } from './browser.mjs';
+import { check, play } from './browser.mjs';
 
 const [base, link, screenshots] = process.argv.slice(2);
 const kGallery = base + '/dashboards/shop/gallery';
@@ -254,32 +254,4 @@ async function phone({ page, shot }) {
 
 const scenarios = { everyKind, filters, clicksOnMarks, takenAlong, hostile, editsAFile, made, accessible, phone };
 
-async function run(context, name, scenario) {
-  const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
-  const watched = watch(page);
-  const shot = (part) => page.screenshot({ path: join(screenshots, `dashboards_${name}${part ? '_' + part : ''}.png`) });
-  const measured = {};
-  let error = null;
-  try {
-    await scenario({ page, shot, watched, note: (values) => Object.assign(measured, values) });
-  } catch (caught) {
-    error = caught.message;
-    await shot('failed').catch(() => undefined);
-  }
-  await page.close();
-  console.log(JSON.stringify({ name, error, complaints: watched.complaints, measured }));
-}
-
-mkdirSync(screenshots, { recursive: true });
-const browser = await launch();
-const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: 'light', reducedMotion: 'reduce' });
-const first = await context.newPage();
-await first.goto(link);
-await first.waitForURL(base + '/');
-await first.close();
-const wanted = process.env.ONLY?.split(',');
-for (const [name, scenario] of Object.entries(scenarios)) {
-  if (!wanted || wanted.includes(name)) await run(context, name, scenario);
-}
-await browser.close();
+await play(scenarios, { base, link, screenshots, prefix: 'dashboards', height: 900 });

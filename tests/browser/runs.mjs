@@ -1,9 +1,9 @@
 // The pages of runs in a browser: node runs.mjs BASE_URL LOGIN_LINK SCREENSHOTS, with the workspace of test_runs_pages.py.
 // Prints a JSON line for each scenario: {name, error, complaints, measured}.
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { check, launch, watch } from './browser.mjs';
+import { check, play } from './browser.mjs';
 
 const [base, link, screenshots] = process.argv.slice(2);
 const kAxe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -254,32 +254,4 @@ async function compare({ page, shot }) {
 
 const scenarios = { liveLog, scrollLock, hostile, approve, timeline, manyRuns, compare };
 
-async function scene(context, name, scenario) {
-  const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
-  const watched = watch(page);
-  const shot = (part) => page.screenshot({ path: join(screenshots, `runs_${name}${part ? '_' + part : ''}.png`) });
-  const measured = {};
-  let error = null;
-  try {
-    await scenario({ page, shot, watched, note: (values) => Object.assign(measured, values) });
-  } catch (caught) {
-    error = caught.message;
-    await shot('failed').catch(() => undefined);
-  }
-  await page.close();
-  console.log(JSON.stringify({ name, error, complaints: watched.complaints, measured }));
-}
-
-mkdirSync(screenshots, { recursive: true });
-const browser = await launch();
-const context = await browser.newContext({ viewport: { width: 1280, height: 1000 }, colorScheme: 'light', reducedMotion: 'reduce' });
-const first = await context.newPage();
-await first.goto(link);
-await first.waitForURL(base + '/');
-await first.close();
-const wanted = process.env.ONLY?.split(',');
-for (const [name, scenario] of Object.entries(scenarios)) {
-  if (!wanted || wanted.includes(name)) await scene(context, name, scenario);
-}
-await browser.close();
+await play(scenarios, { base, link, screenshots, prefix: 'runs', height: 1000 });
