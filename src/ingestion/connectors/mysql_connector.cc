@@ -142,7 +142,7 @@ class MysqlConnector : public Connector {
     Result<std::vector<std::string>> KeyRanges(MysqlConnection& connection, ReadContext& context, const Plan& plan,
                                                int64_t count);
     Status ReadParallel(ReadContext& context, const Plan& plan, std::string& unfit);
-    Status ReadShare(ReadContext& context, MysqlConnection& connection, const Plan& plan, SharedRead& shared);
+    Status ReadShare(ReadContext& context, const Plan& plan, size_t reader, SharedRead& shared);
     // KILL from another connection: the server stops at once what nobody waits for any more.
     void Kill(const SourceDefinition& source, const std::string& what, uint64_t id);
 
@@ -317,14 +317,6 @@ Result<std::unique_ptr<engine::RowWriter>> MysqlConnector::StartRows(ReadContext
     return context.writer.StartRows(written, oids);
 }
 
-// The column that an error of the row writer is about.
-std::string UnfitColumn(const Status& failed, const std::vector<TableColumn>& columns) {
-    for (const TableColumn& column : columns) {
-        if (failed.error().message().starts_with("column " + column.name + ": ")) return column.name;
-    }
-    return "";
-}
-
 std::string SelectOf(const std::vector<TableColumn>& columns, const std::string& table, const std::string& where) {
     std::vector<std::string> items;
     for (const TableColumn& column : columns) items.push_back(column.select);
@@ -338,7 +330,7 @@ Status MysqlConnector::ReadOne(ReadContext& context, MysqlConnection& connection
     LoadProgress progress;
     progress.note = plan.table;
     auto named = [&](Status done) -> Status {
-        if (!done.ok()) unfit = UnfitColumn(done, plan.columns);
+        unfit = UnfitColumn(done, plan.columns);
         return done;
     };
     auto on_row = [&](const MysqlConnection::Cells& cells) -> Status {
@@ -413,8 +405,8 @@ Status MysqlConnector::PlanReaders(ReadContext& context, Plan& plan, Duration ti
 }
 
 // A reader: takes ranges until there are none, into one writer of its own.
-Status MysqlConnector::ReadShare(ReadContext& context, MysqlConnection& connection, const Plan& plan,
-                                 SharedRead& shared) {
+Status MysqlConnector::ReadShare(ReadContext& context, const Plan& plan, size_t reader, SharedRead& shared) {
+    MysqlConnection& connection = *plan.readers[reader];
     auto writer = TRY(StartRows(context, plan));
     int64_t rows = 0;
     auto look = [&](int64_t count) -> Status {
@@ -424,25 +416,16 @@ Status MysqlConnector::ReadShare(ReadContext& context, MysqlConnection& connecti
         if (shared.stop) return Error(ErrorCode::kCancelled, "another reader of the table failed");
         return context.CheckCancelled();
     };
-    auto named = [&](Status done) -> Status {
-        std::string unfit = done.ok() ? "" : UnfitColumn(done, plan.columns);
-        std::lock_guard lock(shared.mutex);
-        if (!unfit.empty()) shared.unfit = unfit;
-        return done;
-    };
     auto on_row = [&](const MysqlConnection::Cells& cells) -> Status {
-        Status added = writer->AddBinaryRow(cells);
-        if (!added.ok()) return named(std::move(added));
+        TRY(writer->AddBinaryRow(cells));
         return ++rows % kRowsPerLook != 0 ? Ok() : look(kRowsPerLook);
     };
     auto interrupt = [&] { Kill(context.source, "QUERY ", connection.id()); };
-    while (true) {
-        size_t range = shared.next++;
-        if (range >= plan.ranges.size()) break;
+    for (size_t range = reader; range < plan.ranges.size(); range = shared.next++) {
         TRY(connection.Stream(SelectOf(plan.columns, plan.table, plan.ranges[range]), on_row, interrupt));
     }
     TRY(look(rows % kRowsPerLook));
-    return named(context.writer.FinishRows(*writer, {{"table", plan.table}}, false));
+    return context.writer.FinishRows(*writer, {{"table", plan.table}}, false);
 }
 
 Status MysqlConnector::ReadParallel(ReadContext& context, const Plan& plan, std::string& unfit) {
@@ -450,8 +433,8 @@ Status MysqlConnector::ReadParallel(ReadContext& context, const Plan& plan, std:
     SharedRead shared;
     shared.progress.note = fmt::format("{} by {} connections", plan.table, plan.readers.size());
     Status done = ReadTogether(plan.readers.size(), shared,
-                               [&](size_t reader) { return ReadShare(context, *plan.readers[reader], plan, shared); });
-    unfit = shared.unfit;
+                               [&](size_t reader) { return ReadShare(context, plan, reader, shared); });
+    unfit = UnfitColumn(done, plan.columns);
     return done;
 }
 

@@ -129,6 +129,7 @@ TEST_F(MysqlTest, SeveralReadersHaveOneView) {
     }
     stop = true;
     writer.join();
+    EXPECT_EQ(sources_.Keys("my/t/00000000000000000001/").size(), 4U);
     EXPECT_NE(Rows("count(DISTINCT money)").at(0), "1");
     Execute("UPDATE t SET money = 100; DELETE FROM t WHERE id > -4997");
     EXPECT_EQ(Load(), "load 6: 1 rows");

@@ -213,7 +213,8 @@ class PostgresConnector : public Connector {
                      const std::string& where, engine::RowWriter& writer, SharedRead& shared);
     Status CopyParallel(ReadContext& context, const CopyPlan& plan, const CopyPart& part, std::string& unfit);
     static Result<std::unique_ptr<engine::RowWriter>> StartRows(ReadContext& context, const CopyPlan& plan);
-    Status CopyShare(ReadContext& context, const CopyPlan& plan, const CopyPart& part, SharedRead& shared);
+    Status CopyShare(ReadContext& context, const CopyPlan& plan, const CopyPart& part, size_t reader,
+                     SharedRead& shared);
     static Result<int64_t> PlanReaders(ReadContext& context, PostgresConnection& connection, const std::string& table,
                                        CopyPlan& plan);
 
@@ -382,7 +383,7 @@ Status PostgresConnector::CopyOne(ReadContext& context, PostgresConnection& conn
     SharedRead shared;
     shared.progress.note = plan.table;
     Status copied = CopyRange(context, connection, plan, part.where, *writer, shared);
-    unfit = shared.unfit;
+    unfit = UnfitColumn(copied, plan.columns);
     TRY(std::move(copied));
     if (shared.progress.rows == 0 && context.writer.manifest().mode == "incremental") return Ok();
     return context.writer.FinishRows(*writer, {{"table", plan.table}}, part.edge);
@@ -405,14 +406,7 @@ Status PostgresConnector::CopyRange(ReadContext& context, PostgresConnection& co
         return context.CheckCancelled();
     };
     auto on_row = [&](const std::vector<std::optional<ByteSpan>>& cells) -> Status {
-        Status added = writer.AddBinaryRow(cells);
-        if (!added.ok()) {
-            std::lock_guard lock(shared.mutex);
-            for (const TableColumn& column : plan.columns) {
-                if (added.error().message().starts_with("column " + column.name + ": ")) shared.unfit = column.name;
-            }
-            return added;
-        }
+        TRY(writer.AddBinaryRow(cells));
         return ++copied % kRowsPerLook != 0 ? Ok() : look(kRowsPerLook);
     };
     TRY(connection.GetCopy([&](std::string_view bytes) { return rows.Feed(bytes, on_row); }));
@@ -447,7 +441,7 @@ Result<int64_t> PostgresConnector::PlanReaders(ReadContext& context, PostgresCon
 }
 
 // A reader: takes ranges until there are none, into one writer of its own.
-Status PostgresConnector::CopyShare(ReadContext& context, const CopyPlan& plan, const CopyPart& part,
+Status PostgresConnector::CopyShare(ReadContext& context, const CopyPlan& plan, const CopyPart& part, size_t reader,
                                     SharedRead& shared) {
     auto connection = TRY(Connect(context.source));
     auto on_cancel = connection->CancelOn(context.cancel);
@@ -455,9 +449,7 @@ Status PostgresConnector::CopyShare(ReadContext& context, const CopyPlan& plan, 
     TRY(connection->Run("SET TRANSACTION SNAPSHOT " + QuoteLiteral(plan.snapshot)));
     TRY(SetForms(*connection));
     auto writer = TRY(StartRows(context, plan));
-    while (true) {
-        size_t range = shared.next++;
-        if (range >= plan.ranges.size()) break;
+    for (size_t range = reader; range < plan.ranges.size(); range = shared.next++) {
         std::string where = part.where.empty() ? " WHERE " : part.where + " AND ";
         TRY(CopyRange(context, *connection, plan, where + plan.ranges[range], *writer, shared));
     }
@@ -469,8 +461,8 @@ Status PostgresConnector::CopyParallel(ReadContext& context, const CopyPlan& pla
     SharedRead shared;
     shared.progress.note = fmt::format("{} by {} connections", plan.table, plan.readers);
     Status done = ReadTogether(static_cast<size_t>(plan.readers), shared,
-                               [&](size_t) { return CopyShare(context, plan, part, shared); });
-    unfit = shared.unfit;
+                               [&](size_t reader) { return CopyShare(context, plan, part, reader, shared); });
+    unfit = UnfitColumn(done, plan.columns);
     return done;
 }
 

@@ -6,6 +6,7 @@
 namespace tarn::connectors {
 
 Status ReadTogether(size_t readers, SharedRead& shared, const std::function<Status(size_t)>& read) {
+    shared.next = readers;
     std::vector<std::thread> threads;
     for (size_t reader = 0; reader < readers; ++reader) {
         threads.emplace_back([&, reader] {
