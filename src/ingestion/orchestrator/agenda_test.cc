@@ -67,7 +67,8 @@ class Game {
     static std::string Text(const Decisions& decisions) {
         std::string text;
         for (const auto& entry : decisions.queue) {
-            text += fmt::format("queue {} {} {} {}\n", entry.task, entry.trigger, entry.part ? entry.part->key : "",
+            text += fmt::format("queue {} {} {} {} {}\n", entry.wave, entry.task, entry.trigger,
+                                entry.part ? entry.part->key : "",
                                 entry.scheduled_for ? FormatTime(*entry.scheduled_for) : "");
         }
         text += "start " + Join(decisions.start, " ") + "\nlate " + Join(decisions.late, " ");
@@ -83,7 +84,8 @@ class Game {
             ASSERT_EQ(Why(state_, task, now_), Why(whole, task, now_));
         }
     }
-    void Queue(const std::string& task, std::optional<workspace::Part> part, std::optional<Timestamp> scheduled_for) {
+    void Queue(const std::string& task, std::optional<workspace::Part> part, std::optional<Timestamp> scheduled_for,
+               int64_t wave) {
         Event event;
         event.run = state_.last_run + 1;
         event.task = task;
@@ -93,6 +95,7 @@ class Game {
         event.after = AfterRuns(state_, state_.specs.at(task));
         event.approval = Chance(10);
         event.scheduled_for = scheduled_for;
+        event.wave = wave;
         if (part) TellPart(event, *part);
         Fold(state_, event);
     }
@@ -128,7 +131,8 @@ class Game {
             case 3:
             case 4: {
                 Decisions decisions = Decide(state_, now_);
-                for (const auto& entry : decisions.queue) Queue(entry.task, entry.part, entry.scheduled_for);
+                for (const auto& entry : decisions.queue)
+                    Queue(entry.task, entry.part, entry.scheduled_for, entry.wave);
                 break;
             }
             case 5: {

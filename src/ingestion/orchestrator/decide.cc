@@ -11,46 +11,12 @@ namespace {
 
 constexpr Duration kClockJump = std::chrono::hours(24);
 
-// Others wait for it. A run that waits for a person may do so for days: meanwhile what is there counts.
-bool Moves(const TaskMemory& memory) { return memory.current && memory.current->state != RunState::kWaitingApproval; }
+bool RunsByItself(const TaskSpec& spec) { return !spec.timing.paused && workspace::RunsWithoutValues(spec.parameters); }
+bool RunsOnNewData(const TaskSpec& spec) { return RunsByItself(spec) && !spec.partition; }
 
-bool PartsMove(const State& state, const std::string& task) {
-    auto parts = state.parts.find(task);
-    return parts != state.parts.end() && parts->second.Move();
-}
-
-bool EndedWell(const Run& run) { return run.state == RunState::kSucceeded || run.state == RunState::kUnchanged; }
-
-// Whether a run that ended is one that `spec` follows.
-bool Counts(const TaskSpec& spec, const Run& run) {
-    if (spec.after_any) return true;
-    return spec.after_failure ? run.state == RunState::kFailed : EndedWell(run);
-}
-
-Obstacle ObstacleBefore(const State& state, const std::string& task) {
-    const TaskSpec& spec = state.specs.at(task);
-    for (const std::string& name : spec.after) {
-        const TaskSpec* before = TaskOf(state, name);
-        if (!before) return {true, fmt::format("follows {}, which nothing defines", name)};
-        const TaskMemory& memory = MemoryOf(state, before->id);
-        if (Moves(memory)) {
-            return {false, fmt::format("follows {}, which is {}", name, RunStateName(memory.current->state))};
-        }
-        if (PartsMove(state, before->id)) return {false, fmt::format("follows {}, parts of which run", name)};
-        if (state.agenda.moving.contains(before->id)) {
-            return {false, fmt::format("follows {}, which is due first", name)};
-        }
-        if (!memory.last) return {true, fmt::format("follows {}, which has not run yet", name)};
-        if (!Counts(spec, *memory.last) && spec.after_failure) {
-            return {true, fmt::format("follows {} when it fails, and its run {} ended {}", name, memory.last->id,
-                                      RunStateName(memory.last->state))};
-        }
-        if (!Counts(spec, *memory.last)) {
-            return {true, fmt::format("follows {}, whose run {} ended {}: {}", name, memory.last->id,
-                                      RunStateName(memory.last->state), memory.last->error)};
-        }
-    }
-    return {};
+bool IsNew(const std::map<std::string, std::string>& tried, const std::string& name, const std::string& now) {
+    auto seen = tried.find(name);
+    return !now.empty() && (seen == tried.end() || seen->second != now);
 }
 
 bool IsLate(const TaskSpec& spec, const Run& run, Timestamp now) {
@@ -58,6 +24,19 @@ bool IsLate(const TaskSpec& spec, const Run& run, Timestamp now) {
 }
 
 }  // namespace
+
+bool Moves(const TaskMemory& memory) { return memory.current && memory.current->state != RunState::kWaitingApproval; }
+
+bool WaitsOutside(const TaskMemory& memory) {
+    return memory.current && memory.current->state == RunState::kWaitingRetry && memory.waits;
+}
+
+bool PartsMove(const State& state, const std::string& task) {
+    auto parts = state.parts.find(task);
+    return parts != state.parts.end() && parts->second.Move();
+}
+
+bool EndedWell(const Run& run) { return run.state == RunState::kSucceeded || run.state == RunState::kUnchanged; }
 
 const TaskMemory& MemoryOf(const State& state, const std::string& task) {
     static const TaskMemory kNone;
@@ -73,27 +52,6 @@ const TaskSpec* ProducerOf(const State& state, const std::string& dataset) {
 const TaskSpec* TaskOf(const State& state, const std::string& name) {
     auto found = state.specs.find(name);
     return found == state.specs.end() ? ProducerOf(state, name) : &found->second;
-}
-
-Obstacle ObstacleOf(const State& state, const std::string& task) {
-    for (const std::string& input : state.specs.at(task).inputs) {
-        const TaskSpec* producer = ProducerOf(state, input);
-        if (!producer || producer->id == task) continue;
-        const TaskMemory& memory = MemoryOf(state, producer->id);
-        if (Moves(memory)) {
-            return {false, fmt::format("waits for {}, which is {}", input, RunStateName(memory.current->state))};
-        }
-        if (PartsMove(state, producer->id)) return {false, fmt::format("waits for {}, parts of which run", input)};
-        if (state.agenda.moving.contains(producer->id)) {
-            return {false, fmt::format("waits for {}, which is due first", input)};
-        }
-        if (memory.version.empty()) {
-            bool failed = memory.last && memory.last->state == RunState::kFailed;
-            return {true, fmt::format("waits for {}, which has no data yet{}", input,
-                                      failed ? ": its last run failed: " + memory.last->error : "")};
-        }
-    }
-    return ObstacleBefore(state, task);
 }
 
 std::optional<Timestamp> NextScheduled(const State& state, const TaskSpec& spec, Timestamp now) {
@@ -178,8 +136,7 @@ std::map<std::string, std::string> AfterRuns(const State& state, const TaskSpec&
 std::string DueReason(const State& state, const std::string& task, Timestamp now) {
     const TaskSpec& spec = state.specs.at(task);
     const TaskMemory& memory = MemoryOf(state, task);
-    if (spec.timing.paused) return "";
-    if (!workspace::RunsWithoutValues(spec.parameters)) return "";
+    if (!RunsByItself(spec)) return "";
     if (spec.partition) {
         std::optional<workspace::Part> part = NextPart(state, spec, now);
         return part && part->end <= now ? fmt::format("{} has ended", part->key) : "";
@@ -190,13 +147,10 @@ std::string DueReason(const State& state, const std::string& task, Timestamp now
     std::optional<Timestamp> scheduled = NextScheduled(state, spec, now);
     if (scheduled && *scheduled <= now) return "schedule";
     for (const auto& [dataset, version] : InputVersions(state, spec)) {
-        auto seen = memory.tried_inputs.find(dataset);
-        bool is_new = seen == memory.tried_inputs.end() || seen->second != version;
-        if (is_new && !version.empty()) return "new data in " + dataset;
+        if (IsNew(memory.tried_inputs, dataset, version)) return "new data in " + dataset;
     }
     for (const auto& [name, run] : AfterRuns(state, spec)) {
-        auto seen = memory.tried_after.find(name);
-        if (seen == memory.tried_after.end() || seen->second != run) return "after " + name;
+        if (IsNew(memory.tried_after, name, run)) return "after " + name;
     }
     return "";
 }
@@ -214,6 +168,8 @@ std::optional<Timestamp> NextDue(const State& state, const std::string& task, Ti
 }
 Agenda NewAgenda(const State& state) {
     Agenda agenda;
+    agenda.since = state.agenda.since;
+    std::erase_if(agenda.since, [&](const auto& entry) { return !state.specs.contains(entry.first); });
     for (const std::string& task : state.order) {
         agenda.position[task] = agenda.position.size();
         agenda.touched.insert(task);
@@ -236,18 +192,27 @@ class Look {
   public:
     Look(const State& state, const TaskSpec& spec, Timestamp now)
         : state_(state), agenda_(state.agenda), spec_(spec), memory_(MemoryOf(state, spec.id)), now_(now) {}
-    // Whether it moves now and did not, or the other way round: what reads it has to be looked at too.
+    // Whether it moves otherwise than it did: what reads it has to be looked at too.
     bool Take() {
         const std::string& task = spec_.id;
         Forget();
-        bool moves = memory_.current ? TakeCurrent() : TakeDue();
-        if (PartsMove(state_, task)) agenda_.by_part.insert(task);
-        bool moved = agenda_.moving.contains(task);
-        moves ? (void)agenda_.moving.insert(task) : (void)agenda_.moving.erase(task);
-        return moves != moved;
+        Moving moves = memory_.current ? TakeCurrent() : TakeDue();
+        auto parts = state_.parts.find(task);
+        if (PartsMove(state_, task)) {
+            agenda_.by_part.insert(task);
+            // A backfill holds up what reads it, not all that lies behind that.
+            if (!moves && parts->second.Moving() == 1) {
+                moves = Agenda::Moving{MemoryOf(state_, parts->second.AnyMoving()).wave, true};
+            }
+        }
+        auto moved = agenda_.moving.find(task);
+        if (moves == (moved == agenda_.moving.end() ? Moving() : Moving(moved->second))) return false;
+        moves ? (void)(agenda_.moving[task] = *moves) : (void)agenda_.moving.erase(task);
+        return true;
     }
 
   private:
+    using Moving = std::optional<Agenda::Moving>;
     void Forget() {
         const std::string& task = spec_.id;
         agenda_.due.erase(agenda_.position.at(task));
@@ -271,9 +236,11 @@ class Look {
         timer->second = *at;
         agenda_.timers.emplace(*at, spec_.id);
     }
-    bool TakeCurrent() {
+    Moving TakeCurrent() {
         const Run& run = *memory_.current;
         agenda_.active.insert(spec_.id);
+        if (run.state != RunState::kQueued) agenda_.since.erase(spec_.id);
+        bool moves = Moves(memory_) && !WaitsOutside(memory_);
         if (run.state == RunState::kRunning) agenda_.running.insert(spec_.id);
         if (run.state == RunState::kWaitingItems) {
             auto parts = state_.parts.find(spec_.id);
@@ -287,25 +254,65 @@ class Look {
         if (can_start) {
             // Asked for by hand before its inputs ever delivered, it is started all the same: it fails and says so.
             Obstacle obstacle = ObstacleOf(state_, spec_.id);
-            if (!obstacle.Holds() || obstacle.never_delivered) {
+            moves = moves && !obstacle.waits_outside;
+            if (!obstacle.moves && !obstacle.waits_outside) {
                 int64_t number = IntegerOrZero(run.id);
                 agenda_.ready.emplace(number, spec_.id);
                 agenda_.ready_of[spec_.id] = number;
             }
         }
-        return Moves(memory_);
+        return moves ? Moving({memory_.wave, true}) : std::nullopt;
     }
-    bool TakeDue() {
+    Moving TakeDue() {
         Wake(NextDue(state_, spec_.id, now_));
         // After the clock was set back: when what lies in the future is taken for true again (NextScheduled).
         for (const auto& seen : {memory_.queued_at, memory_.scheduled_for}) {
             if (seen && *seen > now_) Wake(*seen - spec_.timing.every.value_or(kClockJump));
         }
-        if (DueReason(state_, spec_.id, now_).empty()) return false;
+        Moving behind = Upstream();
+        if (DueReason(state_, spec_.id, now_).empty()) {
+            agenda_.since.erase(spec_.id);
+            // What will wait for a person when it is due holds up nothing.
+            bool follows = behind && RunsOnNewData(spec_) && !spec_.timing.approval;
+            return follows && ObstacleOf(state_, spec_.id).IsShort() ? behind : std::nullopt;
+        }
+        auto since = agenda_.since.find(spec_.id);
+        if (since == agenda_.since.end()) {
+            since = agenda_.since.emplace(spec_.id, Agenda::Since{state_.last_run + 1, WaveBefore()}).first;
+        }
         Obstacle obstacle = ObstacleOf(state_, spec_.id);
         if (!obstacle.Holds()) agenda_.due.emplace(agenda_.position.at(spec_.id), spec_.id);
         // Held up by an input that never delivered, it does not move, so nothing waits for it.
-        return !obstacle.never_delivered;
+        if (!obstacle.IsShort()) return std::nullopt;
+        return Agenda::Moving{std::min(since->second.wave, behind ? behind->wave : since->second.wave), true};
+    }
+    // What moves before it, itself or because of others.
+    Moving Upstream() const {
+        Moving oldest;
+        auto look = [&](const TaskSpec* before) {
+            if (!before || before->id == spec_.id) return;
+            auto moving = agenda_.moving.find(before->id);
+            if (moving == agenda_.moving.end()) return;
+            if (!oldest || moving->second.wave < oldest->wave) oldest = Agenda::Moving{moving->second.wave, false};
+        };
+        for (const std::string& input : spec_.inputs) look(ProducerOf(state_, input));
+        for (const std::string& name : spec_.after) look(TaskOf(state_, name));
+        return oldest;
+    }
+    // What brought about what is new to it, whichever came first.
+    int64_t WaveBefore() const {
+        int64_t wave = state_.last_run + 1;
+        auto look = [&](const TaskSpec* before) {
+            const TaskMemory& memory = MemoryOf(state_, before->id);
+            if (memory.ended_wave > 0) wave = std::min(wave, memory.ended_wave);
+        };
+        for (const auto& [dataset, version] : InputVersions(state_, spec_)) {
+            if (IsNew(memory_.tried_inputs, dataset, version)) look(ProducerOf(state_, dataset));
+        }
+        for (const auto& [name, run] : AfterRuns(state_, spec_)) {
+            if (IsNew(memory_.tried_after, name, run)) look(TaskOf(state_, name));
+        }
+        return wave;
     }
 
     const State& state_;
@@ -329,7 +336,7 @@ void AddParts(const State& state, const TaskSpec& spec, Timestamp now, Decisions
     }
     // Items begin under what their list was made under.
     Obstacle obstacle = spec.fans_out ? Obstacle() : ObstacleOf(state, spec.id);
-    if (obstacle.Holds() && !obstacle.never_delivered) return;
+    if (obstacle.moves || obstacle.waits_outside) return;
     int free = spec.parts_parallel - static_cast<int>(parts.running.size());
     for (auto entry = parts.retrying.begin(); entry != parts.retrying.end() && free > 0; ++entry) {
         const auto& [at, lane] = *entry;
@@ -407,7 +414,8 @@ Decisions Decide(const State& state, Timestamp now) {
         bool scheduled = spec.timing.schedule && due && *due <= now;
         std::optional<workspace::Part> part;
         if (spec.partition) part = NextPart(state, spec, now);
-        decisions.queue.push_back({task, DueReason(state, task, now), scheduled ? due : std::nullopt, part});
+        decisions.queue.push_back(
+            {task, DueReason(state, task, now), scheduled ? due : std::nullopt, part, agenda.since.at(task).wave});
     }
     decisions.late.assign(agenda.late.begin(), agenda.late.end());
     decisions.gathered.assign(agenda.gathered.begin(), agenda.gathered.end());

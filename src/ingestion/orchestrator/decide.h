@@ -16,12 +16,23 @@ const TaskSpec* ProducerOf(const State& state, const std::string& dataset);
 // A task by its id or by the dataset that it makes, or null.
 const TaskSpec* TaskOf(const State& state, const std::string& name);
 
-// What stands in the way of a task that is due or queued: an input that runs, is due, or has nothing yet, or a task
-// that it follows and that has not ended well.
+// Others wait for it. A run that waits for a person may do so for days: meanwhile what is there counts.
+bool Moves(const TaskMemory& memory);
+// It looks again and again whether something outside is there.
+bool WaitsOutside(const TaskMemory& memory);
+bool PartsMove(const State& state, const std::string& task);
+bool EndedWell(const Run& run);
+
+// What stands in the way of a task that is due or queued: something upstream of it that came before it and runs, waits
+// or is due; an input that has nothing yet; a task that it follows and that has not ended well.
 struct Obstacle {
-    bool never_delivered = false;  // the input has no version and nothing will bring one soon
+    bool moves = false;            // something upstream runs or will soon
+    bool waits_outside = false;    // a run upstream waits for something outside, perhaps for days
+    bool never_delivered = false;  // an input has no version and nothing will bring one soon
     std::string text;              // empty: nothing stands in the way
     bool Holds() const { return !text.empty(); }
+    // It goes away when what is upstream has run.
+    bool IsShort() const { return !never_delivered && !waits_outside; }
 };
 // By what the agenda knows of the tasks before this one: Refresh first.
 Obstacle ObstacleOf(const State& state, const std::string& task);

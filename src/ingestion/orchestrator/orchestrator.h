@@ -2,12 +2,12 @@
 //
 // A task (a source's stream, a table) has inputs (tasks or datasets), perhaps a schedule, retries and a timeout. A task
 // is run when its schedule says so, when an input has a version that the task's last success did not see, or by hand.
-// All inputs that changed in one tick are taken together; a task waits while an input of it is running or due (so a
-// diamond runs once). The state machine is pure (state_machine.h: event in, commands out) so that it can be simulated;
-// every event is in the run log (metadata) before its command is carried out; after a crash the log is folded again and
-// runs that were under way are started again: their effects are idempotent by their own commit points.
-// It knows no kind of task: components register TaskKinds. Who: constructed by app. Threads: any. Fails: a metadata
-// failure stops the scheduler, visibly in health.
+// All inputs that changed in one tick are taken together; a task waits while anything upstream of it is running or due
+// (so a diamond runs once, however long its sides; docs/runs.md says what is not waited for). The state machine is pure
+// (state_machine.h: event in, commands out) so that it can be simulated; every event is in the run log (metadata)
+// before its command is carried out; after a crash the log is folded again and runs that were under way are started
+// again: their effects are idempotent by their own commit points. It knows no kind of task: components register
+// TaskKinds. Who: constructed by app. Threads: any. Fails: a metadata failure stops the scheduler, visibly in health.
 //
 //   orchestrator.RegisterKind("table", flows.AsTaskKind());
 //   TRY(orchestrator.SetTasks(tasks));

@@ -326,6 +326,7 @@ Status Scheduler::AddDue(Batch& batch, const std::vector<Decisions::ToQueue>& du
     for (const Decisions::ToQueue& entry : due) {
         Event event = QueuedEvent(entry.task, entry.trigger, now);
         event.scheduled_for = entry.scheduled_for;
+        event.wave = entry.wave;
         event.parameters = TRY(workspace::CheckParameters(state_.specs.at(entry.task).parameters, {}));
         if (entry.part) TellPart(event, *entry.part);
         if (state_.memory[LaneOf(event.task, event.part)].current) continue;  // the part was asked for meanwhile

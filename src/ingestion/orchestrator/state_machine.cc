@@ -68,6 +68,7 @@ void FoldQueued(State& state, TaskMemory& memory, const Event& event) {
     run.parameters = event.parameters;
     memory.current = std::move(run);
     memory.queued_at = event.at;
+    memory.wave = event.wave != 0 ? event.wave : event.batch != 0 ? event.batch : event.run;
     if (event.scheduled_for) memory.scheduled_for = event.scheduled_for;
     memory.tried_fingerprint = event.fingerprint;
     memory.tried_inputs = event.input_versions;
@@ -86,6 +87,7 @@ void Finish(TaskMemory& memory, RunState run_state, const Event& event) {
     run.version = event.version;
     run.warnings = event.warnings;
     memory.last = std::move(run);
+    memory.ended_wave = memory.wave;
 }
 
 void FoldSucceeded(TaskMemory& memory, const Event& event) {
@@ -161,6 +163,7 @@ Json ToJson(const Event& event) {
     if (!event.parameters.empty()) json["parameters"] = event.parameters;
     if (!event.part.empty()) json["part"] = event.part;
     if (event.batch != 0) json["batch"] = event.batch;
+    if (event.wave != 0) json["wave"] = event.wave;
     if (event.retry_of != 0) json["retry_of"] = event.retry_of;
     if (event.items >= 0) json["items"] = event.items;
     if (event.scheduled_for) json["scheduled_for"] = ToMicros(*event.scheduled_for);
@@ -189,6 +192,7 @@ Result<Event> EventFromJson(const Json& json) {
     event.part = TRY(JsonStringOr(json, "part", ""));
     event.batch = TRY(JsonIntegerOr(json, "batch", 0));
     event.retry_of = TRY(JsonIntegerOr(json, "retry_of", 0));
+    event.wave = TRY(JsonIntegerOr(json, "wave", 0));
     event.items = TRY(JsonIntegerOr(json, "items", -1));
     event.approval = TRY(JsonBoolOr(json, "approval", false));
     event.by = TRY(JsonStringOr(json, "by", ""));
@@ -261,6 +265,7 @@ void Fold(State& state, const Event& event) {
     if (whole.current && whole.current->state == RunState::kWaitingItems) return;
     // What reads or follows the task goes by the task, whichever part brought the version.
     whole.last = memory.last;
+    whole.ended_wave = memory.ended_wave;
     if (event.kind != EventKind::kSucceeded) return;
     if (!memory.version.empty()) whole.version = memory.version;
     whole.success_at = event.at;

@@ -47,6 +47,7 @@ struct Event {
     bool approval = false;                              // queued: it waits for one
     int64_t batch = 0;                                  // queued: the first run that was asked for with it
     int64_t retry_of = 0;                               // queued: the run that failed
+    int64_t wave = 0;                                   // queued: as TaskMemory::wave
     int64_t items = -1;                                 // fanned out: how many runs of items follow
     std::string by;                                     // approved: who
     int attempt = 1;                                    // started
@@ -75,6 +76,10 @@ struct TaskMemory {
     std::optional<Timestamp> queued_at;                        // of the last run
     std::optional<Timestamp> scheduled_for;                    // the last time of cron that was taken
     bool outside_new = false;                                  // a look at the outside found something
+    // What brought the last run about first: a number that grows with the runs, and that a run hands on to what it
+    // makes due. So what is due tells what belongs to it from what came later.
+    int64_t wave = 0;
+    int64_t ended_wave = 0;  // of the last run that ended
 };
 
 // The runs of one task for its parts, by what they do, so that a decision need not look at all of them.
@@ -85,6 +90,11 @@ struct Parts {
     std::map<int64_t, std::string> asking;  // for approval
     std::string newest;                     // the newest part that was ever queued
     bool Move() const { return !queued.empty() || !retrying.empty() || !running.empty(); }
+    const std::string& AnyMoving() const {
+        if (!queued.empty()) return queued.begin()->second;
+        return running.empty() ? retrying.begin()->second : running.begin()->second;
+    }
+    size_t Moving() const { return queued.size() + retrying.size() + running.size(); }
     bool Rest() const { return !Move() && asking.empty(); }
     // By what the lane's current run does.
     void Enter(const std::string& lane, const TaskMemory& memory);
@@ -100,7 +110,19 @@ struct Agenda {
     Timestamp looked_at;
     Timestamp up_since;
     std::map<size_t, std::string> due;  // by position; nothing stands in their way
-    std::set<std::string> moving;  // active or due: what reads them waits
+    // What others wait for.
+    struct Moving {
+        int64_t wave = 0;  // the oldest of those that it waits for or belongs to
+        bool itself = false;  // active or due; else what is upstream of it is, and may make it due
+        bool operator==(const Moving&) const = default;
+    };
+    std::map<std::string, Moving> moving;
+    // Of a task that is due or queued: the next run's number when it became due, and what brought that about.
+    struct Since {
+        int64_t run = 0;
+        int64_t wave = 0;
+    };
+    std::map<std::string, Since> since;
     std::set<std::string> active;  // with a current run of their own
     std::set<std::string> running;
     std::set<std::string> late;  // their run has just become late
@@ -139,6 +161,7 @@ struct Decisions {
         std::string trigger;
         std::optional<Timestamp> scheduled_for;
         std::optional<workspace::Part> part;
+        int64_t wave = 0;
     };
     std::vector<ToQueue> queue;  // due, nothing in its way
     // Lanes whose current run (queued or waiting for its retry) can start now: the longest waiting first, no more than

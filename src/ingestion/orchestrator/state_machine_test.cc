@@ -44,6 +44,7 @@ class Machine {
             event.task = entry.task;
             event.at = now;
             event.trigger = entry.trigger;
+            event.wave = entry.wave;
             event.fingerprint = state.specs.at(entry.task).fingerprint;
             event.input_versions = InputVersions(state, state.specs.at(entry.task));
             event.after = AfterRuns(state, state.specs.at(entry.task));
