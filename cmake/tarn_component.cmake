@@ -5,6 +5,7 @@
 #   *_test.cc        one executable tests/<name>_test, one entry in ctest; GoogleTest, GoogleMock, rapidcheck are linked
 #   *_bench.cc       one executable benches/<name>_bench; google-benchmark is linked
 #   main.cc          the executable <name>, which for `app` is called tarn and lies at the top of the build folder
+# A folder inside with a CMakeLists.txt of its own is a component of its own.
 # DEPS without :: are other components, by name or as tarn_<name>. What a component's headers need, its users get too.
 
 function(tarn_component name)
@@ -12,6 +13,12 @@ function(tarn_component name)
     string(REPLACE "/" "_" id ${name})
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
     file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+    file(GLOB inner RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*/CMakeLists.txt)
+    foreach(file ${inner})
+        get_filename_component(folder ${file} DIRECTORY)
+        list(FILTER sources EXCLUDE REGEX "^${CMAKE_CURRENT_SOURCE_DIR}/${folder}/")
+        list(FILTER headers EXCLUDE REGEX "^${CMAKE_CURRENT_SOURCE_DIR}/${folder}/")
+    endforeach()
     set_property(GLOBAL APPEND PROPERTY TARN_HEADERS ${headers})
     set(tests ${sources})
     list(FILTER tests INCLUDE REGEX "_test\\.cc$")

@@ -116,6 +116,8 @@ LAKE = {"src__storage__lake__lake.h": "", "src__storage__lake__pack.h": ""}
     ("src/storage/lakehouse/a.cc", "lake.h", True),  # not from src/
     ("src/storage/lakehouse/a.cc", "storage/lake/gone.h", True),
     ("src/nowhere/a.cc", "storage/lake/lake.h", True),  # no such component
+    ("src/ingestion/buffer/a.cc", "wire/kafka/messages/fetch.h", False),  # made by the build
+    ("src/base/a.cc", "wire/kafka/messages/fetch.h", True),
 ])
 def test_arrows_and_doors(path, include, fails):
     assert bool(found(rules.check_arrows, path=path, text=f'#include "{include}"\n', **LAKE)) == fails
