@@ -48,6 +48,24 @@ tarn_dependency(curl HEADER curl/curl.h LIBRARIES curl)
 tarn_dependency(date HEADER date/tz.h LIBRARIES date-tz)
 tarn_dependency(seccomp HEADER seccomp.h LIBRARIES seccomp)
 
+# Duktape: the small JavaScript engine, from the package's one source file, so that nothing is needed at run time.
+set(duktape /usr/share/duktape)
+if(NOT EXISTS ${duktape}/duktape.c)
+    message(FATAL_ERROR "duktape-dev is not installed: run ./dev setup")
+endif()
+add_library(dep_duktape STATIC ${duktape}/duktape.c)
+add_library(dep::duktape ALIAS dep_duktape)
+target_include_directories(dep_duktape SYSTEM INTERFACE ${duktape})
+target_compile_options(dep_duktape PRIVATE -w -O2 -g0 -fno-sanitize=undefined)
+
+# librsvg, cairo, pango: headers only. The libraries are loaded where a report is drawn (src/analysis/reports).
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(rsvg REQUIRED librsvg-2.0 pangocairo)
+add_library(dep_rsvg INTERFACE)
+add_library(dep::rsvg ALIAS dep_rsvg)
+target_include_directories(dep_rsvg SYSTEM INTERFACE ${rsvg_INCLUDE_DIRS})
+target_link_libraries(dep_rsvg INTERFACE ${CMAKE_DL_LIBS})
+
 # Asio, Beast, URL: headers only. Asio's separate compilation is not used, so that one flag set holds everywhere.
 tarn_dependency(boost HEADER boost/asio.hpp)
 target_link_libraries(dep_boost INTERFACE Threads::Threads)

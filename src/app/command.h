@@ -81,6 +81,7 @@ std::vector<Command> WorkspaceCommands();  // plan, apply, run, runs, why
 std::vector<Command> SqlCommands();
 std::vector<Command> LakeCommands();
 std::vector<Command> AlertCommands();
+std::vector<Command> DashboardCommands();
 std::vector<Command> SourceCommands();
 std::vector<Command> PeopleCommands();
 std::vector<Command> BackupCommands();   // backup, restore

@@ -14,14 +14,6 @@ namespace {
 // "bucket/some/key" -> "/api/v1/lake/bucket/some/key".
 std::string ApiPath(const std::string& path) { return "/api/v1/lake/" + UrlEncode(path, true); }
 
-class StandardOutput : public ByteWriter {
-  public:
-    Status Write(ByteSpan bytes) override {
-        std::cout << AsText(bytes);
-        return std::cout.good() ? Ok() : Error(ErrorCode::kUnavailable, "standard output is closed");
-    }
-};
-
 Status ListPath(const Invocation& call) {
     Client client = TRY(Client::Find(call));
     std::string path = call.Get("PATH");

@@ -3,6 +3,7 @@
 #include "app/terminal.h"
 
 #include <algorithm>
+#include <iostream>
 
 namespace tarn::app {
 namespace {
@@ -102,6 +103,11 @@ std::string GroupDigits(int64_t number) {
         digits.insert(static_cast<size_t>(at), ",");
     }
     return digits;
+}
+
+Status StandardOutput::Write(ByteSpan bytes) {
+    std::cout << AsText(bytes);
+    return std::cout.good() ? Ok() : Error(ErrorCode::kUnavailable, "standard output is closed");
 }
 
 }  // namespace tarn::app

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/json.h"
 
 namespace tarn::app {
@@ -18,5 +19,11 @@ void PrintObjects(std::ostream& out, const Json& objects, const std::vector<std:
 void PrintCsv(std::ostream& out, const std::vector<std::string>& columns, const std::vector<std::vector<Json>>& rows);
 // "1,234,567".
 std::string GroupDigits(int64_t number);
+
+// What is no text for people: a downloaded file.
+class StandardOutput : public ByteWriter {
+  public:
+    Status Write(ByteSpan bytes) override;
+};
 
 }  // namespace tarn::app

@@ -11,9 +11,11 @@
 #include "app/routes.h"
 #include "app/system_tables.h"
 #include "app/terminal.h"
+#include "app/web_assets.h"
 #include "app/workspace_tests.h"
 #include "base/log_level.h"
 #include "base/text.h"
+#include "ingestion/connectors/gunzip.h"
 
 namespace tarn::app {
 namespace {
@@ -136,6 +138,7 @@ class RunningPlatform : public Platform {
     Status BuildWarehouse();
     Status BuildProcessing();
     Status BuildDestinations();
+    Status BuildReports();
     Status BuildAlerting();
     void BuildJobs();
     Status ServeWeb(HttpRequest& request, HttpResponder& responder);
@@ -306,8 +309,33 @@ Status RunningPlatform::BuildProcessing() {
     BuildJobs();
     parts.dashboards = TRY(dashboards::Dashboards::Create(
         {env_, *parts.database, *parts.engine, *parts.catalog, *parts.identity, parts.metrics}));
+    TRY(BuildReports());
     TRY(BuildDestinations());
     return BuildAlerting();
+}
+
+// This program, as sandboxes see it.
+static std::map<std::string, std::string> OwnPrograms() {
+    std::map<std::string, std::string> programs;
+    for (const char* name : {"tarn", "libduckdb.so"}) programs[ProgramDirectory() + "/" + name] = name;
+    return programs;
+}
+
+// What draws reports is a file of the web UI.
+static Result<std::string> DrawScript() {
+    constexpr size_t kScriptBytesMax = 16 << 20;
+    for (const WebAsset& asset : WebAssets()) {
+        if (asset.path == "/report/draw.js") return connectors::Gunzip(AsText(asset.gzip_bytes), kScriptBytesMax);
+    }
+    return Error(ErrorCode::kNotSupported, "this Tarn was built without its web UI, which draws reports as PNG and PDF")
+        .WithHint("take csv, or a Tarn with the web UI");
+}
+
+Status RunningPlatform::BuildReports() {
+    Components& parts = parts_;
+    parts.reports = TRY(reports::Reports::Create(
+        {env_, *parts.dashboards, *parts.engine, {*parts.sandbox, OwnPrograms(), DrawScript}}));
+    return Ok();
 }
 
 Status RunningPlatform::BuildDestinations() {
@@ -370,12 +398,10 @@ void RunningPlatform::BuildJobs() {
         made.principal = TRY(parts.identity->ByToken(made.token));
         return made;
     };
-    std::map<std::string, std::string> programs;
-    for (const char* name : {"tarn", "libduckdb.so"}) programs[ProgramDirectory() + "/" + name] = name;
     parts.jobs =
         jobs::Jobs::Create(parts.config.jobs, {env_, *parts.dialer, *parts.http, *parts.encryption, *parts.catalog,
                                                *parts.lake, *parts.log, *parts.sandbox, *parts.engine, credentials,
-                                               [&parts] { return parts.api; }, programs});
+                                               [&parts] { return parts.api; }, OwnPrograms()});
     auto who = [&parts](const orchestrator::TaskRun& run) {
         security::Principal principal = security::Principal::System("jobs");
         std::string person = parts.jobs->PersonOf(run);

@@ -14,6 +14,7 @@
 #include "access/monitoring/monitoring.h"
 #include "analysis/dashboards/dashboards.h"
 #include "analysis/query/query.h"
+#include "analysis/reports/reports.h"
 #include "app/config.h"
 #include "app/maintenance.h"
 #include "app/own_operations.h"
@@ -80,6 +81,7 @@ struct Components {
     Address api;  // plain HTTP on loopback, for jobs; known once the listeners are
     int64_t engine_memory_bytes = 0;
     std::unique_ptr<dashboards::Dashboards> dashboards;
+    std::unique_ptr<reports::Reports> reports;
     std::unique_ptr<alerting::Alerting> alerting;
     std::unique_ptr<SystemTables> system_tables;
     std::unique_ptr<Maintenance> maintenance;

@@ -330,6 +330,7 @@ void AddRoutes(Components& parts, Env& env) {
     router.Add(parts.orchestrator->Routes());
     router.Add(parts.connectors->Routes());
     router.Add(parts.dashboards->Routes());
+    router.Add(parts.reports->Routes());
     router.Add(parts.destinations->Routes());
     router.Add(parts.alerting->Routes());
     router.Add(catalog::CatalogRoutes(*parts.catalog, *parts.engine));

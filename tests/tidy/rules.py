@@ -24,7 +24,7 @@ COMPONENTS = (
     "ingestion/buffer", "ingestion/connectors", "ingestion/orchestrator",
     "processing/batch", "processing/jobs", "processing/destinations",
     "processing/streaming", "processing/ml", "processing/etl",
-    "analysis/query", "analysis/dashboards", "analysis/data_api", "analysis/notebooks",
+    "analysis/query", "analysis/dashboards", "analysis/reports", "analysis/data_api", "analysis/notebooks",
     "access/identity", "access/monitoring", "access/budget", "access/audit", "access/encryption", "access/alerting",
     "access/governance", "access/backup",
     "app",
@@ -42,7 +42,7 @@ LIBRARIES = {
     "test": (r"gtest/|gmock/|rapidcheck", None),
     "benchmark": (r"benchmark/", None),
     "posix": (r"(sys|netinet|arpa|linux)/"
-              r"|(unistd|fcntl|poll|signal|spawn|dirent|netdb|pthread|dlfcn|termios|syslog|grp|pwd)\.h$", 16),
+              r"|(unistd|fcntl|poll|signal|spawn|dirent|netdb|pthread|termios|syslog|grp|pwd)\.h$", 16),
     "boost": (r"boost/", 8),
     "duckdb": (r"duckdb", 12),
     "sqlite": (r"sqlite3", 5),
@@ -65,6 +65,9 @@ LIBRARIES = {
     "re2": (r"re2/", 6),
     "date": (r"date/", 4),
     "seccomp": (r"seccomp", 2),
+    "dl": (r"dlfcn\.h$", 1),
+    "duktape": (r"duktape", 1),
+    "rsvg": (r"librsvg/|pango/|cairo", 1),
     "malloc": (r"malloc\.h$", 1),
 }
 TEST_ONLY_LIBRARIES = {"test": ("_test.cc", "_for_test.h", "_for_test.cc"), "benchmark": ("_bench.cc",)}

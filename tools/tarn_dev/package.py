@@ -1,7 +1,7 @@
 """`./dev package`: a tarball, a .deb with a systemd unit, a container file; the same bytes from the same commit.
 
 The program lies in lib/tarn together with what it reads beside it; bin/tarn links to it. Its Debian dependencies are
-what dpkg-shlibdeps finds in it.
+what dpkg-shlibdeps finds in it, and what it loads by name.
 """
 
 import gzip
@@ -19,7 +19,9 @@ from .shell import BUILD, DEPS, ROOT, Failure, run, say
 
 SOURCES = ROOT / "tools/package"
 # Header-only libraries of Debian that are compiled in; the shared ones come as packages with their own notices.
-COMPILED_IN = ("libboost1.81-dev", "libcli11-dev", "nlohmann-json3-dev")
+COMPILED_IN = ("duktape-dev", "libboost1.81-dev", "libcli11-dev", "nlohmann-json3-dev")
+# Loaded by name where a report is drawn, so dpkg-shlibdeps sees nothing of them; and what the letters are of.
+DRAWING = ("librsvg2-2", "libpangocairo-1.0-0", "fonts-dejavu-core")
 EXTENSIONS = ("httpfs.duckdb_extension",)
 
 
@@ -197,7 +199,7 @@ def package(binary, target):
     name = f"tarn-{version()}-linux-x86_64"
     tree = target / "scratch" / name
     lay_out(tree, binary)
-    needs = depends(tree / "lib/tarn", target / "scratch/shlibdeps")
+    needs = ", ".join((depends(tree / "lib/tarn", target / "scratch/shlibdeps"), *DRAWING))
     time = commit_time()
     tarball = target / f"{name}.tar.gz"
     make_tarball(tree, tarball, time)

@@ -53,6 +53,14 @@ class WorkspaceDashboards : public Dashboards {
         all.insert(all.end(), owned_.begin(), owned_.end());
         return all;
     }
+    Result<Json> StatementsOf(const Asking& asking) override;
+    Result<Json> Ask(const Asking& asking, size_t tile, security::Call& call) override;
+    Result<Json> ChosenBy(const Asking& asking) override;
+    std::string ShapesOf(const std::string& use_case, const std::string& name) const override {
+        std::lock_guard lock(mutex_);
+        auto found = shapes_.find(use_case + "." + name);
+        return found == shapes_.end() ? "" : found->second;
+    }
     std::vector<Route> Routes() override;
 
   private:
@@ -82,6 +90,7 @@ class WorkspaceDashboards : public Dashboards {
     Result<HttpResponse> Save(HttpCall& call);
     Result<HttpResponse> Remove(HttpCall& call);
 
+    Result<TileQuery> QueryOfAsking(const Asking& asking, size_t tile);
     Result<TileQuery> QueryOfTile(HttpCall& call) const;
     Result<TileQuery> QueryOfRows(HttpCall& call) const;
     Result<TileQuery> QueryOfFilter(HttpCall& call) const;
@@ -239,7 +248,7 @@ Result<HttpResponse> WorkspaceDashboards::Get(HttpCall& call) {
 Result<TileQuery> WorkspaceDashboards::QueryOfTile(HttpCall& call) const {
     DashboardDefinition dashboard = TRY(Find(call));
     const Tile* tile = TRY(FindTile(call, dashboard));
-    Chosen chosen = TRY(ChosenBy(call.request, dashboard));
+    Chosen chosen = TRY(dashboards::ChosenBy(call.request, dashboard));
     std::string zone = dashboard.time_zone.empty() ? chosen.time_zone : dashboard.time_zone;
     return QueryOf(dependencies_.engine, dashboard, *tile, chosen, reader_.TodayIn(call.principal, zone));
 }
@@ -247,7 +256,7 @@ Result<TileQuery> WorkspaceDashboards::QueryOfTile(HttpCall& call) const {
 Result<TileQuery> WorkspaceDashboards::QueryOfRows(HttpCall& call) const {
     DashboardDefinition dashboard = TRY(Find(call));
     const Tile* tile = TRY(FindTile(call, dashboard));
-    Chosen chosen = TRY(ChosenBy(call.request, dashboard));
+    Chosen chosen = TRY(dashboards::ChosenBy(call.request, dashboard));
     std::string zone = dashboard.time_zone.empty() ? chosen.time_zone : dashboard.time_zone;
     std::vector<MarkValue> mark = TRY(ParseMark(call.request.Query("mark").value_or("")));
     return RowsBehind(dependencies_.engine, dashboard, *tile, chosen, mark, reader_.TodayIn(call.principal, zone));
@@ -344,6 +353,64 @@ Result<HttpResponse> WorkspaceDashboards::Shapes(HttpCall& call) {
     return HttpResponse{.status = 200, .headers = {{"Content-Type", "application/json"}}, .body = found->second};
 }
 
+// ---- asked by the program
+
+Result<TileQuery> WorkspaceDashboards::QueryOfAsking(const Asking& asking, size_t tile) {
+    HttpRequest request;
+    request.query = asking.chosen;
+    Chosen chosen = TRY(dashboards::ChosenBy(request, asking.dashboard));
+    std::string zone = asking.dashboard.time_zone.empty() ? chosen.time_zone : asking.dashboard.time_zone;
+    return QueryOf(dependencies_.engine, asking.dashboard, asking.dashboard.tiles[tile], chosen,
+                   reader_.TodayIn(asking.principal, zone));
+}
+
+Result<Json> WorkspaceDashboards::StatementsOf(const Asking& asking) {
+    Json statements = Json::array();
+    for (size_t index = 0; index < asking.dashboard.tiles.size(); ++index) {
+        if (asking.dashboard.tiles[index].sql.empty()) continue;
+        Json statement = {{"tile", index}};
+        auto query = QueryOfAsking(asking, index);
+        if (query.ok()) {
+            statement["sql"] = security::StatementText(query->sql);
+            if (!query->bindings.values().empty()) statement["values"] = query->bindings.ToJson();
+        } else {
+            statement["error"] = query.error().message();
+        }
+        statements.push_back(std::move(statement));
+    }
+    return statements;
+}
+
+Result<Json> WorkspaceDashboards::Ask(const Asking& asking, size_t tile, security::Call& call) {
+    TileQuery query = TRY(QueryOfAsking(asking, tile));
+    TileReader::Question question{.query = query, .rows_max = asking.rows_max};
+    TileReader::Answered answered = TRY(reader_.Read(call, asking.cancel, question));
+    Json answer = TRY(ParseJson("{" + answered.answer->json + "}"));
+    answer["reads"] = answered.reads;
+    answer["filters_applied"] = query.applied;
+    answer["filters_ignored"] = query.ignored;
+    return answer;
+}
+
+Result<Json> WorkspaceDashboards::ChosenBy(const Asking& asking) {
+    HttpRequest request;
+    request.query = asking.chosen;
+    Chosen chosen = TRY(dashboards::ChosenBy(request, asking.dashboard));
+    Json shown = Json::array();
+    auto add = [&](const std::string& label, const Choice& choice) {
+        std::vector<std::string> values;
+        for (const std::optional<std::string>& value : choice) values.push_back(value.value_or("NULL"));
+        if (!values.empty()) shown.push_back({{"label", label}, {"text", Join(values, ", ")}});
+    };
+    for (const Filter& filter : asking.dashboard.filters) {
+        auto found = chosen.filters.find(filter.name);
+        Choice usual = filter.value_default.empty() ? Choice{} : Choice{filter.value_default};
+        add(filter.label.empty() ? filter.name : filter.label, found == chosen.filters.end() ? usual : found->second);
+    }
+    for (const auto& [column, choice] : chosen.columns) add(column, choice);
+    return shown;
+}
+
 // ---- making
 
 // The dashboard in the body: {"text": YAML}.
@@ -362,7 +429,7 @@ Result<std::optional<TileQuery>> WorkspaceDashboards::QueryOfPreview(HttpCall& c
     call.parameters["index"] = *index;
     const Tile* tile = TRY(FindTile(call, draft));
     std::erase_if(call.request.query, [](const auto& pair) { return pair.first == "tile"; });
-    Chosen chosen = TRY(ChosenBy(call.request, draft));
+    Chosen chosen = TRY(dashboards::ChosenBy(call.request, draft));
     std::string zone = draft.time_zone.empty() ? chosen.time_zone : draft.time_zone;
     return std::optional<TileQuery>(
         TRY(QueryOf(dependencies_.engine, draft, *tile, chosen, reader_.TodayIn(call.principal, zone))));

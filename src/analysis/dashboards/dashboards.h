@@ -63,6 +63,16 @@ struct DashboardDefinition {
     std::string OwnedBy() const { return file.empty() ? "api" : "workspace"; }
 };
 
+// What the program asks of a dashboard's tiles for somebody: a report.
+struct Asking {
+    const security::Principal& principal;
+    const DashboardDefinition& dashboard;
+    // As the page's address has it: filters by name, `time_zone`.
+    std::vector<std::pair<std::string, std::string>> chosen;
+    int64_t rows_max = 5000;
+    CancelToken cancel;
+};
+
 struct DashboardsDependencies {
     Env& env;
     metadata::Database& metadata;
@@ -79,8 +89,21 @@ class Dashboards {
     virtual std::vector<workspace::Kind> WorkspaceKinds() = 0;
     // Of the workspace and of the API.
     virtual std::vector<DashboardDefinition> All() const = 0;
+    // Of each tile that asks for something: {"tile", "sql", "values"} as the audit log has a statement, or {"tile",
+    // "error"}. Runs none of them.
+    virtual Result<Json> StatementsOf(const Asking& asking) = 0;
+    // A tile's rows as its page gets them: columns, rows, truncated, reads, filters_applied, filters_ignored. What was
+    // read stands in the call's details. kResourceExhausted for an answer that no page would take.
+    virtual Result<Json> Ask(const Asking& asking, size_t tile, security::Call& call) = 0;
+    // What holds of the filters, for people: [{"label", "text"}].
+    virtual Result<Json> ChosenBy(const Asking& asking) = 0;
+    // GeoJSON of the use case; empty for none of that name.
+    virtual std::string ShapesOf(const std::string& use_case, const std::string& name) const = 0;
     // Below /api/v1/dashboards; docs/api.md.
     virtual std::vector<security::Route> Routes() = 0;
 };
+
+// As `GET /api/v1/dashboards/<use case>/<name>` tells it.
+Json DashboardJson(const DashboardDefinition& dashboard);
 
 }  // namespace tarn::dashboards

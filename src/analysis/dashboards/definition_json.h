@@ -6,7 +6,6 @@
 namespace tarn::dashboards {
 
 Json TileJson(const DashboardDefinition& dashboard, size_t index);
-Json DashboardJson(const DashboardDefinition& dashboard);
 Json SummaryJson(const DashboardDefinition& dashboard);
 Json IssuesJson(const workspace::Issues& issues);
 

@@ -83,17 +83,18 @@ Result<std::shared_ptr<const TileAnswer>> TileReader::Run(const security::Princi
     return std::shared_ptr<const TileAnswer>(std::move(answer));
 }
 
-Result<TileReader::Answered> TileReader::Read(security::HttpCall& call, const Question& question) {
+Result<TileReader::Answered> TileReader::Read(security::Call& call, const CancelToken& cancel,
+                                              const Question& question) {
     const TileQuery& query = question.query;
     uint64_t epoch = dependencies_.gate.epoch();
     auto session = TRY(dependencies_.engine.OpenSession({.principal = call.principal, .time_zone = query.time_zone}));
-    auto on_leave = call.request.cancelled.OnCancel([&session] { session->Cancel(); });
+    auto on_leave = cancel.OnCancel([&session] { session->Cancel(); });
     auto statement = TRY(session->Prepare(query.sql, query.bindings.Types()));
     Answered answered{.answer = nullptr, .reads = Json::array()};
     for (const engine::TableRead& read : statement->info().reads) {
         answered.reads.push_back({{"schema", read.schema}, {"name", read.name}, {"version", read.version}});
     }
-    call.call.details["tables"] = answered.reads;
+    call.details["tables"] = answered.reads;
     std::string asked = DumpJson({query.sql, query.bindings.ToJson(), query.bindings.Types(), query.time_zone,
                                   question.rows_max, question.tile != nullptr});
     std::string key = MayKeep(query.sql) ? cache_.KeyOf(call.principal, asked, statement->info().reads) : std::string();
@@ -104,8 +105,8 @@ Result<TileReader::Answered> TileReader::Read(security::HttpCall& call, const Qu
         // Under the policies that the key was made of, all the time.
         if (dependencies_.gate.epoch() == epoch) cache_.Keep(key, answered.answer);
     }
-    call.call.rows = answered.answer->rows;
-    if (answered.from_cache) call.call.details["from_cache"] = true;
+    call.rows = answered.answer->rows;
+    if (answered.from_cache) call.details["from_cache"] = true;
     return answered;
 }
 

@@ -27,7 +27,10 @@ class TileReader {
         bool from_cache = false;
     };
     // What was read stands in the call's details, for the closing record.
-    Result<Answered> Read(security::HttpCall& call, const Question& question);
+    Result<Answered> Read(security::Call& call, const CancelToken& cancel, const Question& question);
+    Result<Answered> Read(security::HttpCall& call, const Question& question) {
+        return Read(call.call, call.request.cancelled, question);
+    }
     // Of the viewer's zone, by the engine's clock and zones.
     Today TodayIn(const security::Principal& principal, const std::string& time_zone);
 

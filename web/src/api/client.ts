@@ -43,10 +43,9 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-export async function call<T>(method: string, path: string, options: CallOptions = {}): Promise<T> {
-  let response: Response;
+async function answerOf(method: string, path: string, options: CallOptions): Promise<Response> {
   try {
-    response = await fetch(`/api/v1${path}`, {
+    return await fetch(`/api/v1${path}`, {
       method,
       credentials: 'same-origin',
       signal: options.signal ?? null,
@@ -60,6 +59,10 @@ export async function call<T>(method: string, path: string, options: CallOptions
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new ApiError(0, 'unreachable', 'Tarn does not answer.', 'Look whether it runs: tarn up DIR');
   }
+}
+
+export async function call<T>(method: string, path: string, options: CallOptions = {}): Promise<T> {
+  const response = await answerOf(method, path, options);
   const text = await response.text();
   if (!response.ok) throw errorFrom(response.status, text);
   return (text === '' ? {} : parseExactly(text)) as T;
@@ -71,6 +74,13 @@ export const post = <T>(path: string, body: unknown = {}, signal?: AbortSignal):
   call<T>('POST', path, signal ? { body, signal } : { body });
 export const put = <T>(path: string, body: unknown = {}): Promise<T> => call<T>('PUT', path, { body });
 export const remove = <T>(path: string): Promise<T> => call<T>('DELETE', path);
+
+// An answer that is a file.
+export async function getFile(path: string): Promise<Blob> {
+  const response = await answerOf('GET', path, {});
+  if (!response.ok) throw errorFrom(response.status, await response.text());
+  return response.blob();
+}
 
 // Path segments and query strings, encoded; empty values are left out.
 export function path(strings: TemplateStringsArray, ...values: (string | number)[]): string {

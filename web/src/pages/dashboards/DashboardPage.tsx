@@ -11,6 +11,7 @@ import { Icon } from '../../design/icons';
 import { Page } from '../../design/page';
 import { Empty, Loaded, Loading } from '../../design/states';
 import { useChosen } from './chosen';
+import { Download } from './Download';
 import { Filters } from './Filters';
 import { heightOf, widthsOf } from './layout';
 import { TileCard } from './TileCard';
@@ -71,6 +72,7 @@ export default function DashboardPage({ useCase, name }: { useCase: string; name
               Edit
             </Button>
           )}
+          {dashboard.data && !isEdited && <Download dashboard={dashboard.data} />}
           <CopyButton text={() => location.href}>Copy link</CopyButton>
           <Button
             variant="default"

@@ -3,7 +3,7 @@ import { ActionIcon } from '@mantine/core';
 import { useMemo, useState, type MouseEvent } from 'react';
 import { useShapes } from '../../api/queries';
 import type { Cell, Dashboard, Tile, TileData } from '../../api/types';
-import { Chart, chartData, Drawing, xText, type ChartLook, type Pick, type Picture } from '../../design/chart';
+import { Chart, Drawing, xText, type Pick, type Picture } from '../../design/chart';
 import type { Palette } from '../../design/chart/palette';
 import { cellText, formatNumber, isNumeric } from '../../design/format';
 import { Grid } from '../../design/grid';
@@ -11,8 +11,11 @@ import { numberOf } from '../../design/number';
 import type { Drawable } from './draw/drawable';
 import { heatOf, heatOptions } from './draw/heat';
 import { mapOptions, unknownShapes, type Shapes } from './draw/map';
+import { largeNumberOf } from './draw/number';
 import { groupsOf, scatterOptions } from './draw/points';
-import { chosenWriter, writersOf } from './formats';
+import { stepsOf } from './draw/steps';
+import { xyOf } from './draw/xy';
+import { writersOf } from './formats';
 import { MapShapes } from './MapShapes';
 import { pivotOf } from './pivot';
 
@@ -33,46 +36,14 @@ export interface KindProps {
 const kPivotRowsMax = 300;
 const kPivotColumnsMax = 60;
 
-function Compared({
-  now,
-  before,
-  name,
-  write,
-}: {
-  now: number;
-  before: number;
-  name: string;
-  write: (value: number) => string;
-}) {
-  const change = before === 0 ? null : (now - before) / Math.abs(before);
-  const percent = change === null ? '' : `${Math.abs(change * 100).toFixed(1)} %`;
-  const word = now > before ? '▲' : now < before ? '▼' : '=';
-  return (
-    <p className="soft small tile-compared">
-      {word} {percent} · {name} {write(before)}
-    </p>
-  );
-}
-
 export function NumberTile({ tile, data }: KindProps) {
-  const value = data.rows[0]?.[0];
-  const number = numberOf(value);
-  const before = numberOf(data.rows[0]?.[1]);
-  const write = chosenWriter(tile.look, data.columns[0]?.name ?? '') ?? formatNumber;
+  const { text, compared } = largeNumberOf(tile, data);
   return (
     <>
-      <div className="tile-number" title={cellText(value)}>
-        {value === undefined || value === null ? (
-          <span className="null">no value</span>
-        ) : number === null ? (
-          cellText(value)
-        ) : (
-          write(number)
-        )}
+      <div className="tile-number" title={cellText(data.rows[0]?.[0])}>
+        {text ?? <span className="null">no value</span>}
       </div>
-      {number !== null && before !== null && (
-        <Compared now={number} before={before} name={data.columns[1]?.name ?? ''} write={write} />
-      )}
+      {compared && <p className="soft small tile-compared">{compared}</p>}
     </>
   );
 }
@@ -85,17 +56,8 @@ function rowOf(data: TileData, x: string | undefined, series: string | undefined
 }
 
 export function XyTile({ tile, data, onPick, onDrawn }: KindProps) {
-  const chart = useMemo(() => chartData(data.columns, data.rows), [data]);
-  const { look, kind } = tile;
-  const chartLook = useMemo<ChartLook>(() => {
-    const value = data.columns.find((column, index) => index > 0 && isNumeric(column.type));
-    return {
-      stack: look.stack,
-      direction: look.direction,
-      zeroNulls: look.nulls === 'zero',
-      write: chosenWriter(look, value?.name ?? ''),
-    };
-  }, [look, data]);
+  const { look: tileLook, kind } = tile;
+  const { chart, look } = useMemo(() => xyOf({ look: tileLook }, data), [tileLook, data]);
   if (chart.series.length === 0) return <p className="faint">The SELECT has no number to draw.</p>;
   const isLong = data.columns.length === 3 && !isNumeric(data.columns[1]!.type);
   const pick = ({ at, series, x, y }: Pick) => {
@@ -109,7 +71,7 @@ export function XyTile({ tile, data, onPick, onDrawn }: KindProps) {
     <Chart
       kind={kind === 'line' || kind === 'area' ? kind : 'bar'}
       data={chart}
-      look={chartLook}
+      look={look}
       label={label}
       onPick={onPick && pick}
       onDrawn={onDrawn}
@@ -286,29 +248,22 @@ export function PivotTile({ tile, data, onPick }: KindProps) {
 }
 
 export function FunnelTile({ tile, data, onPick }: KindProps) {
-  const counts = data.rows.map((row) => Math.max(0, numberOf(row[1]) ?? 0));
-  const most = Math.max(1e-9, ...counts);
-  const write = chosenWriter(tile.look, data.columns[1]?.name ?? '') ?? formatNumber;
-  const percent = (value: number, of: number) => (of === 0 ? '' : `${((100 * value) / of).toFixed(1)} %`);
+  const steps = useMemo(() => stepsOf(tile, data), [tile, data]);
   return (
     <ol className="funnel" aria-label={`${tile.title}: funnel`}>
-      {data.rows.map((row, index) => (
+      {steps.map((step, index) => (
         <li key={index}>
-          <span className="funnel-name">{cellText(row[0])}</span>
+          <span className="funnel-name">{step.name}</span>
           <button
             type="button"
             className="funnel-bar"
-            style={{ width: `${(100 * counts[index]!) / most}%` }}
-            aria-label={`${cellText(row[0])}: ${write(counts[index]!)}`}
+            style={{ width: `${100 * step.share}%` }}
+            aria-label={`${step.name}: ${step.count}`}
             onClick={(event) => onPick?.({ row: index, x: event.clientX, y: event.clientY })}
           />
           <span className="funnel-count">
-            <strong>{write(counts[index]!)}</strong>
-            {index > 0 && (
-              <span className="faint small">
-                {percent(counts[index]!, counts[index - 1]!)} of the last, {percent(counts[index]!, counts[0]!)} of all
-              </span>
-            )}
+            <strong>{step.count}</strong>
+            {step.lost && <span className="faint small">{step.lost}</span>}
           </span>
         </li>
       ))}

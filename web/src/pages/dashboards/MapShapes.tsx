@@ -2,7 +2,7 @@
 import { Skeleton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useMemo, type ReactNode } from 'react';
-import type { Shapes } from './draw/map';
+import { ownShapes, type GeoJson, type Shapes } from './draw/map';
 
 interface MapShapesProps {
   name: string | undefined;
@@ -10,16 +10,6 @@ interface MapShapesProps {
   propertyName: string;
   scope: { use_case: string; name: string };
   children: (shapes: Shapes, geo: unknown) => ReactNode;
-}
-
-interface GeoJson {
-  features: { properties?: Record<string, unknown> | null }[];
-}
-
-function ownShapes(name: string, geo: GeoJson, key: string): Shapes {
-  const names = geo.features.map((feature) => String(feature.properties?.[key] ?? ''));
-  const byName = new Map(names.map((one) => [one.toLowerCase(), one]));
-  return { name, key, nameOf: (value) => byName.get(value.toLowerCase()) };
 }
 
 function World({ children }: Pick<MapShapesProps, 'children'>) {

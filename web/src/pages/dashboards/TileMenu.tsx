@@ -16,7 +16,7 @@ export const csvOf = (data: TileData): string =>
     data.rows,
   );
 
-function save(address: string, name: string): void {
+export function save(address: string, name: string): void {
   const link = document.createElement('a');
   link.href = address;
   link.download = name;

@@ -5,7 +5,7 @@ import { numberOf } from '../../design/number';
 
 export type Write = (value: number) => string;
 
-const kShape = /^([^0]*)0(,0)?(?:\.(0+))?(a?)(.*)$/s;
+const kShape = /^([^0]*)0(,0)?(?:\.(0+))?(a?)([\s\S]*)$/;
 
 // "0,0.00": separators and two places; "%" multiplies by a hundred; "a" shortens (1.2M); the rest stands around it.
 export function writer(format: string): Write {

@@ -16,6 +16,16 @@ export interface Shapes {
   nameOf: (value: string) => string | undefined; // of the shape that a row's first column means
 }
 
+export interface GeoJson {
+  features: { properties?: Record<string, unknown> | null }[];
+}
+
+export function ownShapes(name: string, geo: GeoJson, key: string): Shapes {
+  const names = geo.features.map((feature) => String(feature.properties?.[key] ?? ''));
+  const byName = new Map(names.map((one) => [one.toLowerCase(), one]));
+  return { name, key, nameOf: (value) => byName.get(value.toLowerCase()) };
+}
+
 const columnNamed = (tile: Drawable, names: RegExp): number =>
   tile.columns.findIndex((column) => names.test(column.name) && isNumeric(column.type));
 

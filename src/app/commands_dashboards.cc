@@ -1,0 +1,93 @@
+// Dashboards: one as PNG, PDF or csv.
+#include <iostream>
+
+#include "app/client.h"
+#include "app/command.h"
+#include "app/output.h"
+#include "app/terminal.h"
+#include "base/file_stream.h"
+#include "base/text.h"
+
+namespace tarn::app {
+namespace {
+
+// "?carrier=UA&carrier=AA" of --filter carrier=UA --filter carrier=AA.
+Result<std::string> QueryOfFilters(const std::vector<std::string>& filters) {
+    std::string query;
+    for (const std::string& filter : filters) {
+        size_t at = filter.find('=');
+        if (at == std::string::npos || at == 0) return Error(ErrorCode::kInvalidArgument, "--filter is NAME=VALUE");
+        query += (query.empty() ? "?" : "&") + UrlEncode(filter.substr(0, at)) + "=" + UrlEncode(filter.substr(at + 1));
+    }
+    return query;
+}
+
+// One file a tile, in a folder.
+Status SaveCsv(const Invocation& call, Client& client, const std::string& path, const std::string& folder) {
+    Json answer = TRY(client.Get(path));
+    std::string target = AbsolutePath(folder);
+    TRY(call.env().files().CreateDirectories(target));
+    Json files = Json::array();
+    for (const Json& file : answer["files"]) {
+        std::string name = file.value("name", "");
+        if (name.empty() || name.find('/') != std::string::npos) {
+            return Error(ErrorCode::kInternal, "the answer names no file: \"{}\"", name);
+        }
+        TRY(WriteFileDurably(call.env(), target + "/" + name, file.value("text", ""), 0644));
+        files.push_back(target + "/" + name);
+    }
+    if (call.json()) {
+        std::cout << DumpJson({{"files", files}, {"failed", answer["failed"]}}, 2) << "\n";
+        return Ok();
+    }
+    for (const Json& file : files) std::cout << file.get<std::string>() << "\n";
+    for (const Json& failed : answer["failed"]) std::cerr << "no rows: " << failed.get<std::string>() << "\n";
+    return Ok();
+}
+
+Status Report(const Invocation& call) {
+    Client client = TRY(Client::Find(call));
+    std::string name = call.Get("NAME");
+    size_t dot = name.find('.');
+    if (dot == std::string::npos || dot == 0 || dot + 1 == name.size()) {
+        return Error(ErrorCode::kInvalidArgument, "\"{}\" is no dashboard; write USE_CASE.NAME", name);
+    }
+    std::string base = "/api/v1/dashboards/" + UrlEncode(name.substr(0, dot)) + "/" + UrlEncode(name.substr(dot + 1));
+    std::string query = TRY(QueryOfFilters(call.All("--filter")));
+    std::string format = call.Find("--format").value_or("pdf");
+    std::string file = call.Find("--out").value_or(format == "csv" ? name : name + "." + format);
+    std::string path = base + "/download/" + UrlEncode(format) + query;
+    if (format == "csv") return SaveCsv(call, client, path, file);
+    if (file == "-") {
+        StandardOutput output;
+        return client.Download(path, output);
+    }
+    std::string target = AbsolutePath(file);
+    auto sink = TRY(FileReplacement::Create(call.env().files(), target, 0644));
+    TRY(client.Download(path, *sink));
+    TRY(sink->Finish());
+    if (call.json()) {
+        std::cout << DumpJson({{"file", target}}, 2) << "\n";
+    } else {
+        std::cout << target << "\n";
+    }
+    return Ok();
+}
+
+}  // namespace
+
+std::vector<Command> DashboardCommands() {
+    return {
+        {.name = "dashboard report",
+         .summary = "Makes a dashboard as PNG, PDF or csv, of what you may see.",
+         .details = "csv is a folder with one file a tile.",
+         .example = "tarn dashboard report delays.delays --format pdf --filter carrier=UA",
+         .arguments = {{"NAME", "The dashboard: USE_CASE.NAME."}},
+         .options = {{"--format", "FORMAT", "png, pdf (the default) or csv."},
+                     {"-o,--out", "FILE", "Where to; - is the standard output. By default NAME.FORMAT here."},
+                     {"--filter", "NAME=VALUE", "A filter or parameter of the dashboard.", true}},
+         .run = Report},
+    };
+}
+
+}  // namespace tarn::app
