@@ -1,6 +1,7 @@
 """Makes the C++ codecs of the Kafka protocol from the schema files of src/wire/kafka/schema/.
 
-    kafka_codec.py generate SCHEMA_DIR OUT_DIR     writes OUT_DIR/wire/kafka/messages/*.h and *.cc (only what changed)
+    kafka_codec.py SCHEMA_DIR OUT_DIR PARTS   writes OUT_DIR/wire/kafka/messages/*.h and *.cc (only what changed), the
+                                              codecs in PARTS files, evenly
 
 A schema file describes one API; every line below the head is a field, its struct's fields are indented below it:
 
@@ -24,7 +25,6 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PARTS = 10  # .cc files; the messages are spread evenly
 CPP = {"bool": "bool", "int8": "int8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
        "uint32": "uint32_t", "int64": "int64_t", "float64": "double", "string": "std::string", "bytes": "Bytes",
        "uuid": "Uuid", "records": "Records"}
@@ -320,7 +320,7 @@ class Header:
         yield ""
         if root:
             yield "    // The rest of a frame, after the header. All of it must be the message."
-            yield f"    static Result<{struct.name}> Decode(Reader& reader, int16_t version);"
+            yield f"    static tarn::Result<{struct.name}> Decode(Reader& reader, int16_t version);"
             yield "    // Fields that the version does not have are left out."
             yield "    void Encode(Writer& writer, int16_t version) const;"
         yield f"    bool operator==(const {struct.name}& other) const;"
@@ -565,7 +565,7 @@ def write(path, text):
         path.write_text(text)
 
 
-def generate(schema_dir, out_dir):
+def generate(schema_dir, out_dir, parts):
     apis = load(schema_dir)
     folder = Path(out_dir) / "wire" / "kafka" / "messages"
     folder.mkdir(parents=True, exist_ok=True)
@@ -576,18 +576,18 @@ def generate(schema_dir, out_dir):
     errors = sorted(load_errors(schema_dir))
     write(folder / "error_codes.h", error_header(errors))
     write(folder / "error_table.cc", error_source(errors))
-    for number, group in enumerate(spread(apis, PARTS)):
+    for number, group in enumerate(spread(apis, parts)):
         write(folder / f"messages_{number}.cc", Source(group).text())
         write(folder / f"fill_{number}.cc", fill_source(group, number))
-    write(folder / "cases.cc", cases_source(PARTS))
+    write(folder / "cases.cc", cases_source(parts))
 
 
 def main(arguments):
-    if len(arguments) != 3 or arguments[0] != "generate":
+    if len(arguments) != 3:
         print(__doc__)
         return 2
     try:
-        generate(arguments[1], arguments[2])
+        generate(arguments[0], arguments[1], int(arguments[2]))
     except SchemaError as error:
         print(error, file=sys.stderr)
         return 1
