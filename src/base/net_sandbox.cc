@@ -55,13 +55,20 @@ void Carry(int from, int to) {
 
 }  // namespace
 
-Status RaiseLoopback(const std::vector<std::string>& addresses) {
+Status RaiseLoopback() {
     Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!fd.valid()) return Failed("make a socket");
     ifreq request{};
     std::strncpy(request.ifr_name, "lo", IFNAMSIZ - 1);
     request.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
     if (::ioctl(fd.get(), SIOCSIFFLAGS, &request) != 0) return Failed("bring the loopback interface up");
+    return Ok();
+}
+
+Status NameLoopback(const std::vector<std::string>& addresses) {
+    if (addresses.empty()) return Ok();
+    Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!fd.valid()) return Failed("make a socket");
     for (size_t index = 0; index < addresses.size(); index++) {
         ifreq alias{};
         std::string name = fmt::format("lo:{}", index + 1);

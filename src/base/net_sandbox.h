@@ -10,9 +10,10 @@
 
 namespace tarn::sandbox {
 
-// In the network namespace of the calling process: brings the loopback interface up and gives it the addresses that
-// are not in 127.0.0.0/8.
-Status RaiseLoopback(const std::vector<std::string>& addresses);
+// In the network namespace of the calling process: bring the loopback interface up, give it the addresses that are not
+// in 127.0.0.0/8.
+Status RaiseLoopback();
+Status NameLoopback(const std::vector<std::string>& addresses);
 
 // Carries what connects to `listener` to `target`, through the dialer, until destroyed.
 Result<std::unique_ptr<StreamServer>> ServeForward(Fd listener, const Address& target, Dialer& dialer, Log& log);

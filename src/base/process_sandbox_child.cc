@@ -94,7 +94,6 @@ class FirstProcess {
     Status GiveUpPrivileges();
     Status Restrict();
     Status Execute();
-    [[noreturn]] void Become(int report);
     void Watch();
     bool ReapAll();
     void Measure();
@@ -189,7 +188,7 @@ Status FirstProcess::BuildNetwork() {
         }
         listen.push_back({host, forward.port});
     }
-    TRY(RaiseLoopback(addresses));
+    TRY(NameLoopback(addresses));
     for (const Address& address : listen) listeners_.push_back(TRY(Listen(address)));
     return Ok();
 }
@@ -310,48 +309,53 @@ Status FirstProcess::Restrict() {
     return Check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0, "install the seccomp filter");
 }
 
-[[noreturn]] void FirstProcess::Become(int report) {
-    std::vector<std::string> variables = {fmt::format("PATH={}", kPath), fmt::format("HOME={}", kHome), "LANG=C.UTF-8"};
-    for (const auto& [name, value] : options_.environment) variables.push_back(name + "=" + value);
+// What the command's process needs between its start and exec, made before: it has our memory until then.
+struct Command {
+    explicit Command(const SandboxOptions& options)
+        : variables({fmt::format("PATH={}", kPath), fmt::format("HOME={}", kHome), "LANG=C.UTF-8"}),
+          words(options.command) {
+        for (const auto& [name, value] : options.environment) variables.push_back(name + "=" + value);
+        for (std::string& variable : variables) environment.push_back(variable.data());
+        for (std::string& word : words) arguments.push_back(word.data());
+        environment.push_back(nullptr);
+        arguments.push_back(nullptr);
+    }
+    std::vector<std::string> variables;
+    std::vector<std::string> words;
     std::vector<char*> environment;
-    for (std::string& variable : variables) environment.push_back(variable.data());
-    environment.push_back(nullptr);
-    std::vector<std::string> words = options_.command;
     std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
+    int input = -1;
+    int output = -1;
+    volatile int failure = 0;
+};
+
+// Only calls of the kernel, and nothing that stays: memory, but no descriptor, is its parent's, which waits for exec.
+[[noreturn]] void Become(Command& command) {
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::setsid();
     ::setpriority(PRIO_PROCESS, 0, kNice);
-    Fd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    if (::dup2(input.get(), 0) < 0 || ::dup2(output_.get(), 1) < 0 || ::dup2(output_.get(), 2) < 0) {
-        ::_exit(127);
+    if (::dup2(command.input, 0) >= 0 && ::dup2(command.output, 1) >= 0 && ::dup2(command.output, 2) >= 0) {
+        ::execve(command.arguments[0], command.arguments.data(), command.environment.data());
     }
-    ::execve(words[0].c_str(), arguments.data(), environment.data());
-    int failure = errno;
-    (void)!::write(report, &failure, sizeof(failure));
+    command.failure = errno;
     ::_exit(127);
 }
 
+// Not by fork: copying what the platform's program has mapped takes longer than all the rest.
 Status FirstProcess::Execute() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return Failed("make a pipe");
-    Fd read(ends[0]);
-    Fd write(ends[1]);
-    command_ = ::fork();
+    Command command(options_);
+    Fd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!input.valid()) return Failed("open /dev/null");
+    command.input = input.get();
+    command.output = output_.get();
+    command_ = ::vfork();
+    if (command_ == 0) Become(command);
     if (command_ < 0) return Failed("start a process");
-    if (command_ == 0) Become(write.get());
-    write.Close();
     output_.Close();
-    int failure = 0;
-    ssize_t count;
-    do {
-        count = ::read(read.get(), &failure, sizeof(failure));
-    } while (count < 0 && errno == EINTR);
-    if (count == 0) return Ok();
-    errno = failure;
+    if (command.failure == 0) return Ok();
+    errno = command.failure;
     return Failed("execute " + options_.command[0]);
 }
 
@@ -365,6 +369,7 @@ Status FirstProcess::Prepare() {
     if (score.valid()) (void)!::write(score.get(), "1000", 4);
     TRY(TakePieces());
     TRY(BecomeNobody());
+    TRY(RaiseLoopback());
     return BuildRoot();
 }
 

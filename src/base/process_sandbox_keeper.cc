@@ -23,6 +23,7 @@ namespace {
 // Numbers that no file and no account has: systemd's documentation of user numbers leaves them to nobody.
 constexpr uint32_t kUserFirst = 0x70000000;
 constexpr uint32_t kUsers = 1 << 16;
+constexpr int kNextAfterMillis = 3;  // when the run that was just asked for has got to its command
 constexpr uint64_t kNamespaces =
     CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 
@@ -50,7 +51,10 @@ class Keeper {
     void Serve() {
         while (true) {
             pollfd waits[2] = {{control_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
-            if (::poll(waits, 2, -1) < 0 && errno != EINTR) return;
+            int count = ::poll(waits, 2, next_wanted_ ? kNextAfterMillis : -1);
+            if (count < 0 && errno != EINTR) return;
+            if (count == 0) PrepareNext();
+            if (count <= 0) continue;
             if (waits[1].revents != 0) Reap();
             if (waits[0].revents == 0) continue;
             Result<std::optional<Message>> message = ReceiveMessage(control_.get());
@@ -59,7 +63,7 @@ class Keeper {
             Fd report = std::move((*message)->fds[2]);
             Status started = Start((*message)->fds, report);
             message->reset();  // its descriptors are not for the next one
-            PrepareNext();
+            next_wanted_ = !common_name_.empty();
             if (started.ok()) continue;
             Tell(report, {{"failed", started.error().message()},
                           {"unsupported", started.error().code() == ErrorCode::kNotSupported}});
@@ -103,7 +107,8 @@ class Keeper {
 
     // While a run is under way, the first process of the next one. Where that fails the next one tries, and says why.
     void PrepareNext() {
-        if (prepared_.pid > 0 || common_name_.empty()) return;
+        next_wanted_ = false;
+        if (prepared_.pid > 0) return;
         auto next = Prepare(common_, common_name_);
         if (next.ok()) prepared_ = std::move(*next);
     }
@@ -181,6 +186,7 @@ class Keeper {
     };
     std::map<pid_t, Running> children_;  // by the first process of a sandbox
     Prepared prepared_;
+    bool next_wanted_ = false;
     SandboxOptions common_;  // what the last run was prepared with
     std::string common_name_;
     uint32_t next_user_ = 0;
