@@ -329,7 +329,8 @@ void AddRoutes(Components& parts, Env& env) {
     router.Add(parts.backup->Routes());
     router.Add(parts.orchestrator->Routes());
     router.Add(parts.connectors->Routes());
-    router.Add(parts.dashboards->Routes());
+    router.Add(parts.dashboards->Routes(
+        [&router](HttpRequest& request, HttpResponder& responder) { return router.Serve(request, responder); }));
     router.Add(parts.reports->Routes());
     router.Add(parts.destinations->Routes());
     router.Add(parts.alerting->Routes());

@@ -23,8 +23,9 @@ async function look(context) {
   const isDone = () => {
     const tiles = [...document.querySelectorAll('.tile')];
     const answered = (tile) => tile.getAttribute('aria-busy') === 'false' && !tile.querySelector('[aria-label=Loading]');
+    if (tiles.length !== 20 || !tiles.every(answered)) return false; // where tiles lie costs a layout: asked last
     const seen = tiles.filter((tile) => tile.getBoundingClientRect().top < window.innerHeight);
-    return tiles.length === 20 && tiles.every(answered) && seen.every((tile) => tile.querySelector('.tile-number, canvas'));
+    return seen.every((tile) => tile.querySelector('.tile-number, canvas'));
   };
   await page.waitForFunction(isDone, null, { polling: 5 });
   const all = performance.now() - begin;

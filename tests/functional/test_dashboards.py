@@ -61,6 +61,32 @@ def test_what_is_kept_is_of_the_viewers_rights(shop, heidi):
     assert heidi(f"{GALLERY}/filters/country").json["values"] == ["CH"]
 
 
+def test_all_tiles_in_one_answer_are_each_an_operation_of_its_own(shop, heidi):
+    def tiles(answer):
+        lines = [json.loads(line) for line in answer.body.splitlines()]
+        return {line["index"]: (line["status"], line["answer"]) for line in lines}
+
+    def recorded():
+        return int(shop.value("SELECT count(*) FROM system.audit WHERE operation LIKE '%/tiles/{index}' "
+                              "AND phase = 'end' AND principal LIKE '%heidi%'"))
+
+    wanted = [tile["index"] for tile in shop.get(GALLERY)["tiles"] if tile["kind"] != "text"]
+    before = recorded()
+    seen = tiles(heidi(f"{GALLERY}/tiles?least=100000"))
+    assert sorted(seen) == wanted
+    until(lambda: recorded() == before + len(wanted), "a record of each tile")
+    assert (seen[0][0], seen[0][1]["rows"]) == (200, [[500]]), "as heidi alone would see it"
+    assert seen[14][1]["rows"] == []
+    for index in (0, 5, 14):
+        alone = heidi(f"{GALLERY}/tiles/{index}?least=100000").json
+        assert {**alone, "from_cache": True} == {**seen[index][1], "from_cache": True}
+    wrong = tiles(heidi(f"{GALLERY}/tiles?contry=CH"))
+    assert {status for status, _ in wrong.values()} == {400}
+    assert "no filter contry" in wrong[0][1]["error"]["message"]
+    assert heidi("/api/v1/dashboards/shop/none/tiles").status == 404
+    assert shop.http("GET", f"{GALLERY}/tiles", token="").status == 401
+
+
 def test_values_are_bound_and_recorded(shop):
     answer = shop.get(f"{GALLERY}/tiles/14?least=17&item=p%25")
     assert answer["rows"] == []

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "analysis/dashboards/all_tiles.h"
 #include "analysis/dashboards/dashboard_file.h"
 #include "analysis/dashboards/definition_json.h"
 #include "analysis/dashboards/owned_store.h"
@@ -61,7 +62,7 @@ class WorkspaceDashboards : public Dashboards {
         auto found = shapes_.find(use_case + "." + name);
         return found == shapes_.end() ? "" : found->second;
     }
-    std::vector<Route> Routes() override;
+    std::vector<Route> Routes(HttpServe serve) override;
 
   private:
     using Handler = Result<HttpResponse> (WorkspaceDashboards::*)(HttpCall&);
@@ -485,7 +486,7 @@ Result<HttpResponse> WorkspaceDashboards::Remove(HttpCall& call) {
     return JsonResponse({{"removed", true}});
 }
 
-std::vector<Route> WorkspaceDashboards::Routes() {
+std::vector<Route> WorkspaceDashboards::Routes(HttpServe serve) {
     auto bound = [this](Handler member) { return [this, member](HttpCall& call) { return (this->*member)(call); }; };
     auto opening = [this](OpeningHandler member) {
         return [this, member](HttpCall& call) { return (this->*member)(call); };
@@ -500,6 +501,11 @@ std::vector<Route> WorkspaceDashboards::Routes() {
         {{"http", "GET /api/v1/dashboards/{use_case}/{name}", "dashboard:Read", "dashboard", kRead, {}},
          name,
          bound(&Self::Get)},
+        {{"http", "GET /api/v1/dashboards/{use_case}/{name}/tiles", "dashboard:Read", "dashboard", kRead, {}},
+         name,
+         [this, serve = std::move(serve)](HttpCall& call) -> Result<HttpResponse> {
+             return AnswerAllTiles(call, TRY(Find(call)), serve);
+         }},
         {{"http", "GET /api/v1/dashboards/{use_case}/{name}/tiles/{index}", "dashboard:Read", "dashboard", kRead, {}},
          name,
          bound(&Self::TileData),

@@ -99,8 +99,9 @@ class Dashboards {
     virtual Result<Json> ChosenBy(const Asking& asking) = 0;
     // GeoJSON of the use case; empty for none of that name.
     virtual std::string ShapesOf(const std::string& use_case, const std::string& name) const = 0;
-    // Below /api/v1/dashboards; docs/api.md.
-    virtual std::vector<security::Route> Routes() = 0;
+    // Below /api/v1/dashboards; docs/api.md. `serve` answers a request of the API: an answer of all tiles asks for each
+    // by it. It must work once the routes are served.
+    virtual std::vector<security::Route> Routes(HttpServe serve) = 0;
 };
 
 // As `GET /api/v1/dashboards/<use case>/<name>` tells it.

@@ -1,4 +1,5 @@
 // One way to call the API: JSON in and out, errors as ApiError.
+import { takeArrived, takeEarly } from './early';
 
 export class ApiError extends Error {
   constructor(
@@ -61,15 +62,22 @@ async function answerOf(method: string, path: string, options: CallOptions): Pro
   }
 }
 
+const textOf = async (response: Response) => ({ status: response.status, text: await response.text() });
+
 export async function call<T>(method: string, path: string, options: CallOptions = {}): Promise<T> {
-  const response = await answerOf(method, path, options);
-  const text = await response.text();
-  if (!response.ok) throw errorFrom(response.status, text);
+  const early = method === 'GET' ? await takeEarly(path) : undefined;
+  const { status, text } = early ?? (await textOf(await answerOf(method, path, options)));
+  if (status < 200 || status > 299) throw errorFrom(status, text);
   return (text === '' ? {} : parseExactly(text)) as T;
 }
 
 export const get = <T>(path: string, signal?: AbortSignal): Promise<T> =>
   call<T>('GET', path, signal ? { signal } : {});
+// What a GET would answer, if that is here already.
+export function arrived<T>(path: string): T | undefined {
+  const text = takeArrived(path);
+  return text === undefined ? undefined : (parseExactly(text) as T);
+}
 export const post = <T>(path: string, body: unknown = {}, signal?: AbortSignal): Promise<T> =>
   call<T>('POST', path, signal ? { body, signal } : { body });
 export const put = <T>(path: string, body: unknown = {}): Promise<T> => call<T>('PUT', path, { body });

@@ -1,7 +1,8 @@
 // The query layer: every read of the server is a hook here, every change a mutation that says what it makes stale.
 import { keepPreviousData, useMutation, useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
-import { call, get, path, post, put, query, remove } from './client';
+import { arrived, call, get, path, post, put, query, remove } from './client';
+import { forgetEarly } from './early';
 import { events, type Liveness } from './events';
 import type * as Api from './types';
 
@@ -14,7 +15,13 @@ function usePollMs(pollMs: number): number {
 }
 
 export const useMe = (): UseQueryResult<Api.Me> =>
-  useQuery({ queryKey: ['me'], queryFn: ({ signal }) => get<Api.Me>('/me', signal), staleTime: 60_000, retry: false });
+  useQuery({
+    queryKey: ['me'],
+    queryFn: ({ signal }) => get<Api.Me>('/me', signal),
+    initialData: () => arrived<Api.Me>('/me'),
+    staleTime: 60_000,
+    retry: false,
+  });
 
 export function useOverview(): UseQueryResult<Api.Overview> {
   const refetchInterval = usePollMs(3000);
@@ -186,6 +193,7 @@ export const useDashboard = (useCase: string, name: string): UseQueryResult<Api.
   useQuery({
     queryKey: ['dashboards', 'one', useCase, name],
     queryFn: ({ signal }) => get<Api.Dashboard>(path`/dashboards/${useCase}/${name}`, signal),
+    initialData: () => arrived<Api.Dashboard>(path`/dashboards/${useCase}/${name}`),
   });
 // `chosen`: the query string of filters and clicks. What is shown stays until the new is there.
 export const useTile = (
@@ -193,15 +201,17 @@ export const useTile = (
   index: number,
   chosen: string,
   enabled = true,
-): UseQueryResult<Api.TileData> =>
-  useQuery({
+): UseQueryResult<Api.TileData> => {
+  const address = path`/dashboards/${dashboard.use_case}/${dashboard.name}/tiles/${index}` + chosen;
+  return useQuery({
     enabled,
     queryKey: ['dashboards', 'tile', dashboard.use_case, dashboard.name, index, chosen],
-    queryFn: ({ signal }) =>
-      get<Api.TileData>(path`/dashboards/${dashboard.use_case}/${dashboard.name}/tiles/${index}` + chosen, signal),
+    queryFn: ({ signal }) => get<Api.TileData>(address, signal),
+    initialData: () => arrived<Api.TileData>(address),
     placeholderData: keepPreviousData,
     refetchInterval: dashboard.refresh_seconds > 0 ? dashboard.refresh_seconds * 1000 : false,
   });
+};
 export const useTileRows = (
   dashboard: { use_case: string; name: string },
   index: number,
@@ -378,6 +388,11 @@ export const startRuns = (target: string): Promise<{ runs: string[] }> => post('
 export const cancelRun = (id: string): Promise<unknown> => post(path`/runs/${id}/cancel`);
 export const approveRun = (id: string): Promise<unknown> => post(path`/runs/${id}/approve`);
 export const retryRun = (id: string): Promise<{ runs: string[] }> => post(path`/runs/${id}/retry`);
-export const login = (user: string, password: string): Promise<Api.Me> => post<Api.Me>('/login', { user, password });
-export const loginByLink = (token: string): Promise<Api.Me> => post<Api.Me>('/login/link', { token });
-export const logout = (): Promise<unknown> => post('/logout');
+function asAnother<T>(path: string, body: unknown): Promise<T> {
+  forgetEarly();
+  return post<T>(path, body);
+}
+export const login = (user: string, password: string): Promise<Api.Me> =>
+  asAnother<Api.Me>('/login', { user, password });
+export const loginByLink = (token: string): Promise<Api.Me> => asAnother<Api.Me>('/login/link', { token });
+export const logout = (): Promise<unknown> => asAnother('/logout', {});

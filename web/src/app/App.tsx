@@ -2,11 +2,14 @@
 import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
 import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { lazy, Suspense, useEffect } from 'react';
+import { useEffect } from 'react';
 import { Redirect, Route, Switch, useLocation } from 'wouter';
 import { ApiError } from '../api/client';
+import { rememberLogin } from '../api/early';
 import { events } from '../api/events';
 import { useMe } from '../api/queries';
+import { fetchCharts } from '../design/chart';
+import { later } from '../design/later';
 import { Page } from '../design/page';
 import { Empty, ErrorState, Loading } from '../design/states';
 import { theme, variables } from '../design/theme';
@@ -16,50 +19,55 @@ import { Shell } from './Shell';
 
 const kFetchAheadMs = 1500;
 
-const load = {
-  HomePage: () => import('../pages/home/HomePage'),
-  CatalogPage: () => import('../pages/catalog/CatalogPage'),
-  DatasetPage: () => import('../pages/catalog/DatasetPage'),
-  SqlPage: () => import('../pages/sql/SqlPage'),
-  DashboardsPage: () => import('../pages/dashboards/DashboardsPage'),
-  DashboardPage: () => import('../pages/dashboards/DashboardPage'),
-  RunsPage: () => import('../pages/runs/RunsPage'),
-  RunPage: () => import('../pages/runs/RunPage'),
-  ComparePage: () => import('../pages/runs/ComparePage'),
-  SourcesPage: () => import('../pages/sources/SourcesPage'),
-  WorkspacePage: () => import('../pages/workspace/WorkspacePage'),
-  AuditPage: () => import('../pages/audit/AuditPage'),
-  AccessPage: () => import('../pages/access/AccessPage'),
-  AlertsPage: () => import('../pages/alerts/AlertsPage'),
-  StatusPage: () => import('../pages/status/StatusPage'),
-};
+const loading = (
+  <div className="page">
+    <Loading />
+  </div>
+);
+const HomePage = later(() => import('../pages/home/HomePage'), loading);
+const CatalogPage = later(() => import('../pages/catalog/CatalogPage'), loading);
+const DatasetPage = later(() => import('../pages/catalog/DatasetPage'), loading);
+const SqlPage = later(() => import('../pages/sql/SqlPage'), loading);
+const DashboardsPage = later(() => import('../pages/dashboards/DashboardsPage'), loading);
+const DashboardPage = later(() => import('../pages/dashboards/DashboardPage'), loading);
+const RunsPage = later(() => import('../pages/runs/RunsPage'), loading);
+const RunPage = later(() => import('../pages/runs/RunPage'), loading);
+const ComparePage = later(() => import('../pages/runs/ComparePage'), loading);
+const SourcesPage = later(() => import('../pages/sources/SourcesPage'), loading);
+const WorkspacePage = later(() => import('../pages/workspace/WorkspacePage'), loading);
+const AuditPage = later(() => import('../pages/audit/AuditPage'), loading);
+const AccessPage = later(() => import('../pages/access/AccessPage'), loading);
+const AlertsPage = later(() => import('../pages/alerts/AlertsPage'), loading);
+const StatusPage = later(() => import('../pages/status/StatusPage'), loading);
+const kPages = [
+  HomePage,
+  CatalogPage,
+  DatasetPage,
+  SqlPage,
+  DashboardsPage,
+  DashboardPage,
+  RunsPage,
+  RunPage,
+  ComparePage,
+  SourcesPage,
+  WorkspacePage,
+  AuditPage,
+  AccessPage,
+  AlertsPage,
+  StatusPage,
+];
 // A dashboard's code comes while it is asked who is there: it is what people open by a link.
-if (/^\/dashboards\/./.test(location.pathname)) void load.DashboardPage().catch(() => undefined);
-
-const HomePage = lazy(load.HomePage);
-const CatalogPage = lazy(load.CatalogPage);
-const DatasetPage = lazy(load.DatasetPage);
-const SqlPage = lazy(load.SqlPage);
-const DashboardsPage = lazy(load.DashboardsPage);
-const DashboardPage = lazy(load.DashboardPage);
-const RunsPage = lazy(load.RunsPage);
-const RunPage = lazy(load.RunPage);
-const ComparePage = lazy(load.ComparePage);
-const SourcesPage = lazy(load.SourcesPage);
-const WorkspacePage = lazy(load.WorkspacePage);
-const AuditPage = lazy(load.AuditPage);
-const AccessPage = lazy(load.AccessPage);
-const AlertsPage = lazy(load.AlertsPage);
-const StatusPage = lazy(load.StatusPage);
+if (/^\/dashboards\/./.test(location.pathname)) {
+  void DashboardPage.fetchAhead();
+  void fetchCharts();
+}
 
 // Once the first page stands, the others are fetched while nothing else is to be done: going there takes no wait.
 function fetchAhead(): () => void {
-  const later = window.setTimeout(async () => {
-    for (const next of Object.values(load)) {
-      await next().catch(() => undefined); // one that fails is asked for again when it is needed
-    }
+  const timer = window.setTimeout(async () => {
+    for (const page of kPages) await page.fetchAhead();
   }, kFetchAheadMs);
-  return () => window.clearTimeout(later);
+  return () => window.clearTimeout(timer);
 }
 
 const isLoggedOut = (error: unknown): boolean => error instanceof ApiError && error.status === 401;
@@ -95,36 +103,26 @@ function Pages() {
   const [location] = useLocation();
   return (
     <Boundary key={location}>
-      <Suspense
-        fallback={
-          <div className="page">
-            <Loading />
-          </div>
-        }
-      >
-        <Switch>
-          <Route path="/" component={HomePage} />
-          <Route path="/catalog" component={CatalogPage} />
-          <Route path="/catalog/:schema/:name">
-            {({ schema, name }) => <DatasetPage schema={schema} name={name} />}
-          </Route>
-          <Route path="/sql" component={SqlPage} />
-          <Route path="/dashboards" component={DashboardsPage} />
-          <Route path="/dashboards/:useCase/:name">
-            {({ useCase, name }) => <DashboardPage useCase={useCase} name={name} />}
-          </Route>
-          <Route path="/runs" component={RunsPage} />
-          <Route path="/runs/compare" component={ComparePage} />
-          <Route path="/runs/:id">{({ id }) => <RunPage id={id} />}</Route>
-          <Route path="/sources" component={SourcesPage} />
-          <Route path="/workspace" component={WorkspacePage} />
-          <Route path="/audit" component={AuditPage} />
-          <Route path="/access" component={AccessPage} />
-          <Route path="/alerts" component={AlertsPage} />
-          <Route path="/status" component={StatusPage} />
-          <Route component={NotFound} />
-        </Switch>
-      </Suspense>
+      <Switch>
+        <Route path="/" component={HomePage} />
+        <Route path="/catalog" component={CatalogPage} />
+        <Route path="/catalog/:schema/:name">{({ schema, name }) => <DatasetPage schema={schema} name={name} />}</Route>
+        <Route path="/sql" component={SqlPage} />
+        <Route path="/dashboards" component={DashboardsPage} />
+        <Route path="/dashboards/:useCase/:name">
+          {({ useCase, name }) => <DashboardPage useCase={useCase} name={name} />}
+        </Route>
+        <Route path="/runs" component={RunsPage} />
+        <Route path="/runs/compare" component={ComparePage} />
+        <Route path="/runs/:id">{({ id }) => <RunPage id={id} />}</Route>
+        <Route path="/sources" component={SourcesPage} />
+        <Route path="/workspace" component={WorkspacePage} />
+        <Route path="/audit" component={AuditPage} />
+        <Route path="/access" component={AccessPage} />
+        <Route path="/alerts" component={AlertsPage} />
+        <Route path="/status" component={StatusPage} />
+        <Route component={NotFound} />
+      </Switch>
     </Boundary>
   );
 }
@@ -142,7 +140,12 @@ function LoggedIn() {
 // Who is not logged in goes to the login page and comes back to where they were.
 function Gate() {
   const me = useMe();
-  if (me.isError && isLoggedOut(me.error)) {
+  const isThere = me.data !== undefined;
+  const isGone = me.isError && isLoggedOut(me.error);
+  useEffect(() => {
+    if (isThere || isGone) rememberLogin(!isGone);
+  }, [isThere, isGone]);
+  if (isGone) {
     const here = window.location.pathname + window.location.search;
     return <Redirect to={here === '/' ? '/login' : `/login?next=${encodeURIComponent(here)}`} replace />;
   }

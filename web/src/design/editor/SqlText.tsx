@@ -1,15 +1,16 @@
 // SQL to look at.
-import { lazy, Suspense } from 'react';
 import { CopyIcon } from '../copy';
+import { later } from '../later';
 
-const Viewer = lazy(() => import('./Viewer'));
+const Viewer = later(
+  () => import('./Viewer'),
+  ({ text }: { text: string }) => <pre className="code-block">{text}</pre>,
+);
 
 export function SqlText({ text }: { text: string }) {
   return (
     <div className="sql-text">
-      <Suspense fallback={<pre className="code-block">{text}</pre>}>
-        <Viewer text={text} />
-      </Suspense>
+      <Viewer text={text} />
       <div className="sql-text-copy">
         <CopyIcon text={text} label="Copy the SQL" />
       </div>

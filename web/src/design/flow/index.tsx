@@ -1,11 +1,12 @@
 import { Skeleton } from '@mantine/core';
 import { useElementSize } from '@mantine/hooks';
-import { lazy, Suspense, useMemo } from 'react';
+import { useMemo } from 'react';
+import { later } from '../later';
 import { boundsOf, layout, zoomFor } from './layout';
 import { kBands, kSizes, zoomMinAt } from './look';
 import type { FlowProps } from './types';
 
-const Flow = lazy(() => import('./Flow'));
+const Flow = later(() => import('./Flow'), <Skeleton height="100%" radius={0} />);
 
 const kHeightMin = 180;
 const kHeightMax = 600;
@@ -30,9 +31,7 @@ export function DataFlow({ label, ...props }: FlowProps & { label: string }) {
   const height = Math.min(kHeightMax, Math.max(kHeightMin, Math.round(bounds.height * zoom + 2 * kSizes.marginPx)));
   return (
     <div className="flow" role="group" aria-label={label} style={{ height }} ref={ref}>
-      <Suspense fallback={<Skeleton height="100%" radius={0} />}>
-        <Flow {...props} places={places} lanes={lanes} />
-      </Suspense>
+      <Flow {...props} places={places} lanes={lanes} />
     </div>
   );
 }

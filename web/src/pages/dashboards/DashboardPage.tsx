@@ -1,6 +1,6 @@
 // A dashboard: filters, tiles, and for each tile what is behind it.
 import { Button } from '@mantine/core';
-import { lazy, Suspense, useEffect } from 'react';
+import { useEffect } from 'react';
 import { useSearchParams } from 'wouter';
 import { useIsFetching, useQueryClient } from '@tanstack/react-query';
 import { useDashboard } from '../../api/queries';
@@ -8,6 +8,7 @@ import type { Dashboard } from '../../api/types';
 import { fetchCharts } from '../../design/chart';
 import { CopyButton } from '../../design/copy';
 import { Icon } from '../../design/icons';
+import { later } from '../../design/later';
 import { Page } from '../../design/page';
 import { Empty, Loaded, Loading } from '../../design/states';
 import { useChosen } from './chosen';
@@ -17,7 +18,7 @@ import { heightOf, widthsOf } from './layout';
 import { TileCard } from './TileCard';
 import { TileDrawer } from './TileDrawer';
 
-const Editor = lazy(() => import('./edit/Editor'));
+const Editor = later(() => import('./edit/Editor'), <Loading />);
 
 function Board({ dashboard }: { dashboard: Dashboard }) {
   const chosen = useChosen(dashboard);
@@ -47,7 +48,7 @@ export default function DashboardPage({ useCase, name }: { useCase: string; name
   const client = useQueryClient();
   const isFetching = useIsFetching({ queryKey: ['dashboards', 'tile'] }) > 0;
   const file = dashboard.data?.file;
-  useEffect(fetchCharts, []);
+  useEffect(() => void fetchCharts(), []);
   const [parameters, setParameters] = useSearchParams();
   const isEdited = parameters.has('edit');
   const setEdited = (edited: boolean) =>
@@ -88,9 +89,7 @@ export default function DashboardPage({ useCase, name }: { useCase: string; name
       <Loaded query={dashboard}>
         {(data) =>
           isEdited ? (
-            <Suspense fallback={<Loading />}>
-              <Editor key={data.hash} dashboard={data} onDone={() => setEdited(false)} />
-            </Suspense>
+            <Editor key={data.hash} dashboard={data} onDone={() => setEdited(false)} />
           ) : (
             <Board dashboard={data} />
           )

@@ -4,7 +4,7 @@ import { useMemo } from 'react';
 import { useSearchParams } from 'wouter';
 import type { Dashboard } from '../../api/types';
 
-// What the page's address says besides.
+// What the page's address says besides; public/start.js knows them too.
 const kOwn = ['tile', 'mark', 'edit', 'full', 'view'];
 
 // NULL is \N; a value that begins with a backslash has one more.
@@ -24,17 +24,18 @@ export interface Chosen {
   setOwn: (changes: Record<string, string | null>) => void;
   clear: () => void;
   isAny: boolean;
-  query: string; // for the API: "?carrier=UA&time_zone=Europe%2FZurich", or empty
+  query: string; // for the API: "?carrier=UA&time_zone=Europe%2FZurich"
 }
 
 export const viewersZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
 
-export function queryOf(parameters: URLSearchParams, dashboard: Pick<Dashboard, 'time_zone' | 'filters'>): string {
+// A dashboard that has a time zone of its own heeds no other. As public/start.js asks.
+export function queryOf(parameters: URLSearchParams, dashboard: Pick<Dashboard, 'filters'>): string {
   const known = new Set(dashboard.filters.map((filter) => filter.name));
   const pairs = [...parameters].filter(([name]) => known.has(name) || name.split('.').length > 2);
   const asked = new URLSearchParams(pairs);
-  if (dashboard.time_zone === '') asked.set('time_zone', viewersZone());
-  return asked.size === 0 ? '' : '?' + asked.toString();
+  asked.set('time_zone', viewersZone());
+  return '?' + asked.toString();
 }
 
 export function useChosen(dashboard: Dashboard): Chosen {

@@ -1,6 +1,6 @@
 // SQL: write, run, cancel, look at the rows or a chart of them, and see which versions were read.
 import { Button, Menu, SegmentedControl, Select, Skeleton } from '@mantine/core';
-import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { ApiError } from '../../api/client';
 import { cancelSql, runSql, useSqlWords } from '../../api/queries';
@@ -9,6 +9,7 @@ import { CopyButton } from '../../design/copy';
 import { formatCount, formatDuration, plural, toCsv } from '../../design/format';
 import { Grid } from '../../design/grid';
 import { Icon } from '../../design/icons';
+import { later } from '../../design/later';
 import { Page } from '../../design/page';
 import { Empty, ErrorState } from '../../design/states';
 import { hrefOfDataset, nameOf } from '../catalog/names';
@@ -25,7 +26,7 @@ import {
   toAddress,
 } from './store';
 
-const SqlEditor = lazy(() => import('../../design/editor/SqlEditor'));
+const SqlEditor = later(() => import('../../design/editor/SqlEditor'), <Skeleton height="100%" />);
 
 const kLimits = ['100', '1000', '10000', '100000'];
 const kUsual = '1000';
@@ -234,9 +235,7 @@ export default function SqlPage() {
     >
       <Split label="Height of the editor">
         <div className="sql-editor section">
-          <Suspense fallback={<Skeleton height="100%" />}>
-            <SqlEditor text={text} words={words.data} error={mark} onChange={edit} onRun={runText} />
-          </Suspense>
+          <SqlEditor text={text} words={words.data} error={mark} onChange={edit} onRun={runText} />
         </div>
         <div className="sql-result section" aria-live="polite">
           {running && (
