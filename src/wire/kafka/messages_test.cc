@@ -30,9 +30,11 @@ void Filler::Fill(Uuid& value) {
     for (uint8_t& byte : value) byte = static_cast<uint8_t>(Next() >> 24);
 }
 
+// Text, as other implementations insist on.
 void Filler::Fill(std::string& value) {
-    Bytes bytes = RandomBytes(Below(20) == 0 ? 300 : 12);
-    value.assign(AsText(bytes));
+    static constexpr std::string_view kParts[] = {"a", "Z", "0", "-", "_", " ", "\u00e9", "\u65e5", "\U0001f6eb"};
+    value.clear();
+    for (uint64_t left = Below(Below(20) == 0 ? 300 : 12); left > 0; --left) value += kParts[Below(std::size(kParts))];
 }
 
 void Filler::Fill(Records& value) {

@@ -277,16 +277,16 @@ void BatchBuilder::AddAt(int32_t offset_delta, int64_t timestamp, std::optional<
     size_t length = 1 + VarintBytes(timestamp_delta) + VarintBytes(offset_delta) + BytesBytes(key) + BytesBytes(value) +
                     VarintBytes(header_count);
     for (const RecordHeader& header : headers) length += BytesBytes(AsBytes(header.key)) + BytesBytes(header.value);
-    PutVarint(records_, static_cast<int64_t>(length));
-    records_.push_back(0);  // attributes
-    PutVarint(records_, timestamp_delta);
-    PutVarint(records_, offset_delta);
-    PutBytes(records_, key);
-    PutBytes(records_, value);
-    PutVarint(records_, header_count);
+    PutVarint(batch_, static_cast<int64_t>(length));
+    batch_.push_back(0);  // attributes
+    PutVarint(batch_, timestamp_delta);
+    PutVarint(batch_, offset_delta);
+    PutBytes(batch_, key);
+    PutBytes(batch_, value);
+    PutVarint(batch_, header_count);
     for (const RecordHeader& header : headers) {
-        PutBytes(records_, AsBytes(header.key));
-        PutBytes(records_, header.value);
+        PutBytes(batch_, AsBytes(header.key));
+        PutBytes(batch_, header.value);
     }
     max_timestamp_ = count_ == 0 ? timestamp : std::max(max_timestamp_, timestamp);
     next_delta_ = offset_delta + 1;
@@ -294,11 +294,13 @@ void BatchBuilder::AddAt(int32_t offset_delta, int64_t timestamp, std::optional<
 }
 
 Result<Bytes> BatchBuilder::Build() {
-    Bytes payload = options_.compression == Compression::kNone
-                        ? std::move(records_)
-                        : TRY(Compress(options_.compression, records_, options_.compression_level));
-    Bytes batch(kBatchHeaderBytes);
-    batch.insert(batch.end(), payload.begin(), payload.end());
+    Bytes batch = std::move(batch_);
+    if (options_.compression != Compression::kNone) {
+        ByteSpan records = ByteSpan(batch).subspan(kBatchHeaderBytes);
+        Bytes payload = TRY(Compress(options_.compression, records, options_.compression_level));
+        batch.resize(kBatchHeaderBytes);
+        batch.insert(batch.end(), payload.begin(), payload.end());
+    }
     if (batch.size() - kLogOverhead > std::numeric_limits<int32_t>::max()) {
         return MakeError(KafkaError::kMessageTooLarge, fmt::format("a batch cannot have {} bytes", batch.size()));
     }

@@ -167,13 +167,13 @@ class BatchBuilder {
                std::span<const RecordHeader> headers = {});
     int32_t count() const { return count_; }
     // Before compression.
-    size_t size() const { return kBatchHeaderBytes + records_.size(); }
+    size_t size() const { return batch_.size(); }
     // The batch; the builder is empty then.
     Result<Bytes> Build();
 
   private:
     BatchOptions options_;
-    Bytes records_;
+    Bytes batch_ = Bytes(kBatchHeaderBytes);  // room for the header, then the records
     int32_t count_ = 0;
     int32_t next_delta_ = 0;
     int64_t base_timestamp_ = 0;
