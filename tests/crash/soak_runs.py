@@ -175,7 +175,8 @@ class Round:
             time.sleep(self.chance.uniform(0, 0.2))
 
     def kill(self):
-        children = descendants(self.tarn.process.pid)
+        found = descendants(self.tarn.process.pid)
+        children = {child: begun for child, begun in found.items() if begun}  # not what was ending just then
         self.orphans += len(children)
         self.tarn.kill()
         until(lambda: all(stat_of(child) != begun for child, begun in children.items()),
@@ -213,9 +214,14 @@ class Round:
         return {run["id"]: run for run in runs}
 
     def check_runs(self, hook):
+        def hanging():
+            return {run["id"]: (run["task"], run["state"]) for run in self.all_runs().values()
+                    if run["state"] not in ENDED}
+        # The list of tasks knows of an end while it is being written; the list of runs once it is.
+        with contextlib.suppress(AssertionError):
+            until(lambda: not hanging(), "the last end to be written", 5)
+        assert not hanging(), f"these have not ended: {hanging()}"
         runs = self.all_runs()
-        hanging = {run["id"]: (run["task"], run["state"]) for run in runs.values() if run["state"] not in ENDED}
-        assert not hanging, f"these have not ended: {hanging}"
         failed = {run["id"]: (run["task"], run["error"]) for run in runs.values() if run["state"] == "failed"}
         assert not failed, f"these failed: {failed}"
         lost = [run for run in self.asked if runs.get(run, {}).get("state") not in ("succeeded", "unchanged")]
