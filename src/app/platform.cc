@@ -309,9 +309,9 @@ Status RunningPlatform::BuildProcessing() {
     BuildJobs();
     parts.dashboards = TRY(dashboards::Dashboards::Create(
         {env_, *parts.database, *parts.engine, *parts.catalog, *parts.identity, parts.metrics}));
-    TRY(BuildReports());
     TRY(BuildDestinations());
-    return BuildAlerting();
+    TRY(BuildAlerting());
+    return BuildReports();
 }
 
 // This program, as sandboxes see it.
@@ -333,8 +333,19 @@ static Result<std::string> DrawScript() {
 
 Status RunningPlatform::BuildReports() {
     Components& parts = parts_;
-    parts.reports = TRY(reports::Reports::Create(
-        {env_, *parts.dashboards, *parts.engine, {*parts.sandbox, OwnPrograms(), DrawScript}}));
+    parts.registry.Add(reports::OwnOperation());
+    parts.reports = TRY(reports::Reports::Create({env_,
+                                                  *parts.dashboards,
+                                                  *parts.engine,
+                                                  {*parts.sandbox, OwnPrograms(), DrawScript},
+                                                  *parts.dispatcher,
+                                                  *parts.orchestrator,
+                                                  parts.alerting->AsMailer(),
+                                                  PersonOf(parts)}));
+    // It is its own operation, as the person for whom it is made.
+    parts.orchestrator->RegisterKind("report", parts.reports->AsTaskKind());
+    parts.batch->AddTasks(
+        [&parts](const std::vector<workspace::Definition>& all) { return parts.reports->Activate(all); });
     return Ok();
 }
 

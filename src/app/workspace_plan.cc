@@ -144,6 +144,7 @@ Result<Json> PlanOf(Components& parts, const security::Principal& principal, con
     std::vector<TaskSpec> after = batch::Batch::TasksOf(loaded.definitions);
     for (TaskSpec& task : destinations::TasksOf(loaded.definitions)) after.push_back(std::move(task));
     for (TaskSpec& task : jobs::TasksOf(loaded.definitions)) after.push_back(std::move(task));
+    for (TaskSpec& task : reports::TasksOf(loaded.definitions)) after.push_back(std::move(task));
     std::vector<PlannedRun> runs = RunsOf(parts.batch->Tasks(), after);
     Costs costs(parts, principal, TRY(parts.orchestrator->Tasks(principal)));
     Json shown = Json::array();

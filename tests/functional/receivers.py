@@ -46,7 +46,9 @@ class Hook:
 
 
 def make_certificate(folder):
-    """A self-signed certificate of localhost, and its key: PEM files."""
+    """A self-signed certificate of localhost, and its key: PEM files; those that are there stay."""
+    if (folder / "certificate.pem").exists():
+        return folder / "certificate.pem", folder / "key.pem"
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
                     "-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "key.pem", "-out",
@@ -55,11 +57,15 @@ def make_certificate(folder):
 
 
 class MailServer:
-    """Speaks enough SMTP for a client that takes STARTTLS seriously; each mail is kept as email.message."""
+    """Speaks enough SMTP for a client that takes STARTTLS seriously; each mail is kept as email.message.
+
+    `after_mail` is called once a mail is kept, before that is acknowledged.
+    """
 
     USER, PASSWORD = "tarn", "correct horse"
 
-    def __init__(self, folder):
+    def __init__(self, folder, port=0):
+        self.after_mail = None
         self.certificate, key = make_certificate(folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, key)
@@ -74,7 +80,7 @@ class MailServer:
                     pass  # the client left
 
         socketserver.ThreadingTCPServer.allow_reuse_address = True
-        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -140,3 +146,5 @@ class Talk:
             lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
         self.server.recipients.append(list(recipients))
         self.server.mails.append(email.message_from_bytes(b"".join(lines), policy=email.policy.default))
+        if self.server.after_mail:
+            self.server.after_mail()

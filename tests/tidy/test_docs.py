@@ -20,7 +20,7 @@ REFERENCE = {
     "Keys of a job": ["src/processing/jobs/job_file.cc"],
     "Tests": ["src/processing/batch/test_file.cc", "src/access/identity/policy_case.cc"],
     "Use cases": ["src/processing/batch/use_case_file.cc"],
-    "Dashboards": ["src/analysis/dashboards/dashboard_file.cc"],
+    "Dashboards": ["src/analysis/dashboards/dashboard_file.cc", "src/analysis/dashboards/report_keys.cc"],
     "Destinations": ["src/processing/destinations/destination_file.cc"],
     "Alerts": ["src/access/alerting/rule.cc"],
     "Policies": ["src/access/identity/policy.cc", "src/access/identity/restriction.cc"],

@@ -263,6 +263,7 @@ const board = {
     values: [],
     default: '',
   })),
+  reports: [],
   tiles: boardTiles.map(([kind, title, sql], index) => ({
     index,
     kind,

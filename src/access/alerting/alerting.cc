@@ -84,7 +84,10 @@ workspace::Kind Service::WorkspaceKind() {
         for (const auto& [name, unused] : reports_) reports.push_back(name);
         ParseAlertFile(dependencies_.engine, reports, definition, issues);
     };
-    kind.validate = ValidateAlertFiles;
+    kind.validate = [](const std::vector<workspace::Definition>& all, workspace::Issues& issues) {
+        ValidateAlertFiles(all, issues);
+        ValidateReportChannels(all, issues);
+    };
     kind.activate = [this](const std::vector<workspace::Definition>& all) { return Activate(all); };
     return kind;
 }
@@ -402,7 +405,10 @@ Status Service::SendDue() {
 void Service::Deliver(Message message) {
     std::optional<Channel> channel = FindChannel(message.channel);
     Status sent = Error(ErrorCode::kNotFound, "there is no channel {} any more", message.channel);
-    if (channel) sent = SendAudited(*channel, message.rule, message.content);
+    bool report = message.content.value("status", "") == kReportStatus;
+    if (channel) {
+        sent = report ? SendReportAudited(*channel, message) : SendAudited(*channel, message.rule, message.content);
+    }
     Timestamp now = env_.clock().Now();
     message.attempts += 1;
     std::optional<Duration> pause;
@@ -419,10 +425,10 @@ void Service::Deliver(Message message) {
     }
     (sent.ok() ? sent_ : pause ? retried_ : given_up_).Add();
     if (!sent.ok()) {
-        dependencies_.log.Warning("an alert's message was not sent", {{"channel", message.channel},
-                                                                      {"alert", message.rule},
-                                                                      {"again", pause.has_value()},
-                                                                      {"error", message.error}});
+        dependencies_.log.Warning("a message was not sent", {{"channel", message.channel},
+                                                             {"alert", message.rule},
+                                                             {"again", pause.has_value()},
+                                                             {"error", message.error}});
     }
     Status updated = store_.Update(message);
     {
@@ -527,7 +533,12 @@ Result<std::vector<Event>> Service::History(const Principal& principal, const st
 
 Result<std::vector<Message>> Service::Messages(const Principal& principal, int limit) {
     std::vector<Message> messages = TRY(store_.Messages(limit));
-    std::erase_if(messages, [&](const Message& message) { return !MayRead(principal, message.rule); });
+    const auto& gate = dependencies_.dispatcher.gate();
+    std::erase_if(messages, [&](const Message& message) {
+        if (message.content.value("status", "") != kReportStatus) return !MayRead(principal, message.rule);
+        security::Resource dashboard{"dashboard", message.content.value("dashboard", "")};
+        return !gate.Decide(principal, "dashboard:Read", dashboard).allowed;
+    });
     return messages;
 }
 

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "access/alerting/state_machine.h"
+#include "analysis/reports/mailer.h"
 #include "base/http.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -72,6 +73,8 @@ class Alerting {
     virtual ~Alerting() = default;
     // Makes the key `kind: {tasks: [...]}` of rules known. Before the workspace is loaded.
     virtual void AddReports(const std::string& kind, Reports reports) = 0;
+    // Reports of dashboards leave by its mail channels and its outbox.
+    virtual reports::Mailer& AsMailer() = 0;
     virtual workspace::Kind WorkspaceKind() = 0;  // `alert`
     virtual Status Start() = 0;
     virtual void Stop() = 0;  // messages that are not sent are sent after the next start

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kKey = "0123456789abcdef0123456789abcdef";
 const Timing kTiming{std::chrono::minutes(2), std::chrono::hours(1)};
+constexpr size_t kFileBytes = 20'000;
 constexpr const char* kRules[] = {"a.one", "a.two"};
 
 // What makes two messages one: the same thing changed in the same way at the same time.
@@ -40,7 +41,8 @@ class Machine {
 
     void RunUntilRefused(int steps) {
         for (int step = 0; step < steps; ++step) {
-            bool went_on = numbers_.Below(3) == 0 ? SendOne() : Look(kRules[numbers_.Below(2)]);
+            uint64_t what = numbers_.Below(8);
+            bool went_on = what < 3 ? SendOne() : what < 4 ? AddReport() : Look(kRules[numbers_.Below(2)]);
             if (!went_on) return;
         }
     }
@@ -81,6 +83,32 @@ class Machine {
         return true;
     }
 
+    // As the run of a report does, again if a crash came between: by its id there is one, with its files.
+    bool AddReport() {
+        Message message;
+        message.id = fmt::format("report{}", numbers_.Below(20));
+        message.channel = "mail";
+        message.rule = "d.n.report";
+        message.content = {{"mark", message.id}};
+        message.created_at = message.next_at = env_.clock().Now();
+        std::string large(kFileBytes, 'x');
+        if (!store_->Add(message, {{"a.csv", "text/csv", message.id}, {"b.pdf", "application/pdf", large}}).ok()) {
+            return false;
+        }
+        owed_.insert(message.id);
+        return true;
+    }
+
+    void CheckFiles(const Message& message) {
+        auto files = store_->AttachmentsOf(message.id);
+        ASSERT_TRUE(files.ok());
+        bool expected = message.state == "waiting" && message.id.starts_with("report");
+        ASSERT_EQ(files->size(), expected ? 2u : 0u) << message.id << " " << message.state;
+        if (!expected) return;
+        EXPECT_EQ((*files)[0].bytes, message.id);
+        EXPECT_EQ((*files)[1].bytes, std::string(kFileBytes, 'x'));
+    }
+
     // As the sender does: the message is out before the outbox knows it.
     bool SendOne() {
         auto waiting = store_->Waiting(10);
@@ -99,6 +127,7 @@ class Machine {
         ASSERT_TRUE(messages.ok());
         std::map<std::string, std::string> kept;
         for (const Message& message : *messages) {
+            ASSERT_NO_FATAL_FAILURE(CheckFiles(message));
             std::string mark = message.content["mark"].get<std::string>();
             EXPECT_TRUE(kept.emplace(mark, message.id).second) << "told twice: " << mark;
             EXPECT_TRUE(message.state != "sent" || received_.contains(mark)) << "marked but never sent: " << mark;

@@ -90,22 +90,33 @@ Status SendSlack(const AlertingDependencies& dependencies, const Channel& channe
     return Error(sent.error().code(), text).WithHint(sent.error().hint());
 }
 
-Status SendByMail(const AlertingDependencies& dependencies, const Channel& channel, const Json& content) {
-    const Mail& mail = *channel.mail;
+Status SendByMail(const AlertingDependencies& dependencies, const Channel& channel, const Mail& mail,
+                  std::string message) {
     Secret password;
     if (!mail.password.name.empty()) password = TRY(dependencies.secrets.Get(mail.password.name));
     std::string ca = TRY(AuthorityOf(dependencies, mail.ca));
     std::string address = TRY(dependencies.dialer.ResolveChecked({mail.host, mail.port}, PolicyOf(channel)));
-    return SendMail({mail, std::move(address), std::move(password), std::move(ca),
-                     MailOf(mail, content, dependencies.env.clock().Now())});
+    return SendMail({mail, std::move(address), std::move(password), std::move(ca), std::move(message)});
 }
 
 }  // namespace
 
 Status Send(const AlertingDependencies& dependencies, const Channel& channel, const Json& content) {
-    if (channel.mail) return WithAdvice(channel, SendByMail(dependencies, channel, content));
+    if (channel.mail) {
+        std::string message = MailOf(*channel.mail, content, dependencies.env.clock().Now());
+        return WithAdvice(channel, SendByMail(dependencies, channel, *channel.mail, std::move(message)));
+    }
     if (channel.webhook) return WithAdvice(channel, SendWebhook(dependencies, channel, content));
     return WithAdvice(channel, SendSlack(dependencies, channel, content));
+}
+
+Status SendReport(const AlertingDependencies& dependencies, const Channel& channel, const Json& content,
+                  const std::vector<Attachment>& files) {
+    if (!channel.mail) return Error(ErrorCode::kFailedPrecondition, "the channel {} is no mail", channel.name);
+    Mail mail = *channel.mail;
+    mail.to = content.at("to").get<std::vector<std::string>>();
+    std::string message = ReportMailOf(mail, content, files, dependencies.env.clock().Now());
+    return WithAdvice(channel, SendByMail(dependencies, channel, mail, std::move(message)));
 }
 
 std::optional<Duration> PauseAfter(int attempts, Duration retry_for) {

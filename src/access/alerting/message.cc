@@ -88,6 +88,28 @@ std::string BodyText(const Json& content) {
     return text + fmt::format("\nMessage {}, {}\n", Text(content, "id"), Text(content, "at"));
 }
 
+void AppendBase64(std::string& whole, std::string_view bytes) {
+    std::string body = Base64Encode(AsBytes(bytes));
+    for (size_t at = 0; at < body.size(); at += kMailLineBytes) {
+        whole.append(body, at, kMailLineBytes);
+        whole += "\r\n";
+    }
+}
+
+std::string TextPart(const std::string& text) {
+    std::string part = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+    AppendBase64(part, text);
+    return part;
+}
+
+std::string HeadOf(const Mail& mail, const std::string& id, const std::string& subject, Timestamp now) {
+    std::string domain = mail.from.substr(mail.from.find('@') + 1);
+    return fmt::format(
+        "Date: {}\r\nFrom: Tarn <{}>\r\nTo: {}\r\nMessage-ID: <{}@{}>\r\nSubject: {}\r\nAuto-Submitted: "
+        "auto-generated\r\nMIME-Version: 1.0\r\n",
+        MailDate(now), mail.from, Join(mail.to, ",\r\n "), id, domain, HeaderText(OneLine(subject)));
+}
+
 // In a code span a backtick would end it; Slack reads &, < and > even there.
 std::string CodeSpan(const std::string& value) {
     std::string text = "`";
@@ -132,20 +154,30 @@ Json ContentOf(const Rule& rule, const std::string& status, const std::string& i
 }
 
 std::string MailOf(const Mail& mail, const Json& content, Timestamp now) {
-    std::string id = Text(content, "id");
-    std::string domain = mail.from.substr(mail.from.find('@') + 1);
     std::string subject = Title(content);
     const Json& alerts = content["alerts"];
     if (alerts.size() == 1) subject += ": " + Text(alerts[0], "text");
     if (alerts.size() > 1) subject += fmt::format(" ({})", alerts.size() + content.value("more", size_t{0}));
-    std::string head = fmt::format(
-        "Date: {}\r\nFrom: Tarn <{}>\r\nTo: {}\r\nMessage-ID: <{}@{}>\r\nSubject: {}\r\nAuto-Submitted: "
-        "auto-generated\r\n"
-        "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n",
-        MailDate(now), mail.from, Join(mail.to, ",\r\n "), id, domain, HeaderText(OneLine(subject)));
-    std::string body = Base64Encode(AsBytes(BodyText(content)));
-    for (size_t at = 0; at < body.size(); at += kMailLineBytes) head += body.substr(at, kMailLineBytes) + "\r\n";
-    return head;
+    return HeadOf(mail, Text(content, "id"), subject, now) + TextPart(BodyText(content));
+}
+
+std::string ReportMailOf(const Mail& mail, const Json& content, const std::vector<Attachment>& files, Timestamp now) {
+    std::string id = Text(content, "id");
+    // Lines of base64 hold no "-", so none of them is this one.
+    std::string boundary = "tarn-" + id;
+    std::string whole = HeadOf(mail, id, Text(content, "subject"), now);
+    whole += fmt::format("Content-Type: multipart/mixed; boundary=\"{}\"\r\n\r\n", boundary);
+    whole += fmt::format("--{}\r\n", boundary) + TextPart(Text(content, "text"));
+    for (const Attachment& file : files) {
+        // A picture is shown in the mail itself.
+        const char* place = file.type.starts_with("image/") ? "inline" : "attachment";
+        whole += fmt::format(
+            "--{}\r\nContent-Type: {}; name=\"{}\"\r\nContent-Disposition: {}; filename=\"{}\"\r\n"
+            "Content-Transfer-Encoding: base64\r\n\r\n",
+            boundary, file.type, file.name, place, file.name);
+        AppendBase64(whole, file.bytes);
+    }
+    return whole + fmt::format("--{}--\r\n", boundary);
 }
 
 std::string WebhookBodyOf(const Json& content) {

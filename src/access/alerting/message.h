@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "access/alerting/rule.h"
+#include "access/alerting/store.h"
 #include "base/json.h"
 
 namespace tarn::alerting {
@@ -18,6 +19,8 @@ Json ContentOf(const Rule& rule, const std::string& status, const std::string& i
 
 // A whole mail (RFC 5322), with CRLF.
 std::string MailOf(const Mail& mail, const Json& content, Timestamp now);
+// A dashboard's report (content "subject", "text") with its files.
+std::string ReportMailOf(const Mail& mail, const Json& content, const std::vector<Attachment>& files, Timestamp now);
 // {"type", "timestamp", "data"}, as Standard Webhooks wish.
 std::string WebhookBodyOf(const Json& content);
 // "v1,<base64>" over "<id>.<timestamp>.<body>". A secret may be "whsec_<base64>", as Standard Webhooks write them.

@@ -60,5 +60,26 @@ TEST(Message, SignsAsStandardWebhooksSay) {
               "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 }
 
+TEST(Message, AReportHasItsFilesAndNoHeaderOfTheData) {
+    Mail mail;
+    mail.from = "tarn@example.org";
+    mail.to = {"a@example.org"};
+    Json content = {{"id", "0123"}, {"subject", kEvil}, {"text", "--tarn-0123--\r\n" + kEvil}};
+    std::string large(1000, '\xff');
+    std::string text =
+        ReportMailOf(mail, content, {{"d.n.pdf", "application/pdf", large}, {"p.png", "image/png", ""}}, kNow);
+    EXPECT_EQ(text.find("\r\nBcc:"), std::string::npos);
+    EXPECT_NE(text.find("Message-ID: <0123@example.org>\r\n"), std::string::npos);
+    EXPECT_NE(text.find("attachment; filename=\"d.n.pdf\""), std::string::npos);
+    EXPECT_NE(text.find("inline; filename=\"p.png\""), std::string::npos);
+    size_t parts = 0;
+    for (size_t at = text.find("--tarn-0123"); at != std::string::npos; at = text.find("--tarn-0123", at + 1)) ++parts;
+    EXPECT_EQ(parts, 4u) << "text, two files, the end";
+    EXPECT_TRUE(text.ends_with("--tarn-0123--\r\n"));
+    for (size_t at = 0, end = 0; (end = text.find("\r\n", at)) != std::string::npos; at = end + 2) {
+        EXPECT_LE(end - at, 200u);
+    }
+}
+
 }  // namespace
 }  // namespace tarn::alerting

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <set>
 
 #include "base/crypto.h"
 #include "base/http.h"
+#include "base/mail_address.h"
 #include "base/text.h"
 
 namespace tarn::alerting {
@@ -17,19 +17,6 @@ constexpr Duration kEveryMin = std::chrono::seconds(1);
 constexpr Duration kRateMax = std::chrono::hours(24);
 constexpr size_t kRecipientsMax = 50;
 constexpr const char* kSeverities[] = {"info", "warning", "critical"};
-
-// ---- channels
-
-// What goes into a header or an SMTP command: no blanks, brackets or controls, one '@' with something on both sides.
-bool IsMailAddress(const std::string& text) {
-    size_t at = text.find('@');
-    if (at == 0 || at == std::string::npos || at + 1 == text.size() || text.find('@', at + 1) != std::string::npos) {
-        return false;
-    }
-    return text.size() <= 254 && std::all_of(text.begin(), text.end(), [](unsigned char letter) {
-               return letter > ' ' && letter < 127 && !strchr("<>()[],;:\\\"", letter);
-           });
-}
 
 }  // namespace
 
@@ -50,7 +37,7 @@ void Bind(ConfigBinder& binder, Mail& mail) {
     if (mail.port < 1 || mail.port > 65535) binder.Report("port", "port is 1 to 65535");
     if (!IsMailAddress(mail.from)) binder.Report("from", "from is one address, as tarn@example.org");
     bool all = !mail.to.empty() && mail.to.size() <= kRecipientsMax &&
-               std::all_of(mail.to.begin(), mail.to.end(), IsMailAddress);
+               std::all_of(mail.to.begin(), mail.to.end(), [](const auto& text) { return IsMailAddress(text); });
     if (!all) binder.Report("to", fmt::format("to is a list of 1 to {} addresses, as ops@example.org", kRecipientsMax));
     if (!mail.user.empty() && mail.tls == "none") {
         binder.Report("tls", "a password goes over TLS only: take starttls or tls, or leave user out");

@@ -115,6 +115,8 @@ void ParseAlertFile(engine::Engine& engine, const std::vector<std::string>& repo
                     workspace::Issues& issues);
 // Over all files: names of channels are unique, and each that a rule names is there.
 void ValidateAlertFiles(const std::vector<workspace::Definition>& all, workspace::Issues& issues);
+// Reports of dashboards name a mail channel, or there is only one.
+void ValidateReportChannels(const std::vector<workspace::Definition>& all, workspace::Issues& issues);
 std::vector<ConfigKeyDoc> AlertKeys();
 
 }  // namespace tarn::alerting

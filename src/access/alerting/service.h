@@ -26,18 +26,23 @@ struct RuleView {
     std::set<std::string> silenced;  // fingerprints
 };
 
+inline constexpr const char* kReportStatus = "report";  // of a message that is a dashboard's report
+
 struct TestResult {
     std::string channel;
     std::string error;  // empty: sent
 };
 
-class Service : public Alerting {
+class Service : public Alerting, public reports::Mailer {
   public:
     Service(AlertingDependencies dependencies, Store store);
     ~Service() override;
     Status Load();
 
     void AddReports(const std::string& kind, Reports reports) override { reports_[kind] = std::move(reports); }
+    reports::Mailer& AsMailer() override { return *this; }
+    Status Queue(const reports::ReportMail& mail) override;
+    Result<std::optional<reports::MailState>> StateOf(const std::string& id) override;
     workspace::Kind WorkspaceKind() override;
     Status Start() override;
     void Stop() override;
@@ -86,6 +91,7 @@ class Service : public Alerting {
     Status SendDue();
     void Deliver(Message message);
     Status SendAudited(const Channel& channel, const std::string& rule, const Json& content);
+    Status SendReportAudited(const Channel& channel, const Message& message);
     std::optional<Channel> FindChannel(const std::string& name) const;
     void Fail(const Error& error);
     void WakeSender();

@@ -145,7 +145,7 @@ constexpr security::Operation kOwnQuery = {"internal",  "AlertQuery",      "sql:
 constexpr security::Operation kOwnMessage = {"internal", "AlertMessage",    "alert:Notify",
                                              "alert",    AuditClass::kRead, kOwnLimits};
 
-std::vector<security::Operation> OwnOperations() { return {kOwnQuery, kOwnMessage}; }
+std::vector<security::Operation> OwnOperations() { return {kOwnQuery, kOwnMessage, kOwnReport}; }
 
 void RateWindow::Add(Duration at, double value) {
     bool soon = samples_.size() > 1 && at - samples_[samples_.size() - 2].at < window_ / kSamplesOfWindow;

@@ -54,6 +54,7 @@ class Signals {
 };
 
 extern const security::Operation kOwnQuery;    // of a rule, as its owner
+extern const security::Operation kOwnReport;   // a dashboard's report that leaves
 extern const security::Operation kOwnMessage;  // a message that leaves
 
 }  // namespace tarn::alerting

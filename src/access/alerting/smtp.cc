@@ -14,6 +14,7 @@ namespace {
 
 constexpr long kConnectSeconds = 10;
 constexpr long kSendSeconds = 60;
+constexpr size_t kBytesASecond = 64 << 10;  // and the time that a large mail takes at this speed
 constexpr size_t kAnswerBytesMax = 500;
 
 struct CurlHandleEnd {
@@ -97,7 +98,7 @@ Status SendMail(const MailDelivery& delivery) {
     curl_easy_setopt(curl, CURLOPT_RESOLVE, pinned.get());
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, kSendSeconds);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, kSendSeconds + static_cast<long>(delivery.message.size() / kBytesASecond));
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
     SetTls(curl, mail, delivery.ca_pem, ca);
     if (!mail.user.empty()) {

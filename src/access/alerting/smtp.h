@@ -16,7 +16,8 @@ struct MailDelivery {
     std::string message;  // MailOf
 };
 
-// Blocks, a minute at most. kUnauthenticated for a refused login; kUnavailable with what the server said for the rest.
+// Blocks, a minute at most, and more for a large message. kUnauthenticated for a refused login; kUnavailable with what
+// the server said for the rest.
 Status SendMail(const MailDelivery& delivery);
 
 }  // namespace tarn::alerting

@@ -26,6 +26,15 @@ Labels LabelsOf(const std::string& text) {
     return labels;
 }
 
+Status Insert(Transaction& transaction, const Message& message) {
+    TRY(transaction.Execute(
+        "INSERT INTO alert_messages (id, channel, rule, content, created_at, attempts, next_at, state, error, "
+        "ended_at) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9)",
+        {message.id, message.channel, message.rule, DumpJson(message.content), ToMicros(message.created_at),
+         ToMicros(message.next_at), message.state, message.error, TimeValue(message.ended_at)}));
+    return Ok();
+}
+
 Status Put(Transaction& transaction, const std::string& rule, const Instance& instance) {
     TRY(transaction.Execute(
         "INSERT INTO alert_instances (rule, fingerprint, labels, state, since, fired_at, notified_at, value, text) "
@@ -98,7 +107,10 @@ Result<Store> Store::Create(metadata::Database& metadata) {
           "CREATE INDEX alert_messages_state ON alert_messages (state, next_at);"
           "CREATE TABLE alert_silences (id TEXT PRIMARY KEY, rule TEXT NOT NULL, labels TEXT NOT NULL, "
           "comment TEXT NOT NULL, creator TEXT NOT NULL, created_at INTEGER NOT NULL, until INTEGER NOT NULL, "
-          "ended_at INTEGER, ended_by TEXT NOT NULL)"}}));
+          "ended_at INTEGER, ended_by TEXT NOT NULL)"},
+         {2,
+          "CREATE TABLE alert_attachments (message TEXT NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL, "
+          "type TEXT NOT NULL, bytes INTEGER NOT NULL, content BLOB NOT NULL, PRIMARY KEY (message, place))"}}));
     return Store(metadata);
 }
 
@@ -125,13 +137,7 @@ Status Store::Write(const Commit& commit) {
     return metadata_->Write([&](Transaction& transaction) -> Status {
         for (const Transition& transition : commit.transitions) TRY(Note(transaction, commit, transition));
         for (const Instance& instance : commit.notified) TRY(Put(transaction, commit.rule, instance));
-        for (const Message& message : commit.messages) {
-            TRY(transaction.Execute(
-                "INSERT INTO alert_messages (id, channel, rule, content, created_at, attempts, next_at, state, error, "
-                "ended_at) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9)",
-                {message.id, message.channel, message.rule, DumpJson(message.content), ToMicros(message.created_at),
-                 ToMicros(message.next_at), message.state, message.error, TimeValue(message.ended_at)}));
-        }
+        for (const Message& message : commit.messages) TRY(Insert(transaction, message));
         return Ok();
     });
 }
@@ -188,8 +194,51 @@ Status Store::Update(const Message& message) {
             "WHERE id = $1",
             {message.id, message.attempts, ToMicros(message.next_at), message.state, message.error,
              TimeValue(message.ended_at)}));
+        if (message.state == "waiting") return Ok();
+        TRY(transaction.Execute("DELETE FROM alert_attachments WHERE message = $1", {message.id}));
         return Ok();
     });
+}
+
+Status Store::Add(const Message& message, const std::vector<Attachment>& attachments) {
+    return metadata_->Write([&](Transaction& transaction) -> Status {
+        auto known = TRY(transaction.Query("SELECT id FROM alert_messages WHERE id = $1", {message.id}));
+        if (!known.empty()) return Ok();
+        int64_t bytes = 0;
+        for (const Attachment& attachment : attachments) bytes += static_cast<int64_t>(attachment.bytes.size());
+        auto waiting = TRY(transaction.Query("SELECT COALESCE(SUM(bytes), 0) FROM alert_attachments", {}));
+        if (waiting[0][0].integer() + bytes > kAttachmentBytesMax) {
+            return Error(ErrorCode::kResourceExhausted, "{} MiB of mails wait to be sent already",
+                         waiting[0][0].integer() >> 20)
+                .WithHint("look why they are not sent: tarn alerts --messages");
+        }
+        TRY(Insert(transaction, message));
+        int64_t place = 0;
+        for (const Attachment& attachment : attachments) {
+            TRY(transaction.Execute(
+                "INSERT INTO alert_attachments (message, place, name, type, bytes, content) "
+                "VALUES ($1, $2, $3, $4, $5, $6)",
+                {message.id, place++, attachment.name, attachment.type, static_cast<int64_t>(attachment.bytes.size()),
+                 Bytes(attachment.bytes.begin(), attachment.bytes.end())}));
+        }
+        return Ok();
+    });
+}
+
+Result<std::optional<Message>> Store::FindMessage(const std::string& id) {
+    auto rows =
+        TRY(metadata_->Query(fmt::format("SELECT {} FROM alert_messages WHERE id = $1", kMessageColumns), {id}));
+    if (rows.empty()) return std::optional<Message>();
+    return std::optional<Message>(TRY(MessageOf(rows[0])));
+}
+
+Result<std::vector<Attachment>> Store::AttachmentsOf(const std::string& message) {
+    std::vector<Attachment> attachments;
+    for (const Row& row : TRY(metadata_->Query(
+             "SELECT name, type, content FROM alert_attachments WHERE message = $1 ORDER BY place", {message}))) {
+        attachments.push_back({row[0].text(), row[1].text(), std::string(AsText(row[2].blob()))});
+    }
+    return attachments;
 }
 
 Status Store::RetryNow(Timestamp now) {

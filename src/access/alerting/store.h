@@ -38,6 +38,13 @@ struct Message {
     std::optional<Timestamp> ended_at;
 };
 
+// What is sent with a message; gone once the message is sent or given up.
+struct Attachment {
+    std::string name;
+    std::string type;
+    std::string bytes;
+};
+
 struct Silence {
     std::string id;
     std::string rule;  // glob
@@ -65,6 +72,7 @@ class Store {
     static constexpr int kEventsKept = 100'000;
     static constexpr int kEndedSilencesKept = 1'000;
     static constexpr int kEndedMessagesKept = 10'000;
+    static constexpr int64_t kAttachmentBytesMax = 512 << 20;  // of all messages that wait
 
     static Result<Store> Create(metadata::Database& metadata);
     Result<std::map<std::string, Instances>> AllInstances();  // by rule
@@ -76,6 +84,10 @@ class Store {
     Result<std::vector<Message>> Waiting(int limit);
     Result<std::vector<Message>> Messages(int limit);  // newest first
     Status Update(const Message& message);
+    // One that is no alert's. One that is there by its id is left as it is. kResourceExhausted when too much waits.
+    Status Add(const Message& message, const std::vector<Attachment>& attachments);
+    Result<std::optional<Message>> FindMessage(const std::string& id);
+    Result<std::vector<Attachment>> AttachmentsOf(const std::string& message);
     // Makes what waits due now: after a change of channels.
     Status RetryNow(Timestamp now);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "analysis/dashboards/report_keys.h"
 #include "analysis/dashboards/select_shape.h"
 #include "analysis/dashboards/tile_filter.h"
 #include "base/text.h"
@@ -158,6 +159,7 @@ struct DashboardFile {
     Duration refresh{0};
     std::map<std::string, FilterFile> filters;
     std::vector<TileFile> tiles;
+    std::vector<ReportFile> reports;
 };
 void Bind(ConfigBinder& binder, DashboardFile& file) {
     binder.Key("title", file.title, "What the dashboard is called.", ConfigBinder::Need::kRequired);
@@ -169,7 +171,7 @@ void Bind(ConfigBinder& binder, DashboardFile& file) {
                "How often the tiles are asked again; new versions of their tables are shown at once anyway.");
     binder.Map("filters", file.filters, "Filters by name.");
     binder.List("tiles", file.tiles, "The tiles, in order.");
-    binder.NotYet("reports", "dashboards by mail come with a later version of Tarn");
+    binder.List("reports", file.reports, "The dashboard by mail, by a schedule.");
     if (binder.describing()) return;
     if (file.refresh != Duration(0) && file.refresh < kRefreshMin) binder.Report("refresh", "at least 5s");
     if (file.tiles.size() > kTilesMax) binder.Report("tiles", "a dashboard has at most 200 tiles");
@@ -286,6 +288,7 @@ void ParseDashboardFile(engine::Engine& engine, workspace::Definition& definitio
         }
         dashboard.tiles.push_back(std::move(tile));
     }
+    dashboard.reports = ReportsOf(file.reports, dashboard, issues);
     definition.value = std::move(dashboard);
 }
 

@@ -21,6 +21,7 @@
 #include "metadata/metadata.h"
 #include "security/router.h"
 #include "storage/catalog/catalog.h"
+#include "workspace/timing.h"
 #include "workspace/workspace.h"
 
 namespace tarn::dashboards {
@@ -48,6 +49,17 @@ struct Filter {
     std::vector<std::string> values;
     std::string value_default;
 };
+// Made by a schedule and sent by mail: analysis/reports.
+struct Report {
+    std::string name;
+    std::string format = "pdf";  // pdf, png, csv
+    std::vector<std::string> to;
+    std::string as;  // the user under whose rights it is made
+    std::string channel;  // empty: the only mail channel
+    std::vector<std::pair<std::string, std::string>> chosen;  // as the page's address has it
+    workspace::TimingKeys timing;
+    int line = 0;
+};
 struct DashboardDefinition {
     std::string use_case;
     std::string name;
@@ -57,6 +69,7 @@ struct DashboardDefinition {
     Duration refresh{0};
     std::vector<Filter> filters;
     std::vector<Tile> tiles;
+    std::vector<Report> reports;
     std::string file;  // empty: made in the browser
     std::string text;  // the YAML
     std::string hash;  // of the text

@@ -61,6 +61,8 @@ Json DashboardJson(const DashboardDefinition& dashboard) {
     for (const Filter& filter : dashboard.filters) filters.push_back(FilterJson(filter));
     Json tiles = Json::array();
     for (size_t index = 0; index < dashboard.tiles.size(); ++index) tiles.push_back(TileJson(dashboard, index));
+    Json reports = Json::array();
+    for (const Report& report : dashboard.reports) reports.push_back(report.name);
     return {{"use_case", dashboard.use_case},
             {"name", dashboard.name},
             {"title", dashboard.title},
@@ -72,7 +74,8 @@ Json DashboardJson(const DashboardDefinition& dashboard) {
             {"text", dashboard.text},
             {"hash", dashboard.hash},
             {"filters", std::move(filters)},
-            {"tiles", std::move(tiles)}};
+            {"tiles", std::move(tiles)},
+            {"reports", std::move(reports)}};
 }
 
 Json SummaryJson(const DashboardDefinition& dashboard) {

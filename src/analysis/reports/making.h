@@ -13,12 +13,6 @@ struct Wanted {
     std::string format;  // png, pdf, csv
 };
 
-struct ReportFile {
-    std::string name;  // "delays.delays.pdf", "3-by_carrier.csv"
-    std::string type;  // "application/pdf"
-    std::string bytes;
-};
-
 struct MadeReport {
     std::vector<ReportFile> files;
     std::vector<std::string> failed;  // tiles that say why in place of their rows: "Mean delay: ..."

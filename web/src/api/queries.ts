@@ -195,6 +195,18 @@ export const useDashboard = (useCase: string, name: string): UseQueryResult<Api.
     queryFn: ({ signal }) => get<Api.Dashboard>(path`/dashboards/${useCase}/${name}`, signal),
     initialData: () => arrived<Api.Dashboard>(path`/dashboards/${useCase}/${name}`),
   });
+export const useReports = (dashboard: { use_case: string; name: string }): UseQueryResult<Api.DashboardReport[]> =>
+  useQuery({
+    queryKey: ['dashboards', 'reports', dashboard.use_case, dashboard.name],
+    queryFn: async ({ signal }) =>
+      (
+        await get<{ reports: Api.DashboardReport[] }>(
+          path`/dashboards/${dashboard.use_case}/${dashboard.name}/reports`,
+          signal,
+        )
+      ).reports,
+    refetchInterval: usePollMs(5_000),
+  });
 // `chosen`: the query string of filters and clicks. What is shown stays until the new is there.
 export const useTile = (
   dashboard: Pick<Api.Dashboard, 'use_case' | 'name' | 'refresh_seconds'>,

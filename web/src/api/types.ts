@@ -295,6 +295,24 @@ export interface Dashboard {
   may_write?: boolean;
   filters: DashboardFilter[];
   tiles: Tile[];
+  reports: string[]; // names
+}
+export type ReportRun = Pick<Run, 'id' | 'state' | 'queued_at' | 'ended_at' | 'error' | 'note'>;
+export interface DashboardReport {
+  name: string;
+  task: string;
+  format: 'pdf' | 'png' | 'csv';
+  to: string[];
+  as: string; // under whose rights it is made
+  channel: string;
+  chosen: [string, string][];
+  cron: string | null;
+  time_zone: string | null;
+  every_seconds: number | null;
+  paused: boolean;
+  next_at: string | null;
+  last: ReportRun | null; // also null where runs are not shown to the viewer
+  current: ReportRun | null;
 }
 export interface TileColumn extends ResultColumn {
   source?: string; // "schema.table.column", where the column is that one as it is

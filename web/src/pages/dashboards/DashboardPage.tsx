@@ -15,6 +15,7 @@ import { useChosen } from './chosen';
 import { Download } from './Download';
 import { Filters } from './Filters';
 import { heightOf, widthsOf } from './layout';
+import { Reports } from './Reports';
 import { TileCard } from './TileCard';
 import { TileDrawer } from './TileDrawer';
 
@@ -38,6 +39,7 @@ function Board({ dashboard }: { dashboard: Dashboard }) {
           />
         ))}
       </div>
+      {dashboard.reports.length > 0 && <Reports dashboard={dashboard} />}
       <TileDrawer dashboard={dashboard} chosen={chosen} />
     </>
   );

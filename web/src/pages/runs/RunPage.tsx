@@ -86,7 +86,7 @@ function versionHref(dataset: string, version: string): string {
 
 function Version({ run }: { run: RunDetail }) {
   if (!run.version) return <>–</>;
-  if (run.task.startsWith('job:') || run.task.startsWith('destination:')) return <>{run.version}</>;
+  if (/^(job|destination|report):/.test(run.task)) return <>{run.version}</>;
   const dataset = datasetOf(run.task);
   return (
     <>
@@ -101,19 +101,21 @@ function factsOf(run: RunDetail): [string, React.ReactNode][] {
   return [
     run.task.startsWith('job:')
       ? ['Job', run.task.slice(4)]
-      : run.task.startsWith('destination:')
-        ? [
-            'Delivery',
-            <Link key="delivery" href="/sources">
-              {run.task.slice(12)}
-            </Link>,
-          ]
-        : [
-            'Dataset',
-            <Link key="dataset" href={`/catalog/${datasetOf(run.task).replace('.', '/')}`}>
-              {datasetOf(run.task)}
-            </Link>,
-          ],
+      : run.task.startsWith('report:')
+        ? ['Report', run.task.slice(7)]
+        : run.task.startsWith('destination:')
+          ? [
+              'Delivery',
+              <Link key="delivery" href="/sources">
+                {run.task.slice(12)}
+              </Link>,
+            ]
+          : [
+              'Dataset',
+              <Link key="dataset" href={`/catalog/${datasetOf(run.task).replace('.', '/')}`}>
+                {datasetOf(run.task)}
+              </Link>,
+            ],
     ['Because of', run.trigger],
     ['Queued', <Ago key="queued" time={run.queued_at} />],
     ['Started', <Ago key="started" time={run.started_at} />],
