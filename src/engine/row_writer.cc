@@ -23,6 +23,11 @@ using duckdb::LogicalType;
 using duckdb::Value;
 
 constexpr int64_t kRowGroupRows = 122'880;
+// A dictionary helps columns of few values. Of many, filling it costs more than all the rest of writing does, and the
+// encodings by differences and lengths that version 2 has instead are smaller than plain values after zstd of any
+// level.
+constexpr int64_t kDictionaryMax = kRowGroupRows / 10;
+constexpr int64_t kZstdLevel = 1;
 constexpr size_t kChunkRows = STANDARD_VECTOR_SIZE;
 constexpr size_t kQueuedChunksMax = 16;
 
@@ -72,6 +77,9 @@ class ParquetFiles {
         info.format = "parquet";
         info.file_path = kFileScheme + path_;
         info.options["compression"] = {Value("zstd")};
+        info.options["compression_level"] = {Value::BIGINT(kZstdLevel)};
+        info.options["parquet_version"] = {Value("V2")};
+        info.options["dictionary_size_limit"] = {Value::BIGINT(kDictionaryMax)};
         info.options["row_group_size"] = {Value::BIGINT(kRowGroupRows)};
         duckdb::CopyFunctionBindInput input(info, function_->function_info);
         bind_ = function_->copy_to_bind(context_, input, names_, types_);

@@ -1,5 +1,5 @@
 """MariaDB -> raw against SELECT INTO OUTFILE of the same table, which is what mysqldump --tab runs; by one connection
-and by one a core."""
+and by one a core, which is no gain where the server has no core of its own."""
 
 import datetime
 import os
