@@ -16,6 +16,8 @@ A schema file describes one API; every line below the head is a field, its struc
     response
       ...
 
+What travels inside of other messages' bytes is `data NAME versions ...`, with one section `fields`.
+
 Types: bool int8 int16 uint16 int32 uint32 int64 float64 string bytes uuid records, a struct's name, []T. `T?` may be
 null, `T?3+` from version 3 on. A struct's name without fields below means the one of that name above in the message.
 """
@@ -69,7 +71,7 @@ class Message:
 
 @dataclass
 class Api:
-    key: int
+    key: int | None             # None: data inside of other messages
     name: str
     low: int
     high: int
@@ -84,7 +86,7 @@ class Api:
 
     @property
     def messages(self):
-        return (self.request, self.response)
+        return (self.request, self.response) if self.response else (self.request,)
 
 
 def versions(text):
@@ -95,10 +97,14 @@ def versions(text):
     return int(low), int(high or low)
 
 
-HEAD_LINE = re.compile(r"api (\d+) (\w+) versions (\S+) flexible (none|\d+)\+?$")
+HEAD_LINE = re.compile(r"(?:api (\d+)|data) (\w+) versions (\S+) flexible (none|\d+)\+?$")
 FIELD_LINE = re.compile(
     r"(?P<name>[a-z]\w*) (?P<array>\[\])?(?P<type>\w+)(?P<null>\?(?:(?P<since>\d+)\+)?)?"
     r"(?: (?P<versions>\d+(?:\+|-\d+)?))?(?: = (?P<default>\S+))?(?: tag (?P<tag>\d+))?$")
+
+
+def has_records(struct):
+    return any(one.type == "records" or one.struct and has_records(one.struct) for one in struct.fields)
 
 
 class Parser:
@@ -120,19 +126,19 @@ class Parser:
                 continue
             if self.api is None:
                 self._head(code.strip(), " ".join(about))
-            elif code.strip() in ("request", "response"):
-                lines = []
-                name = self.api.name + code.strip().capitalize()
-                setattr(self.api, code.strip(), (name, lines))
+            elif self.api.key is None and code.strip() == "fields":
+                self.api.request = (self.api.name, lines := [])
+            elif self.api.key is not None and code.strip() in ("request", "response"):
+                setattr(self.api, code.strip(), (self.api.name + code.strip().capitalize(), lines := []))
             else:
                 indent = len(code) - len(code.lstrip())
                 if indent % 2 or not indent:
                     self.fail("fields are indented by two blanks a level")
                 lines.append((self.number, indent // 2, code.strip(), comment.strip()))
-        for kind in ("request", "response"):
-            section = getattr(self.api, kind, None)
+        for kind in ("request", "response") if self.api.key is not None else ("request",):
+            section = getattr(self.api, kind)
             if section is None:
-                self.fail(f"no {kind}")
+                self.fail(f"no {kind}" if self.api.key is not None else "no fields")
             setattr(self.api, kind, self._message(*section))
         return self.api
 
@@ -142,7 +148,7 @@ class Parser:
             self.fail("expected a comment, then: api KEY Name versions LOW-HIGH flexible VERSION+|none")
         low, high = versions(match[3])
         flexible = FOREVER if match[4] == "none" else int(match[4])
-        self.api = Api(int(match[1]), match[2], low, high, flexible, about)
+        self.api = Api(int(match[1]) if match[1] else None, match[2], low, high, flexible, about)
 
     def _message(self, name, lines):
         message = Message(name, Struct(name), [])
@@ -169,6 +175,8 @@ class Parser:
         if not struct.fields and struct.name not in (self.api.name + "Request", self.api.name + "Response"):
             self.fail(f"{struct.name} has no fields")
         for one in struct.fields:
+            if one.tag is not None and (one.type == "records" or one.struct and has_records(one.struct)):
+                self.fail(f"{one.name}: records are in no tagged field")  # the writer turns tagged fields around
             if one.struct and one.struct not in done:
                 self._order(one.struct, done)
         done.append(struct)
@@ -192,14 +200,14 @@ class Parser:
 
 
 def load(folder):
-    """Every API of a folder, by key."""
+    """Every API of a folder by key, then the data inside of others' bytes."""
     apis = [Parser(path).parse() for path in sorted(Path(folder).glob("*.schema"))]
     for path, api in zip(sorted(Path(folder).glob("*.schema")), apis):
         if path.stem != api.snake:
             raise SchemaError(f"{path}: the file of {api.name} is called {api.snake}.schema")
-    apis.sort(key=lambda api: api.key)
+    apis.sort(key=lambda api: (FOREVER if api.key is None else api.key, api.name))
     for one, two in zip(apis, apis[1:]):
-        if one.key == two.key:
+        if one.key == two.key is not None:
             raise SchemaError(f"{one.name} and {two.name} have the key {one.key}")
     return apis
 
@@ -304,7 +312,7 @@ class Header:
         yield f"struct {struct.name} {{"
         root = struct is message.root
         if root:
-            yield f"    static constexpr int16_t kApiKey = {self.api.key};"
+            yield f"    static constexpr int16_t kApiKey = {-1 if self.api.key is None else self.api.key};"
             yield f"    static constexpr int16_t kVersionMin = {self.api.low};"
             yield f"    static constexpr int16_t kVersionMax = {self.api.high};"
             yield f"    static constexpr int16_t kFlexibleSince = {self.api.flexible};"
@@ -319,7 +327,10 @@ class Header:
             yield f"    {cpp_type(one)} {cpp_name(one.name)}{cpp_default(one)};"
         yield ""
         if root:
-            yield "    // The rest of a frame, after the header. All of it must be the message."
+            if self.api.key is None:
+                yield "    // All of the bytes, after what says the version."
+            else:
+                yield "    // The rest of a frame, after the header. All of it must be the message."
             yield f"    static tarn::Result<{struct.name}> Decode(Reader& reader, int16_t version);"
             yield "    // Fields that the version does not have are left out."
             yield "    void Encode(Writer& writer, int16_t version) const;"
@@ -554,9 +565,9 @@ def weight(api):
 def spread(apis, parts):
     """The APIs in `parts` groups of about the same weight."""
     groups = [[] for _ in range(parts)]
-    for api in sorted(apis, key=lambda api: (-weight(api), api.key)):
+    for api in sorted(apis, key=lambda api: (-weight(api), api.name)):
         min(groups, key=lambda group: sum(map(weight, group))).append(api)
-    return [sorted(group, key=lambda api: api.key) for group in groups]
+    return [sorted(group, key=lambda api: api.name) for group in groups]
 
 
 def write(path, text):
@@ -571,8 +582,9 @@ def generate(schema_dir, out_dir, parts):
     folder.mkdir(parents=True, exist_ok=True)
     for api in apis:
         write(folder / f"{api.snake}.h", Header(api).text())
-    write(folder / "api_key.h", table_header(apis))
-    write(folder / "api_table.cc", table_source(apis))
+    with_keys = [api for api in apis if api.key is not None]
+    write(folder / "api_key.h", table_header(with_keys))
+    write(folder / "api_table.cc", table_source(with_keys))
     errors = sorted(load_errors(schema_dir))
     write(folder / "error_codes.h", error_header(errors))
     write(folder / "error_table.cc", error_source(errors))

@@ -15,15 +15,14 @@ from kafka_codec import CPP, FOREVER, load, versions
 
 
 def definitions(jar):
-    """(key, "request" | "response") -> definition."""
+    """Its name, "ProduceRequest" -> definition."""
     found = {}
     with zipfile.ZipFile(jar) as archive:
         for name in archive.namelist():
             if name.startswith("common/message/") and name.endswith(".json"):
                 text = archive.read(name).decode()
                 one = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE))
-                if one["type"] in ("request", "response"):
-                    found[one["apiKey"], one["type"]] = one
+                found[one["name"]] = one
     return found
 
 
@@ -114,21 +113,23 @@ def default_of(type_name, array, value):
 
 
 def compare(schema_dir, jar):
-    """(APIs, fields, differences, versions that they have and we do not)."""
+    """(APIs, fields of these and of data, differences, versions that they have and we do not)."""
     comparison, newer = Comparison(), []
     theirs = definitions(jar)
     apis = load(schema_dir)
     for api in apis:
-        for kind, message in (("request", api.request), ("response", api.response)):
-            definition = theirs.get((api.key, kind))
-            if definition is None or definition["name"] != message.name:
-                comparison.differ(message.name, "the message", "there", definition and definition["name"])
-                continue
-            comparison.message(api, message, definition)
-        low, high = versions(theirs[api.key, "request"]["validVersions"])
+        for message in api.messages:
+            definition = theirs.get(message.name)
+            if definition is None:
+                comparison.differ(message.name, "the message", "there", "missing")
+            elif definition.get("apiKey") != api.key:
+                comparison.differ(message.name, "its key", api.key, definition.get("apiKey"))
+            else:
+                comparison.message(api, message, definition)
+        low, high = versions(theirs[api.request.name]["validVersions"])
         if (low, high) != (api.low, api.high):
             newer.append(f"{api.name}: {api.low}-{api.high} of {low}-{high}")
-    return len(apis), comparison.fields, comparison.differences, newer
+    return sum(api.key is not None for api in apis), comparison.fields, comparison.differences, newer
 
 
 def main(arguments):

@@ -29,7 +29,7 @@ Status Reader::Check(std::string_view name, int16_t version) {
 
 Status Reader::End(std::string_view name, int16_t version) {
     TRY(Check(name, version));
-    if (left() > 0) {
+    if (left() > 0 && !more_may_follow_) {
         return Error(ErrorCode::kInvalidArgument, "{} v{}: {} bytes are left over after the message", name, version,
                      left());
     }

@@ -52,6 +52,8 @@ class Reader {
     bool ok() const { return !failed_; }
     size_t left() const { return static_cast<size_t>(end_ - position_); }
     void set_flexible(bool flexible) { flexible_ = flexible; }
+    // Bytes left over after the message are then no error: data of a newer version than ours.
+    void set_more_may_follow(bool may) { more_may_follow_ = may; }
 
     void Read(bool& into, const char* field) { into = Fixed<uint8_t>(field) != 0; }
     void Read(int8_t& into, const char* field) { into = static_cast<int8_t>(Fixed<uint8_t>(field)); }
@@ -158,6 +160,7 @@ class Reader {
     ReaderLimits limits_;
     size_t elements_left_;
     bool flexible_ = false;
+    bool more_may_follow_ = false;
     bool failed_ = false;
     ErrorCode code_ = ErrorCode::kInvalidArgument;
     std::string path_;

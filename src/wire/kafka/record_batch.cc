@@ -12,7 +12,7 @@
 namespace tarn::kafka {
 namespace {
 
-// Where the fields of a batch lie; see https://kafka.apache.org/documentation/#recordbatch.
+// Where the fields of a batch lie; see docs/formats/kafka.md.
 constexpr size_t kLengthAt = 8;
 constexpr size_t kLeaderEpochAt = 12;
 constexpr size_t kMagicAt = 16;
@@ -33,7 +33,7 @@ void Put(MutableByteSpan bytes, size_t at, T value) {
 Error Corrupt(std::string what) { return MakeError(KafkaError::kCorruptMessage, std::move(what)); }
 Error Invalid(std::string what) { return MakeError(KafkaError::kInvalidRecord, std::move(what)); }
 
-// Marks of records that are numbers of bits: zigzag varints. False at their end or past `bits_max`.
+// A zigzag varint of a record. False when the bytes end in it, or when it has more than `bits_max` bits.
 bool TakeVarint(ByteSpan& from, int bits_max, int64_t& into) {
     uint64_t value = 0;
     for (int shift = 0; shift < bits_max; shift += 7) {
@@ -153,7 +153,8 @@ Status BatchView::Validate() const {
         return Invalid(
             fmt::format("a batch has {} records and the last offset delta {}", record_count(), last_offset_delta()));
     }
-    if (base_offset() < 0 || base_offset() > std::numeric_limits<int64_t>::max() - last_offset_delta()) {
+    // A producer may send any base offset: the broker sets it.
+    if (base_offset() > std::numeric_limits<int64_t>::max() - last_offset_delta()) {
         return Invalid(fmt::format("a batch has the base offset {}", base_offset()));
     }
     if (producer_id() < kNoProducerId || (producer_id() == kNoProducerId && (is_transactional() || is_control()))) {
@@ -161,6 +162,19 @@ Status BatchView::Validate() const {
     }
     if (producer_id() != kNoProducerId && producer_epoch() < 0) {
         return Invalid(fmt::format("producer {} has the epoch {}", producer_id(), producer_epoch()));
+    }
+    return Ok();
+}
+
+Status BatchView::ValidateProduced() const {
+    TRY(Validate());
+    if (record_count() == 0 || record_count() - 1 != last_offset_delta()) {
+        return Invalid(fmt::format("a produced batch has {} records and the last offset delta {}", record_count(),
+                                   last_offset_delta()));
+    }
+    if (is_control()) return Invalid("a producer may not write a control batch");
+    if (producer_id() != kNoProducerId && base_sequence() < 0) {
+        return Invalid(fmt::format("producer {} sent the sequence {}", producer_id(), base_sequence()));
     }
     return Ok();
 }
@@ -261,6 +275,22 @@ Result<const Record*> RecordCursor::Next() {
     if (!body.empty()) return Broken(fmt::format("has {} bytes too many", body.size()));
     ++next_;
     return &record_;
+}
+
+BatchOptions OptionsLike(const BatchView& batch) {
+    BatchOptions options;
+    options.compression = batch.compression();
+    options.base_offset = batch.base_offset();
+    options.leader_epoch = batch.leader_epoch();
+    options.producer_id = batch.producer_id();
+    options.producer_epoch = batch.producer_epoch();
+    options.base_sequence = batch.base_sequence();
+    options.transactional = batch.is_transactional();
+    options.control = batch.is_control();
+    if (batch.is_log_append_time()) options.log_append_time = batch.max_timestamp();
+    if (batch.has_delete_horizon()) options.delete_horizon = batch.base_timestamp();
+    options.last_offset_delta = batch.last_offset_delta();
+    return options;
 }
 
 void BatchBuilder::Add(int64_t timestamp, std::optional<ByteSpan> key, std::optional<ByteSpan> value,

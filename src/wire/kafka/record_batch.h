@@ -36,6 +36,9 @@ class BatchView {
     static Result<BatchView> First(ByteSpan bytes);
     // The CRC, and what the header says of itself: attributes, counts, sequence. The records are not looked at.
     Status Validate() const;
+    // Validate, and what holds for a batch that a producer sends: it has records, at every offset one, a sequence when
+    // it has a producer id, and is no control batch.
+    Status ValidateProduced() const;
     bool HasRightCrc() const;
 
     ByteSpan bytes() const { return bytes_; }
@@ -120,6 +123,11 @@ class RecordCursor {
     // must grow and lie within the batch (after a compaction some are missing).
     Result<const Record*> Next();
 
+    RecordCursor(RecordCursor&&) = default;
+    RecordCursor& operator=(RecordCursor&&) = default;
+    RecordCursor(const RecordCursor&) = delete;  // its views point into itself
+    RecordCursor& operator=(const RecordCursor&) = delete;
+
   private:
     explicit RecordCursor(const BatchView& batch);
     Result<const Record*> Broken(std::string_view why) const;
@@ -154,6 +162,9 @@ struct BatchOptions {
     // After a compaction a batch still covers the offsets of records that are gone.
     std::optional<int32_t> last_offset_delta;
 };
+
+// To make a batch again with other records of the same offsets: all that a header says, kept.
+BatchOptions OptionsLike(const BatchView& batch);
 
 // Makes one batch.
 class BatchBuilder {

@@ -133,6 +133,54 @@ TEST(RecordBatch, DamageHasItsCode) {
     EXPECT_EQ(CodeOf(ReadAllOf(ViewOf(bytes))), KafkaError::kInvalidRecord);
 }
 
+TEST(RecordBatch, OfAProducerIsStricter) {
+    EXPECT_TRUE(ViewOf(ThreeRecords({})).ValidateProduced().ok());
+    EXPECT_TRUE(ViewOf(ThreeRecords({.base_offset = -1})).ValidateProduced().ok());  // the broker sets it
+    auto code = [](const BatchOptions& options) { return CodeOf(ViewOf(ThreeRecords(options)).ValidateProduced()); };
+    EXPECT_EQ(code({.last_offset_delta = 9}), KafkaError::kInvalidRecord);
+    EXPECT_EQ(code({.producer_id = 4, .producer_epoch = 0}), KafkaError::kInvalidRecord);
+    EXPECT_EQ(code({.producer_id = 4, .producer_epoch = 0, .base_sequence = 0}), KafkaError::kNone);
+    EXPECT_EQ(code({.producer_id = 4, .producer_epoch = -1, .base_sequence = 0}), KafkaError::kInvalidRecord);
+    EXPECT_EQ(code({.producer_id = 4, .producer_epoch = 0, .base_sequence = 0, .control = true}),
+              KafkaError::kInvalidRecord);
+    EXPECT_EQ(code({.base_offset = INT64_MAX}), KafkaError::kInvalidRecord);
+    Bytes empty = BatchBuilder({.last_offset_delta = 0}).Build().value();
+    EXPECT_TRUE(ViewOf(empty).Validate().ok());  // as a compaction may leave it
+    EXPECT_EQ(CodeOf(ViewOf(empty).ValidateProduced()), KafkaError::kInvalidRecord);
+}
+
+TEST(RecordBatch, IsMadeAgainWithFewerRecords) {
+    for (bool append_time : {false, true}) {
+        BatchOptions options{.compression = Compression::kLz4,
+                             .base_offset = 70,
+                             .leader_epoch = 2,
+                             .producer_id = 4,
+                             .producer_epoch = 1,
+                             .base_sequence = 30,
+                             .transactional = true};
+        if (append_time) options.log_append_time = 9000;
+        Bytes before = ThreeRecords(options);
+        BatchBuilder builder(OptionsLike(ViewOf(before)));
+        RecordCursor cursor = RecordCursor::Open(ViewOf(before), kMax).value();
+        while (const Record* record = cursor.Next().value()) {
+            if (record->index == 1) continue;
+            auto delta = static_cast<int32_t>(record->offset - ViewOf(before).base_offset());
+            builder.AddAt(delta, record->timestamp, record->key, record->value, record->headers);
+        }
+        Bytes after = builder.Build().value();
+        ASSERT_TRUE(ViewOf(after).Validate().ok());
+        EXPECT_EQ(ViewOf(after).attributes(), ViewOf(before).attributes());
+        EXPECT_EQ(ViewOf(after).last_offset(), ViewOf(before).last_offset());
+        EXPECT_EQ(ViewOf(after).last_sequence(), ViewOf(before).last_sequence());
+        RecordCursor left = RecordCursor::Open(ViewOf(after), kMax).value();
+        EXPECT_EQ(left.Next().value()->offset, 70);
+        const Record* last = left.Next().value();
+        EXPECT_EQ(last->offset, 72);
+        EXPECT_EQ(last->timestamp, append_time ? 9000 : 990);
+        EXPECT_EQ(left.Next().value(), nullptr);
+    }
+}
+
 TEST(RecordBatch, BombsAreAnError) {
     for (Compression compression : kAll) {
         SCOPED_TRACE(CompressionName(compression));

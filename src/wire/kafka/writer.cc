@@ -40,7 +40,7 @@ void Writer::Fail(std::string what) {
 void Writer::Grow(size_t bytes) {
     capacity_ = std::max(capacity_ * 2, size_ + bytes);
     auto grown = std::make_unique_for_overwrite<uint8_t[]>(capacity_);
-    std::memcpy(grown.get(), buffer_.get(), size_);
+    if (size_ > 0) std::memcpy(grown.get(), buffer_.get(), size_);
     buffer_ = std::move(grown);
 }
 
@@ -60,7 +60,7 @@ Result<std::vector<Piece>> Writer::Finish() {
         pieces.push_back(std::move(cut.piece));
     }
     if (size_ > from) pieces.push_back({{own.get() + from, size_ - from}, own});
-    *this = Writer();
+    size_ = capacity_ = pieces_bytes_ = 0;
     return pieces;
 }
 

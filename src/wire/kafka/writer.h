@@ -30,7 +30,8 @@ class Writer {
     // Tells the writer the version of the message to come; false (and a failure kept) when the codec does not know it.
     bool Begin(const char* name, int16_t version, int16_t version_min, int16_t version_max, int16_t flexible_since);
     void set_flexible(bool flexible) { flexible_ = flexible; }
-    // The frame, its length in the first four bytes; what the writer itself wrote is owned by the pieces.
+    // The frame, its length in the first four bytes; what the writer itself wrote is owned by the pieces. Ends the
+    // writer: nothing more may be written.
     Result<std::vector<Piece>> Finish();
     // Bytes so far, records and the four bytes of the length included.
     size_t size() const { return size_ + pieces_bytes_; }

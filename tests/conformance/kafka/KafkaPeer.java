@@ -43,7 +43,8 @@ public class KafkaPeer {
             String[] parts = line.split(" ", 3);
             short version = Short.parseShort(parts[1]);
             ByteBuffer bytes = ByteBuffer.wrap(HEX.parseHex(parts[2]));
-            Class<?> type = Class.forName("org.apache.kafka.common.message." + parts[0] + "Data");
+            boolean inside = parts[0].startsWith("ConsumerProtocol");
+            Class<?> type = Class.forName("org.apache.kafka.common.message." + parts[0] + (inside ? "" : "Data"));
             try {
                 Message message = (Message) type.getConstructor(Readable.class, short.class)
                     .newInstance(new ByteBufferAccessor(bytes), version);
