@@ -252,6 +252,31 @@ async function phone({ page, shot }) {
   await shot('');
 }
 
-const scenarios = { everyKind, filters, clicksOnMarks, takenAlong, hostile, editsAFile, made, accessible, phone };
+async function reports({ page, shot }) {
+  await page.goto(base + '/dashboards/shop/sent');
+  const row = page.getByRole('row', { name: /^monday/ });
+  await row.getByText('never sent').waitFor();
+  await row.getByText('0 7 * * mon Europe/Zurich').waitFor();
+  await page.getByRole('button', { name: 'Download', exact: true }).click();
+  const pdf = await saved(page, 'PDF, by pages');
+  check(pdf.name === 'shop.sent.pdf' && pdf.bytes.subarray(0, 4).toString() === '%PDF', `${pdf.name} is no PDF`);
+  await row.getByRole('button', { name: 'Send now' }).click();
+  await row.getByRole('link', { name: /not sent/ }).waitFor({ timeout: 60_000 });
+  await page.getByRole('heading', { name: 'Reports by mail' }).scrollIntoViewIfNeeded();
+  await shot('sent');
+}
+
+const scenarios = {
+  everyKind,
+  filters,
+  clicksOnMarks,
+  takenAlong,
+  hostile,
+  editsAFile,
+  made,
+  reports,
+  accessible,
+  phone,
+};
 
 await play(scenarios, { base, link, screenshots, prefix: 'dashboards', height: 900 });

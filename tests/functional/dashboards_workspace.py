@@ -45,6 +45,15 @@ POLICY = """roles:
       - {actions: ["dashboard:Read"], resources: ["shop.*"]}
 row_filters: [{role: swiss, table: shop.orders, where: "country = 'CH'"}]
 """
+# Nobody takes its mail: a private address, which is refused.
+SENT = """title: Sent
+tiles: [{number: SELECT count(*) FROM shop.orders, title: Orders}]
+reports:
+  - {name: monday, cron: "0 7 * * mon", time_zone: Europe/Zurich, to: [ops@example.org, boss@example.org], as: admin}
+"""
+CHANNELS = """channels:
+  post: {mail: {host: 127.0.0.1, port: 25, tls: none, from: tarn@example.org, to: [ops@example.org]}, retry_for: 1s}
+"""
 COUNTRIES = ["CH", "DE", "FR", "US", "BR", "IN", "JP", "AU"]
 ITEMS = ["pen", "ink", "paper"]
 

@@ -8,8 +8,8 @@ import re
 import subprocess
 
 import pytest
-from dashboards_workspace import write_shop
-from tarn_program import ROOT, Tarn, until
+from dashboards_workspace import CHANNELS, SENT, write_shop
+from tarn_program import ROOT, Tarn, until, write_files
 
 BROWSER = ROOT / "tests/browser"
 SCREENSHOTS = ROOT / "build/test_results/web"
@@ -23,9 +23,10 @@ DRAFT = "title: Draft\ntiles:\n  - {number: SELECT count(*) FROM shop.orders, ti
 def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dashboards") / "shop"
     write_shop(folder)
+    write_files(folder, {"use_cases/shop/sent.dashboard.yaml": SENT, "alerts/channels.yaml": CHANNELS})
     with Tarn(folder) as tarn:
         tarn.start()
-        tarn.wait_fresh()
+        until(lambda: all(task["fresh"] for task in tarn.tasks().values() if task["kind"] != "report"), "loading")
         tarn.post("/api/v1/users", {"name": "heidi", "password": "a long password", "roles": []})
         yield tarn
 

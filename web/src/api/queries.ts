@@ -195,8 +195,9 @@ export const useDashboard = (useCase: string, name: string): UseQueryResult<Api.
     queryFn: ({ signal }) => get<Api.Dashboard>(path`/dashboards/${useCase}/${name}`, signal),
     initialData: () => arrived<Api.Dashboard>(path`/dashboards/${useCase}/${name}`),
   });
-export const useReports = (dashboard: { use_case: string; name: string }): UseQueryResult<Api.DashboardReport[]> =>
-  useQuery({
+export const useReports = (dashboard: { use_case: string; name: string }): UseQueryResult<Api.DashboardReport[]> => {
+  const pollMs = usePollMs(5_000);
+  return useQuery({
     queryKey: ['dashboards', 'reports', dashboard.use_case, dashboard.name],
     queryFn: async ({ signal }) =>
       (
@@ -205,8 +206,10 @@ export const useReports = (dashboard: { use_case: string; name: string }): UseQu
           signal,
         )
       ).reports,
-    refetchInterval: usePollMs(5_000),
+    // A run under way is looked at until it has ended.
+    refetchInterval: (query) => (query.state.data?.some((report) => report.current) ? 2_000 : pollMs),
   });
+};
 // `chosen`: the query string of filters and clicks. What is shown stays until the new is there.
 export const useTile = (
   dashboard: Pick<Api.Dashboard, 'use_case' | 'name' | 'refresh_seconds'>,

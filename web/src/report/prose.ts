@@ -3,6 +3,18 @@
 import { light } from '../design/chart/palette';
 import { fitted, textAt, widthOf, type TextLook } from './svg';
 
+// The cells of a table's row are parted by dots; the line below its head is none.
+const rowOf = (row: string): string =>
+  row
+    .trim()
+    .replace(/^\||\|$/g, '')
+    .split('|')
+    .map((cell) => cell.trim())
+    .join('  ·  ');
+const kEntities: Record<string, string> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&#39;': "'" };
+const plainText = (text: string): string =>
+  text.replace(/&(amp|lt|gt|quot|#39);/g, (entity) => kEntities[entity] ?? entity);
+
 interface Block {
   text: string;
   size: number;
@@ -31,7 +43,8 @@ function blockOf(row: string): Block | null {
   }
   const quote = /^>\s?(.*)$/.exec(row);
   if (quote) return { ...base, text: quote[1]!, indent: 14, faint: true };
-  if (/^\s*([-*_])(\s*\1){2,}\s*$/.test(row)) return null;
+  if (/^\s*([-*_])(\s*\1){2,}\s*$/.test(row) || /^\s*\|(\s*:?-+:?\s*\|)+\s*$/.test(row)) return null;
+  if (/^\s*\|.*\|\s*$/.test(row)) return { ...base, text: rowOf(row), gap: 2 };
   return { ...base, text: row };
 }
 
@@ -46,7 +59,14 @@ function blocksOf(markdown: string): Block[] {
       continue;
     }
     if (isCode) {
-      blocks.push({ ...base, text: row, mono: true, size: 12, gap: 0, indent: 8 });
+      blocks.push({
+        ...base,
+        text: row.replace(/\t/g, '    ').replace(/ /g, '\u00a0'),
+        mono: true,
+        size: 12,
+        gap: 0,
+        indent: 8,
+      });
       continue;
     }
     if (row.trim() === '') {
@@ -77,7 +97,7 @@ function piecesOf(block: Block): Piece[] {
   const pieces: Piece[] = [];
   let rest = block.text;
   for (let found = kSpan.exec(rest); found; found = kSpan.exec(rest)) {
-    if (found.index > 0) pieces.push({ text: rest.slice(0, found.index), look: plain });
+    if (found.index > 0) pieces.push({ text: plainText(rest.slice(0, found.index)), look: plain });
     const strong = found[1] ?? found[2];
     if (strong !== undefined) pieces.push({ text: strong, look: { ...plain, weight: 600 } });
     else if (found[3] !== undefined) pieces.push({ text: found[3], look: { ...plain, italic: true } });
@@ -86,7 +106,7 @@ function piecesOf(block: Block): Piece[] {
     else pieces.push({ text: found[5] ?? '', look: { ...plain, color: light.series[0]! } });
     rest = rest.slice(found.index + found[0].length);
   }
-  if (rest) pieces.push({ text: rest, look: plain });
+  if (rest) pieces.push({ text: plainText(rest), look: plain });
   return pieces;
 }
 

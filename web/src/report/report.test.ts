@@ -137,6 +137,20 @@ describe('hostile texts', () => {
   });
 });
 
+describe('a text tile', () => {
+  it('keeps blanks around what stands out, rows of tables, and entities as marks', () => {
+    const text = '**All** of it &lt;b&gt;\n\n| a | b |\n|---|:-:|\n| 1 | 2 |\n\n```\n  code\n```';
+    const [page] = pagesOf(report([tile(0, 'text', 'About', { text })], []));
+    const texts = textsOf(page!.svg);
+    expect(texts).toContain('All');
+    expect(texts).toContain('\u00a0of\u00a0');
+    expect(texts).toContain('&lt;b&gt;');
+    expect(texts.join('|')).toContain('a\u00a0|·\u00a0|b');
+    expect(texts.join('|')).not.toContain('---');
+    expect(texts).toContain('\u00a0\u00a0code');
+  });
+});
+
 describe('texts', () => {
   it('are cut and wrapped to a width', () => {
     const font = { size: 10 };

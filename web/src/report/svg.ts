@@ -34,7 +34,7 @@ export const cleaned = (text: string): string => text.replace(kNotInXml, '\ufffd
 export const escaped = (text: string): string => cleaned(text).replace(/[&<>"']/g, (mark) => kMarks[mark]!);
 
 // One line: a line's end in a value is a blank.
-export const oneLine = (text: string): string => text.replace(/\s+/g, ' ');
+export const oneLine = (text: string): string => text.replace(/[\t\n\v\f\r ]+/g, ' ');
 
 // The text, or as much of its beginning as fits with a sign that something is missing.
 export function fitted(text: string, font: Font, width: number): string {
@@ -75,6 +75,9 @@ export interface TextLook extends Font {
   anchor?: 'start' | 'middle' | 'end';
   italic?: boolean;
 }
+// What paints drops blanks at a text's ends, and all but one inside.
+const kept = (text: string): string => text.replace(/^ +| +$/g, (blanks) => '\u00a0'.repeat(blanks.length));
+
 // `y` is the line that letters stand on.
 export function textAt(x: number, y: number, text: string, look: TextLook): string {
   if (!text) return '';
@@ -84,7 +87,7 @@ export function textAt(x: number, y: number, text: string, look: TextLook): stri
   const family = look.mono ? kMono : kSans;
   return (
     `<text x="${round(x)}" y="${round(y)}" font-family="${family}" font-size="${look.size}"${weight}${slant}${anchor}` +
-    ` fill="${look.color}" xml:space="preserve">${escaped(text)}</text>`
+    ` fill="${look.color}">${escaped(kept(text))}</text>`
   );
 }
 

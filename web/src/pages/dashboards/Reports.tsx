@@ -67,7 +67,7 @@ export function Reports({ dashboard }: { dashboard: Dashboard }) {
               { key: 'when', title: 'When', narrow: true, cell: (report) => <When report={report} /> },
               { key: 'next', title: 'Next', narrow: true, cell: (report) => <Ago time={report.next_at} /> },
               { key: 'format', title: 'As', cell: (report) => report.format },
-              { key: 'as', title: 'What may see', narrow: true, cell: (report) => report.as },
+              { key: 'as', title: 'Made for', narrow: true, cell: (report) => report.as },
               { key: 'to', title: 'To', wide: true, cell: (report) => report.to.join(', ') },
               { key: 'send', title: '', cell: (report) => <SendButton report={report} /> },
             ]}
