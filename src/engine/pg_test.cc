@@ -63,6 +63,25 @@ TEST_F(PgTest, ArgumentsKeepTheirMeaning) {
     EXPECT_EQ(Ask("SELECT setting FROM pg_settings WHERE name = 'default_transaction_isolation'"), "repeatable read\n");
 }
 
+// DuckDB plans json_object only once it knows the values; clients ask for the columns before.
+TEST_F(PgTest, ColumnsAreToldAlsoWhereAFunctionWaitsForValues) {
+    auto session = engine->OpenSession({.principal = security::Principal::System("test")}).value();
+    auto statement = session->Prepare(
+        "SELECT carrier, (SELECT json_build_object($1::VARCHAR, f.carrier) WHERE f.carrier != $2) AS j "
+        "FROM delays.flights f WHERE carrier = ANY (ARRAY[$3::VARCHAR]) ORDER BY 1");
+    ASSERT_TRUE(statement.ok()) << statement.error().ToString();
+    const StatementInfo& info = (*statement)->info();
+    ASSERT_EQ(info.columns.size(), 2U);
+    EXPECT_EQ(info.columns[0].name + " " + info.columns[0].type, "carrier VARCHAR");
+    EXPECT_EQ(info.columns[1].name, "j");
+    EXPECT_EQ(info.parameter_types.size(), 3U);
+    auto rows = (*statement)->Execute({SqlValue("k"), SqlValue("z"), SqlValue("a")});
+    ASSERT_TRUE(rows.ok()) << rows.error().ToString();
+    auto chunk = (*rows)->Next();
+    ASSERT_TRUE(chunk.ok() && *chunk != nullptr);
+    EXPECT_EQ((*chunk)->Text(0, 1), "{\"k\":\"a\"}");
+}
+
 TEST_F(PgTest, ParametersThatNothingTellsTheTypeOfAreText) {
     auto session = engine->OpenSession({.principal = security::Principal::System("test")}).value();
     auto statement = session->Prepare("SELECT $1, $2, count(*) FROM t", {"INTEGER", ""});

@@ -8,6 +8,7 @@
 #include <duckdb/main/prepared_statement_data.hpp>
 #include "base/text.h"
 #include "engine/adapter.h"
+#include "engine/ast_walk.h"
 #include "engine/duck_ast.h"
 #include "engine/settings.h"
 
@@ -250,6 +251,18 @@ void CollectColumns(const duckdb::PhysicalOperator& plan, std::vector<TableRead>
     for (const auto& child : plan.children) CollectColumns(child.get(), reads);
 }
 
+class NullsForParameters : public AstWalker {
+  private:
+    Status OnTable(TablePointer&) override { return Ok(); }
+    Status OnExpression(ExpressionPointer& expression) override {
+        if (expression->GetExpressionClass() != duckdb::ExpressionClass::PARAMETER) return Ok();
+        auto null = duckdb::make_uniq<duckdb::ConstantExpression>(duckdb::Value(duckdb::LogicalType::VARCHAR));
+        null->SetAlias(expression->GetAlias());
+        expression = std::move(null);
+        return Ok();
+    }
+};
+
 class SqlStatement : public Statement {
   public:
     SqlStatement(std::shared_ptr<SessionCore> core, std::string sql, duckdb::unique_ptr<duckdb::SQLStatement> parsed)
@@ -259,9 +272,7 @@ class SqlStatement : public Statement {
         fresh_ = TRY(Bind());
         info_.kind =
             parsed_->type == StatementType::EXPLAIN_STATEMENT ? StatementKind::kExplain : StatementKind::kSelect;
-        for (size_t i = 0; i < fresh_.prepared->GetNames().size(); i++) {
-            info_.columns.push_back(DescribeColumn(fresh_.prepared->GetNames()[i], fresh_.prepared->GetTypes()[i]));
-        }
+        TRY(TellColumns());
         auto types = fresh_.prepared->GetExpectedParameterTypes();
         info_.parameter_types.resize(fresh_.prepared->named_param_map.size());
         for (const auto& [name, index] : fresh_.prepared->named_param_map) {
@@ -304,6 +315,26 @@ class SqlStatement : public Statement {
         Bound bound = TRY(BindOn(*core_, TRY(core_->NewRun(sql_)), *parsed_));
         if (parsed_->type == StatementType::EXPLAIN_STATEMENT) TRY(MayBeExplained(*bound.run.context));
         return bound;
+    }
+
+    // DuckDB tells no columns while a function (json_object) waits for the value of a parameter: then those that it has
+    // with NULLs in the parameters' places.
+    Status TellColumns() {
+        const auto& types = fresh_.prepared->GetTypes();
+        bool waits = parsed_->type == StatementType::SELECT_STATEMENT && !fresh_.prepared->named_param_map.empty() &&
+                     types.size() == 1 && types[0].id() == duckdb::LogicalTypeId::UNKNOWN;
+        if (!waits) return AddColumns(*fresh_.prepared);
+        auto copy = parsed_->Copy();
+        NullsForParameters nulls;
+        TRY(nulls.WalkQuery(copy->Cast<duckdb::SelectStatement>().node));
+        Bound told = TRY(BindOn(*core_, TRY(core_->NewRun(sql_)), *copy));
+        return AddColumns(*told.prepared);
+    }
+    Status AddColumns(duckdb::PreparedStatement& prepared) {
+        for (size_t i = 0; i < prepared.GetNames().size(); i++) {
+            info_.columns.push_back(DescribeColumn(prepared.GetNames()[i], prepared.GetTypes()[i]));
+        }
+        return Ok();
     }
 
     // A plan tells how many rows a scan reads and what a filter lets through.

@@ -11,6 +11,7 @@ import uuid
 
 import psycopg
 import pytest
+import sqlalchemy
 
 PASSWORD = "a long enough password"
 
@@ -240,6 +241,27 @@ def test_psql_describes(small):
     columns = psql(small, r"\d shop.sales").stdout
     assert re.search(r"price\s*\|\s*double precision", columns), columns
     assert psql(small, r"\l").returncode == 0
+
+
+def test_sqlalchemy_reflects_and_reads(small):
+    """As Superset and pandas.read_sql_table do: tables and their columns out of pg_catalog, then rows by those."""
+    address = small.sql_address
+    url = sqlalchemy.URL.create("postgresql+psycopg", "admin", small.token, address["host"], address["port"], "tarn")
+    engine = sqlalchemy.create_engine(url)
+    look = sqlalchemy.inspect(engine)
+    assert "shop" in look.get_schema_names()
+    assert "sales" in look.get_table_names("shop")
+    assert look.get_pk_constraint("sales", "shop")["constrained_columns"] == []
+    assert (look.get_foreign_keys("sales", "shop"), look.get_indexes("sales", "shop")) == ([], [])
+    metadata = sqlalchemy.MetaData()
+    metadata.reflect(engine, schema="shop", views=True)
+    sales = metadata.tables["shop.sales"]
+    assert {"id", "name", "price", "sold_on"} <= set(sales.columns.keys())
+    assert isinstance(sales.c.sold_on.type, sqlalchemy.Date)
+    with engine.connect() as connection:
+        found = sqlalchemy.select(sales.c.name, sales.c.sold_on).where(sales.c.id == 1)
+        assert connection.execute(found).all() == [("pen", datetime.date(2026, 1, 1))]
+    engine.dispose()
 
 
 def test_psql_scripts(small):
