@@ -51,8 +51,8 @@ Status LoadPango(DrawLibraries& all) {
     TRY(pango.Take("pango_font_description_set_family", all.pango_font_description_set_family));
     TRY(pango.Take("pango_font_description_set_weight", all.pango_font_description_set_weight));
     TRY(pango.Take("pango_font_map_create_context", all.pango_font_map_create_context));
-    TRY(pango.Take("pango_font_map_list_families", all.pango_font_map_list_families));
     TRY(pango.Take("pango_layout_get_size", all.pango_layout_get_size));
+    TRY(pango.Take("pango_layout_get_unknown_glyphs_count", all.pango_layout_get_unknown_glyphs_count));
     TRY(pango.Take("pango_layout_new", all.pango_layout_new));
     TRY(pango.Take("pango_layout_set_font_description", all.pango_layout_set_font_description));
     TRY(pango.Take("pango_layout_set_text", all.pango_layout_set_text));

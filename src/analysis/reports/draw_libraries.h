@@ -32,8 +32,8 @@ struct DrawLibraries {
     decltype(&::pango_font_description_set_family) pango_font_description_set_family = nullptr;
     decltype(&::pango_font_description_set_weight) pango_font_description_set_weight = nullptr;
     decltype(&::pango_font_map_create_context) pango_font_map_create_context = nullptr;
-    decltype(&::pango_font_map_list_families) pango_font_map_list_families = nullptr;
     decltype(&::pango_layout_get_size) pango_layout_get_size = nullptr;
+    decltype(&::pango_layout_get_unknown_glyphs_count) pango_layout_get_unknown_glyphs_count = nullptr;
     decltype(&::pango_layout_new) pango_layout_new = nullptr;
     decltype(&::pango_layout_set_font_description) pango_layout_set_font_description = nullptr;
     decltype(&::pango_layout_set_text) pango_layout_set_text = nullptr;

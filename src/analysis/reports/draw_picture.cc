@@ -37,15 +37,14 @@ class CairoPainter : public Painter {
     }
     Status Start() {
         PangoFontMap* fonts = lib_.pango_cairo_font_map_get_default();  // not ours
-        PangoFontFamily** families = nullptr;
-        int count = 0;
-        lib_.pango_font_map_list_families(fonts, &families, &count);
-        if (count == 0) {
+        context_ = lib_.pango_font_map_create_context(fonts);
+        layout_ = lib_.pango_layout_new(context_);
+        // Pango names families even where there is none: whether it has letters, only a text tells.
+        Width("Abc 0", {12, 400, "sans-serif"});
+        if (lib_.pango_layout_get_unknown_glyphs_count(layout_) > 0) {
             return Error(ErrorCode::kNotSupported, "this machine has no fonts to write reports with")
                 .WithHint("install the package fonts-dejavu-core (Debian: apt install fonts-dejavu-core)");
         }
-        context_ = lib_.pango_font_map_create_context(fonts);
-        layout_ = lib_.pango_layout_new(context_);
         return Ok();
     }
     double Width(const std::string& text, const LetterFont& font) override;
