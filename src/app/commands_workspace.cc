@@ -119,6 +119,11 @@ Status Test(const Invocation& call) {
 void PrintRun(const Json& run) {
     std::cout << "run " << run.value("id", "") << " " << run.value("task", "") << ": " << run.value("state", "");
     if (run.value("rows", int64_t{-1}) >= 0) std::cout << ", " << GroupDigits(run["rows"].get<int64_t>()) << " rows";
+    // What a delivery changed of them.
+    for (const char* name : {"inserted", "updated", "deleted"}) {
+        int64_t count = run.value("details", Json::object()).value(name, int64_t{-1});
+        if (count >= 0) std::cout << ", " << GroupDigits(count) << " " << name;
+    }
     std::cout << "\n";
 }
 

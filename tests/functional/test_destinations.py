@@ -269,6 +269,10 @@ def test_only_what_changed_is_sent_and_policies_still_hold(tmp_path, database):
         until(lambda: rows(tarn, "SELECT count(*) FROM few") == [(3,)], "the first delivery")
         said = follows("1,pen,1", "3,cup,1", "4,hat,1")
         assert "by what changed since version" in said and "3 rows: 1 inserted, 1 updated, 1 deleted" in said, said
+        counts = tarn.tasks()["destination:few.sales"]["last"]["details"]
+        assert {"inserted": 1, "updated": 1, "deleted": 1}.items() <= counts.items(), counts
+        waited = tarn.run("run", "destination:few.sales", "--wait")
+        assert "0 inserted, 0 updated, 0 deleted" in waited.stdout or "unchanged" in waited.stdout, waited.stdout
         # somebody took a row away there: that there are too few is seen, and the whole version comes
         connection.execute("DELETE FROM few WHERE id = 1")
         said = follows("1,pen,1", "3,cup,1", "4,hat,1", "5,tie,1")

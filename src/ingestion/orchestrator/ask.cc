@@ -41,7 +41,7 @@ std::string Without(std::string text, const std::string& part) {
 }  // namespace
 
 void Scheduler::Shown::HideRestOf(Run& run) const {
-    if (!rows) run.rows = -1;
+    if (!rows) run.rows = -1, run.details = Json::object();
     if (texts) return;
     if (!run.error.empty()) run.error = kWithheld;
     if (!run.note.empty()) run.note = kWithheld;

@@ -251,6 +251,7 @@ Json RunToJson(const Run& run) {
             {"items", run.items},
             {"scheduled_for", TimeJson(run.scheduled_for)},
             {"approved_by", run.approved_by},
+            {"details", run.details},
             {"late", run.late}};
 }
 

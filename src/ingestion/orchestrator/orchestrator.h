@@ -66,7 +66,7 @@ struct TaskOutcome {
     int64_t rows = -1;
     std::map<std::string, std::string> input_versions;  // what it read: dataset -> version
     std::vector<std::string> warnings;
-    Json details = Json::object();
+    Json details = Json::object();  // numbers for people: bytes, inserted, cpu_seconds
     // Set: it did nothing, for its condition did not hold; the text says which.
     std::optional<std::string> skipped;
     // Set, by the run that makes the list of a task that fans out: it ends when a run for each of these has.
@@ -144,6 +144,7 @@ struct Run {
     int64_t items = -1;  // of a run that fanned out: how many
     std::optional<Timestamp> scheduled_for;  // the time of cron that it stands for
     std::string approved_by;
+    Json details = Json::object();  // as TaskOutcome::details
     bool late = false;  // it had not ended when its sla was over
 };
 

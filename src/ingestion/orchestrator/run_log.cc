@@ -38,6 +38,7 @@ std::string DetailsOf(const Run& run) {
     if (run.late) details["late"] = true;
     if (!run.retry_of.empty()) details["retry_of"] = run.retry_of;
     if (run.items >= 0) details["items"] = run.items;
+    if (!run.details.empty()) details["details"] = run.details;
     return DumpJson(details);
 }
 void ReadDetails(const std::string& text, Run& run) {
@@ -49,6 +50,7 @@ void ReadDetails(const std::string& text, Run& run) {
     run.late = details->value("late", false);
     run.retry_of = details->value("retry_of", "");
     run.items = details->value("items", int64_t{-1});
+    run.details = details->value("details", Json::object());
 }
 
 Run RunOf(const metadata::Row& row) {

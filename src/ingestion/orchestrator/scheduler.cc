@@ -469,6 +469,7 @@ void Scheduler::Finish(ActiveRun& active, Result<TaskOutcome> outcome) {
         event.changed = outcome->changed;
         event.version = outcome->version;
         event.rows = outcome->rows;
+        event.details = outcome->details;
         event.input_versions = outcome->input_versions;
         for (const std::string& warning : outcome->warnings) event.warnings.push_back(RunText(warning));
     } else {

@@ -637,16 +637,20 @@ TEST_F(SchedulerTest, ShowsARunAsItsDataIsShown) {
     kind_.works["t:made"] = [&](TaskRun& run) -> Result<TaskOutcome> {
         run.Write("saw hidden-town");
         if (fails) return Error(ErrorCode::kInvalidArgument, "'hidden-town' is no number");
-        return TaskOutcome{.changed = true, .version = "1", .rows = 3};
+        return TaskOutcome{.changed = true, .version = "1", .rows = 3, .details = {{"inserted", 2}}};
     };
     Start({Table("given"), Table("made", {"given"})});
     ASSERT_TRUE(BecomesIdle());
     auto rows = [&] { return orchestrator_->Runs(nobody_, {.task = "t:made"}).value().at(0).rows; };
     EXPECT_TRUE(orchestrator_->Runs(nobody_, {}).value().empty());
     gate_.allowed = {"user:bob run:Read t:made"};
+    auto details = [&] { return DumpJson(orchestrator_->Runs(nobody_, {.task = "t:made"}).value().at(0).details); };
     EXPECT_EQ(rows(), -1);
+    EXPECT_EQ(details(), "{}");
     gate_.allowed.insert("user:bob table:Describe made");
     EXPECT_EQ(rows(), 3);
+    EXPECT_EQ(details(), R"({"inserted":2})");
+    EXPECT_EQ(DumpJson(orchestrator_->Why(admin_, "made")->last->details), details());
     gate_.allowed.insert("user:bob table:Read made");
     EXPECT_EQ(rows(), 3);
     fails = true;

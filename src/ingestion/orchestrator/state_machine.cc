@@ -86,6 +86,7 @@ void Finish(TaskMemory& memory, RunState run_state, const Event& event) {
     run.rows = event.rows;
     run.version = event.version;
     run.warnings = event.warnings;
+    run.details = event.details;
     memory.last = std::move(run);
     memory.ended_wave = memory.wave;
 }
@@ -174,6 +175,7 @@ Json ToJson(const Event& event) {
     if (!event.version.empty()) json["version"] = event.version;
     if (event.rows >= 0) json["rows"] = event.rows;
     if (!event.warnings.empty()) json["warnings"] = event.warnings;
+    if (!event.details.empty()) json["details"] = event.details;
     if (!event.error.empty()) json["error"] = event.error;
     if (event.kind == EventKind::kRetry) json["retry_at"] = ToMicros(event.retry_at);
     if (event.waits) json["waits"] = true;
@@ -201,6 +203,7 @@ Result<Event> EventFromJson(const Json& json) {
     event.version = TRY(JsonStringOr(json, "version", ""));
     event.rows = TRY(JsonIntegerOr(json, "rows", -1));
     if (json.contains("warnings")) event.warnings = json["warnings"].get<std::vector<std::string>>();
+    if (json.contains("details")) event.details = json["details"];
     event.error = TRY(JsonStringOr(json, "error", ""));
     event.retry_at = FromMicros(TRY(JsonIntegerOr(json, "retry_at", 0)));
     event.waits = TRY(JsonBoolOr(json, "waits", false));

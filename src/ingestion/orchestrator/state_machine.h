@@ -55,6 +55,7 @@ struct Event {
     std::string version;                                // succeeded
     int64_t rows = -1;                                  // succeeded
     std::vector<std::string> warnings;                  // succeeded
+    Json details = Json::object();                      // succeeded: as TaskOutcome::details
     std::string error;                                  // failed, retry, skipped
     Timestamp retry_at;                                 // retry
     bool waits = false;                                 // retry: nothing failed, what it waits for is not there yet

@@ -160,6 +160,7 @@ export interface Run {
   parameters: Record<string, string>;
   scheduled_for: string | null;
   approved_by: string;
+  details: Record<string, unknown>; // numbers, by the kind of task: bytes, inserted, cpu_seconds
   late: boolean;
 }
 // What a run did from one moment to the next.

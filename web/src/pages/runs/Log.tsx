@@ -90,7 +90,7 @@ function Lines(props: { lines: RunLine[]; follows: boolean; wrap: boolean; onFol
   );
 }
 
-export function Log({ run, isLive }: { run: string; isLive: boolean }) {
+export function Log({ run, isLive, isWriting }: { run: string; isLive: boolean; isWriting: boolean }) {
   const log = useRunLog(run);
   const [follows, setFollows] = useState(isLive);
   const [wrap, setWrap] = useState(true);
@@ -107,7 +107,11 @@ export function Log({ run, isLive }: { run: string; isLive: boolean }) {
       : plural(count, 'line') +
         (log.dropped > 0 ? `, the newest ${log.lines.length.toLocaleString('en-US')} are here` : '');
   return (
-    <Section title="Log" note={note} action={isLive && log.live && <Status name="running" word="as it is written" />}>
+    <Section
+      title="Log"
+      note={note}
+      action={isWriting && log.live && <Status name="running" word="as it is written" />}
+    >
       {log.error !== null && <ErrorState error={log.error} />}
       {log.lines.length === 0 ? (
         <Empty title={log.live ? 'No log yet' : 'It wrote nothing'}>Lines appear while the run works.</Empty>

@@ -14,7 +14,7 @@ import {
   useTimeline,
 } from '../../api/queries';
 import type { RunDetail } from '../../api/types';
-import { formatCount, formatDuration, formatExact, plural } from '../../design/format';
+import { formatBytes, formatCount, formatDuration, formatExact, plural } from '../../design/format';
 import { Icon } from '../../design/icons';
 import { Facts, Page, Section } from '../../design/page';
 import { ErrorState, Loaded } from '../../design/states';
@@ -97,6 +97,24 @@ function Version({ run }: { run: RunDetail }) {
   );
 }
 
+// What a kind of task says in numbers besides.
+const kDetails: Record<string, [string, (value: number) => string]> = {
+  inserted: ['Inserted', formatCount],
+  updated: ['Updated', formatCount],
+  deleted: ['Deleted', formatCount],
+  bytes: ['Size', formatBytes],
+  cpu_seconds: ['CPU time', (seconds) => `${seconds.toFixed(2)} s`],
+  memory_bytes: ['Memory', formatBytes],
+  status: ['Answered', String],
+};
+
+function detailsOf(run: RunDetail): [string, string][] {
+  return Object.entries(kDetails).flatMap(([name, [title, format]]) => {
+    const value = run.details[name];
+    return typeof value === 'number' ? [[title, format(value)] as [string, string]] : [];
+  });
+}
+
 function factsOf(run: RunDetail): [string, React.ReactNode][] {
   return [
     run.task.startsWith('job:')
@@ -122,6 +140,7 @@ function factsOf(run: RunDetail): [string, React.ReactNode][] {
     ['Took', <Took key="took" start={run.started_at} end={run.ended_at} />],
     ['Attempt', String(run.attempt)],
     ['Rows', formatCount(run.rows)],
+    ...detailsOf(run),
     ['Version', <Version key="version" run={run} />],
     ...Object.entries(run.inputs).map(([dataset, version]): [string, React.ReactNode] => [
       `Read ${dataset}`,
@@ -215,7 +234,7 @@ export default function RunPage({ id }: { id: string }) {
                 {warning}
               </p>
             ))}
-            <Log run={detail.id} isLive={isUnderWay(detail.state)} />
+            <Log run={detail.id} isLive={isUnderWay(detail.state)} isWriting={detail.state === 'running'} />
             <ChainOf run={detail} />
             <Around run={detail} />
           </>

@@ -4,6 +4,7 @@ import { getRunLog, isUnderWay } from '../../api/queries';
 import type { RunLine } from '../../api/types';
 
 const kPollMs = 500;
+const kWaitingPollMs = 1500; // for a place, a person, its next try
 const kHiddenPollMs = 5000;
 const kRetryMs = 3000;
 export const kLinesKept = 20_000; // of an endless output the newest
@@ -49,8 +50,9 @@ export function useRunLog(id: string): LogState {
             live,
           ),
         );
+        const isWriting = page.state === 'running';
         if (page.lines.length > 0) again(live ? kPollMs / 2 : 0);
-        else if (live) again(document.hidden ? kHiddenPollMs : kPollMs);
+        else if (live) again(document.hidden ? kHiddenPollMs : isWriting ? kPollMs : kWaitingPollMs);
       } catch (error) {
         if (stop.signal.aborted) return;
         setLog((old) => ({ ...old, error }));
