@@ -101,6 +101,10 @@ def test_oauth_and_a_stream_in_another(make, api):
 def test_a_source_that_is_down_catches_up_when_it_is_back(make, api):
     """Runs fail and say why, further and further apart; nothing is lost or doubled once it is back."""
     tarn = make({"sources/crm.yaml": crm(api.url, "retry: {attempts: 1}\n")})
+    # Without the secret there are no orders, and so no items: they are not fresh.
+    until(lambda: tarn.tasks()["source:crm.items"]["last"], "a look at the items")
+    items = tarn.tasks()["source:crm.items"]
+    assert not items["fresh"] and "orders has no load yet" in items["why"], items
     tarn.run("secret", "set", "crm", input=SECRET)
     tarn.post("/api/v1/runs", {"target": "source:crm.orders"})
     until(lambda: tarn.tasks()["source:crm.orders"]["fresh"], "the first load")

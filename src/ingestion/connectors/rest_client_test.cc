@@ -171,7 +171,7 @@ TEST_F(NestedTest, AStreamIsAskedForOnceForEachRecordOfAnother) {
         return Items(first + page, page < 3 ? first + page + 1 : first + page);
     });
     EXPECT_FALSE(HasNew());
-    EXPECT_EQ(Load(), "nothing");  // the other stream has no load yet
+    EXPECT_EQ(Load(), "nothing; orders has no load yet");
     EXPECT_EQ(sources_.Loaded("api", "orders"), "load 1: 4 rows");
     EXPECT_TRUE(HasNew());
     EXPECT_EQ(Load(),

@@ -387,7 +387,11 @@ class RestConnector : public Connector {
     Status Read(ReadContext& context) override {
         if (!context.stream.settings.contains("for_each_of")) return PageWalk(dependencies_, access_, context).Run();
         std::string version = TRY(ParentsVersion(dependencies_, context.source, context.stream));
-        if (version.empty()) return Ok();  // the other stream has no load yet; its first one starts this
+        if (version.empty()) {  // its first load starts this
+            context.writer.manifest().warnings.push_back(
+                fmt::format("{} has no load yet", context.stream.settings.value("for_each_of", "")));
+            return Ok();
+        }
         {
             std::lock_guard lock(mutex_);
             tried_[context.source.name + "." + context.stream.name] = version;

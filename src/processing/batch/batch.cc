@@ -41,6 +41,10 @@ class SourceTask : public TaskKind {
         outcome.version = TRY(CurrentVersion(run.spec()));
         outcome.warnings = load.warnings;
         outcome.details["bytes"] = load.bytes;
+        // Nothing was ever loaded, and there is a reason: that is not fresh.
+        if (!load.changed && outcome.version.empty() && !load.warnings.empty()) {
+            outcome.skipped = "there is nothing to load: " + Join(load.warnings, "; ");
+        }
         std::string what = load.changed ? fmt::format("load {}: {} rows, {} in {} objects", load.load, load.rows,
                                                       FormatSize(load.bytes), load.objects)
                                         : "nothing new";
