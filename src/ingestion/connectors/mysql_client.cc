@@ -56,7 +56,10 @@ void StartLibrary() {
 // Values that a table refuses, beyond the classes 22 and 23: of MySQL, "check violated" and "incorrect value".
 constexpr unsigned kCheckViolated = 3819;
 
-ErrorCode CodeOf(unsigned number, std::string_view state) {
+// The library's words where the server has no TLS and it was asked for.
+constexpr std::string_view kNoTls = "SSL is required, but the server does not support it";
+
+ErrorCode CodeOf(unsigned number, std::string_view state, std::string_view message) {
     switch (number) {
         case ER_ACCESS_DENIED_ERROR:
         case ER_DBACCESS_DENIED_ERROR:
@@ -81,7 +84,11 @@ ErrorCode CodeOf(unsigned number, std::string_view state) {
         case ER_CONNECTION_KILLED:
             return ErrorCode::kCancelled;
         case CR_SSL_CONNECTION_ERROR:
-            return ErrorCode::kFailedPrecondition;
+            // A handshake that was cut may be whole the next time; what is wrong with a certificate stays wrong.
+            return message.find("ertificate") != std::string_view::npos ||
+                           message.find(kNoTls) != std::string_view::npos
+                       ? ErrorCode::kFailedPrecondition
+                       : ErrorCode::kUnavailable;
         default:
             bool value = state.starts_with("22") || state.starts_with("23");
             return value ? ErrorCode::kInvalidArgument : ErrorCode::kUnavailable;
@@ -92,20 +99,20 @@ class MariadbConnection : public MysqlConnection {
   public:
     MariadbConnection() : mysql_(mysql_init(nullptr)) {}
 
-    Status Connect(const MysqlOptions& options) {
+    Status Connect(const MysqlOptions& options, const std::string& tls) {
         if (!mysql_) return Error(ErrorCode::kResourceExhausted, "no memory for a connection");
         const DatabaseLogin& login = options.login;
         name_ = login.address.host;
-        TRY(Configure(login));
+        TRY(Configure(login, tls));
         std::string password(login.password.text());
         const MYSQL* connected = mysql_real_connect(
             mysql_.get(), login.numeric.c_str(), login.user.c_str(), password.c_str(), login.database.c_str(),
             static_cast<unsigned>(login.address.port), nullptr, CLIENT_FOUND_ROWS);
         explicit_bzero(password.data(), password.size());
         if (!connected) return Failure();
-        bool wanted = login.tls == "require" || login.tls == "verify-full";
+        bool wanted = tls == "require" || tls == "verify-full";
         if (wanted && !mysql_get_ssl_cipher(mysql_.get())) {
-            return Error(ErrorCode::kFailedPrecondition, "the server offers no TLS, and tls is {}", login.tls);
+            return Error(ErrorCode::kFailedPrecondition, "the server offers no TLS, and tls is {}", tls);
         }
         auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options.read_timeout).count();
         MARIADB_PVIO* io = mysql_->net.pvio;
@@ -162,7 +169,7 @@ class MariadbConnection : public MysqlConnection {
   private:
     using Answer = std::unique_ptr<MYSQL_RES, Closer>;
 
-    Status Configure(const DatabaseLogin& login) {
+    Status Configure(const DatabaseLogin& login, const std::string& tls) {
         MYSQL* mysql = mysql_.get();
         unsigned seconds = kConnectSeconds;
         unsigned no = 0;
@@ -177,17 +184,17 @@ class MariadbConnection : public MysqlConnection {
         mysql_optionsv(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "tarn");
         unsigned protocol = MYSQL_PROTOCOL_TCP;
         mysql_optionsv(mysql, MYSQL_OPT_PROTOCOL, &protocol);
-        if (login.tls == "disable") return Ok();
+        if (tls == "disable") return Ok();
         mysql_optionsv(mysql, MYSQL_OPT_SSL_ENFORCE, &yes);
         if (!login.ca_path.empty()) mysql_optionsv(mysql, MYSQL_OPT_SSL_CA, login.ca_path.c_str());
-        if (login.tls == "verify-full") mysql_optionsv(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
+        if (tls == "verify-full") mysql_optionsv(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
         return Ok();
     }
     Error Failure() {
         if (aborted_) return Error(ErrorCode::kCancelled, "it was cancelled");
         std::string message(Trim(mysql_error(mysql_.get())));
         for (char& c : message) c = c == '\n' ? ' ' : c;
-        return Error(CodeOf(mysql_errno(mysql_.get()), mysql_sqlstate(mysql_.get())), "{}", message);
+        return Error(CodeOf(mysql_errno(mysql_.get()), mysql_sqlstate(mysql_.get()), message), "{}", message);
     }
 
     std::unique_ptr<MYSQL, Closer> mysql_;
@@ -200,7 +207,14 @@ class MariadbConnection : public MysqlConnection {
 Result<std::unique_ptr<MysqlConnection>> MysqlConnection::Open(const MysqlOptions& options) {
     StartLibrary();
     auto connection = std::make_unique<MariadbConnection>();
-    TRY(connection->Connect(options));
+    Status connected = connection->Connect(options, options.login.tls);
+    bool without = options.login.tls == "prefer" && !connected.ok() &&
+                   connected.error().message().find(kNoTls) != std::string::npos;
+    if (without) {  // the library knows no preference
+        connection = std::make_unique<MariadbConnection>();
+        connected = connection->Connect(options, "disable");
+    }
+    TRY(std::move(connected));
     return std::unique_ptr<MysqlConnection>(std::move(connection));
 }
 

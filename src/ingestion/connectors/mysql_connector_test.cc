@@ -16,7 +16,7 @@ using Texts = std::vector<std::string>;
 class MariadbSource {
   public:
     static MariadbSource* Shared() {
-        static std::unique_ptr<MariadbSource> server = Start();
+        static std::unique_ptr<MariadbSource> server = Start(true);
         return server.get();
     }
     Result<std::string> Execute(const std::string& sql) {
@@ -27,6 +27,7 @@ class MariadbSource {
     }
     std::string certificate() const { return directory_.path() + "/server.pem"; }
     int port = 0;
+    static std::unique_ptr<MariadbSource> Start(bool tls);
 
   private:
     static constexpr const char* kProgram = "/usr/sbin/mariadbd";
@@ -37,43 +38,45 @@ class MariadbSource {
                                          [](HttpRequest&, HttpResponder&) { return Ok(); });
         return (*server)->address().port;
     }
-    static std::unique_ptr<MariadbSource> Start() {
-        if (!std::filesystem::exists(kProgram)) return nullptr;
-        std::unique_ptr<MariadbSource> server(new MariadbSource);
-        const std::string& root = server->directory_.path();
-        auto made = RunCommand(
-            {.command = {"/usr/bin/mariadb-install-db", "--no-defaults", "--datadir=" + root + "/data",
-                         "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"},
-             .directory = "/tmp"},
-            std::chrono::seconds(120));
-        EXPECT_TRUE(made.ok()) << made.error().ToString();
-        auto pair = MakeSelfSignedCertificate({"localhost"});
-        std::ofstream(root + "/server.pem") << pair->first;
-        std::ofstream(root + "/server.key") << pair->second;
-        server->port = FreePort();
-        auto process = Process::Start(
-            {.command = {kProgram, "--no-defaults", "--user=root", "--datadir=" + root + "/data",
-                         "--socket=" + root + "/sock", "--port=" + std::to_string(server->port),
-                         "--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve",
-                         "--tmpdir=" + root, "--ssl-cert=" + root + "/server.pem", "--ssl-key=" + root + "/server.key"},
-             .directory = root,
-             .output_path = root + "/log"});
-        EXPECT_TRUE(process.ok()) << process.error().ToString();
-        if (!process.ok()) return nullptr;
-        server->process_ = std::move(process).value();
-        for (int i = 0; i < 400 && !server->Execute("SELECT 1").ok(); ++i) {
-            SystemEnv().clock().Sleep(std::chrono::milliseconds(50));
-        }
-        auto user = server->Execute(
-            "CREATE USER reader@'%' IDENTIFIED BY 's3cr3t-canary'; CREATE DATABASE shop; GRANT SELECT ON shop.* TO "
-            "reader@'%'; CREATE USER sealed@'%' IDENTIFIED BY 's3cr3t-canary' REQUIRE SSL; "
-            "GRANT SELECT ON shop.* TO sealed@'%'");
-        EXPECT_TRUE(user.ok()) << user.error().ToString();
-        return server;
-    }
     metadata::TestDirectory directory_;
     std::unique_ptr<Process> process_;  // after the directory: ends before it is removed
 };
+
+std::unique_ptr<MariadbSource> MariadbSource::Start(bool tls) {
+    if (!std::filesystem::exists(kProgram)) return nullptr;
+    std::unique_ptr<MariadbSource> server(new MariadbSource);
+    const std::string& root = server->directory_.path();
+    auto made =
+        RunCommand({.command = {"/usr/bin/mariadb-install-db", "--no-defaults", "--datadir=" + root + "/data",
+                                "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"},
+                    .directory = "/tmp"},
+                   std::chrono::seconds(120));
+    EXPECT_TRUE(made.ok()) << made.error().ToString();
+    auto pair = MakeSelfSignedCertificate({"localhost"});
+    std::ofstream(root + "/server.pem") << pair->first;
+    std::ofstream(root + "/server.key") << pair->second;
+    server->port = FreePort();
+    auto process = Process::Start(
+        {.command = {kProgram, "--no-defaults", "--user=root", "--datadir=" + root + "/data",
+                     "--socket=" + root + "/sock", "--port=" + std::to_string(server->port), "--bind-address=127.0.0.1",
+                     "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--tmpdir=" + root,
+                     tls ? "--ssl-cert=" + root + "/server.pem" : "--skip-ssl",
+                     tls ? "--ssl-key=" + root + "/server.key" : "--skip-ssl"},
+         .directory = root,
+         .output_path = root + "/log"});
+    EXPECT_TRUE(process.ok()) << process.error().ToString();
+    if (!process.ok()) return nullptr;
+    server->process_ = std::move(process).value();
+    for (int i = 0; i < 400 && !server->Execute("SELECT 1").ok(); ++i) {
+        SystemEnv().clock().Sleep(std::chrono::milliseconds(50));
+    }
+    auto user = server->Execute(
+        "CREATE USER reader@'%' IDENTIFIED BY 's3cr3t-canary'; CREATE DATABASE shop; GRANT SELECT ON shop.* TO "
+        "reader@'%'; CREATE USER sealed@'%' IDENTIFIED BY 's3cr3t-canary' REQUIRE SSL; "
+        "GRANT SELECT ON shop.* TO sealed@'%'");
+    EXPECT_TRUE(user.ok()) << user.error().ToString();
+    return server;
+}
 
 class MysqlTest : public testing::Test {
   protected:
@@ -318,6 +321,17 @@ TEST_F(MysqlTest, Tls) {
     Source("{}", known, "sealed", "127.0.0.1");
     std::string refused = Load();
     EXPECT_NE(refused.find("tls"), std::string::npos) << refused;
+}
+
+TEST_F(MysqlTest, TlsIsPreferredAndNotEnforcedWhereTheServerHasNone) {
+    auto plain = MariadbSource::Start(false);
+    ASSERT_TRUE(plain->Execute("CREATE TABLE shop.t (id int); INSERT INTO shop.t VALUES (1)").ok());
+    server_ = plain.get();
+    Source("{}", ", tls: require");
+    EXPECT_NE(Load().find("TLS"), std::string::npos) << Load();
+    Source();
+    EXPECT_EQ(Load(), "load 1: 1 rows");
+    server_ = nullptr;
 }
 
 TEST_F(MysqlTest, CancelEndsAStatementAtTheServer) {
