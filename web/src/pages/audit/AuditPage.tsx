@@ -94,8 +94,8 @@ function Report({ report }: { report: AuditReport }) {
         </p>
         {report.dropped !== null && (
           <p>
-            {plural(report.dropped.records, 'record')} up to {formatExact(report.dropped.newest)} were dropped
-            before, by {report.dropped.rule} of {report.dropped.set_by}; record {report.dropped.sequence} tells so.
+            {plural(report.dropped.records, 'record')} up to {formatExact(report.dropped.newest)} were dropped before,
+            by {report.dropped.rule} of {report.dropped.set_by}; record {report.dropped.sequence} tells so.
           </p>
         )}
         {report.issues.map((issue, index) => (
