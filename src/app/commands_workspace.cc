@@ -28,11 +28,13 @@ void PrintSteps(const Json& plan) {
     if (plan["steps"].empty()) std::cout << "nothing to do: the folder is what is applied\n";
     for (const Json& step : plan["steps"]) {
         std::string sign = step["change"] == "add" ? "+" : step["change"] == "remove" ? "-" : "~";
-        std::cout << sign << " " << step.value("kind", "") << " " << step.value("name", "") << "  ("
+        std::string renamed = step.contains("from") ? step.value("from", "") + " → " : "";
+        std::cout << sign << " " << step.value("kind", "") << " " << renamed << step.value("name", "") << "  ("
                   << step.value("file", "") << ")";
         if (step.contains("note")) std::cout << ": " << step.value("note", "");
         std::cout << "\n";
     }
+    for (const Json& note : plan.value("notes", Json::array())) std::cout << note.get<std::string>() << "\n";
 }
 
 std::string Seconds(double seconds) {

@@ -227,7 +227,7 @@ Status RunningPlatform::BuildStorage() {
     if (!backup.to.empty()) backup.to = Absolute(options_.directory, backup.to);
     parts.backup = TRY(access::Backup::Create(
         backup, {env_, *parts.state, *parts.database, *parts.lake, *parts.audit, parts.metrics, kVersion}));
-    parts.catalog = TRY(catalog::Catalog::Create({env_, *parts.database, *parts.identity}));
+    parts.catalog = TRY(catalog::Catalog::Create({env_, *parts.database, *parts.identity, &parts.homes}));
     TRY(BuildWarehouse());
     TRY(BuildEngines());
     // The gate asks what the catalog knows of the data; policies' expressions are checked by who will run them.
@@ -237,8 +237,9 @@ Status RunningPlatform::BuildStorage() {
         return Error(ErrorCode::kInvalidArgument,
                      "an expression over the table's own columns, which reads no other table");
     });
-    parts.lakehouse = TRY(lakehouse::Lakehouse::Create(
-        {env_, *parts.lake, *parts.engine, *parts.identity, parts.metrics, *parts.log, parts.config.tables.keep}));
+    parts.lakehouse =
+        TRY(lakehouse::Lakehouse::Create({env_, *parts.lake, *parts.engine, *parts.identity, parts.metrics, *parts.log,
+                                          parts.config.tables.keep, &parts.homes}));
     parts.catalog->AddProvider(parts.lakehouse->AsProvider());
     return Ok();
 }
@@ -286,9 +287,9 @@ Status RunningPlatform::BuildProcessing() {
     Components& parts = parts_;
     parts.dialer = Dialer::Create();
     parts.http = HttpClient::Create(*parts.dialer);
-    parts.connectors = TRY(
-        connectors::Connectors::Create({env_, *parts.lake, *parts.engine, *parts.catalog, *parts.encryption,
-                                        *parts.dialer, *parts.http, parts.metrics, *parts.log, options_.directory}));
+    parts.connectors = TRY(connectors::Connectors::Create({env_, *parts.lake, *parts.engine, *parts.catalog,
+                                                           *parts.encryption, *parts.dialer, *parts.http, parts.metrics,
+                                                           *parts.log, options_.directory, &parts.homes}));
     parts.catalog->AddProvider(parts.connectors->AsProvider());
     orchestrator::OrchestratorConfig runs;
     runs.parallel_max = parts.config.runs.parallel;
@@ -298,7 +299,7 @@ Status RunningPlatform::BuildProcessing() {
     parts.orchestrator = TRY(
         orchestrator::Orchestrator::Create(runs, {env_, *parts.database, *parts.identity, parts.metrics, *parts.log}));
     parts.batch = TRY(batch::Batch::Create({env_, *parts.engine, *parts.catalog, *parts.lakehouse, *parts.connectors,
-                                            *parts.orchestrator, *parts.log, parts.warehouse.get()}));
+                                            *parts.orchestrator, *parts.log, &parts.homes, parts.warehouse.get()}));
     // In front of the batch's own kinds: each run is an operation, and in the audit log.
     parts.source_task = std::make_unique<AuditedTask>(parts.batch->AsSourceTask(), kOwnLoad,
                                                       security::Principal::System("ingestion"), *parts.dispatcher);
@@ -308,7 +309,7 @@ Status RunningPlatform::BuildProcessing() {
     parts.orchestrator->RegisterKind("table", *parts.table_task);
     BuildJobs();
     parts.dashboards = TRY(dashboards::Dashboards::Create(
-        {env_, *parts.database, *parts.engine, *parts.catalog, *parts.identity, parts.metrics}));
+        {env_, *parts.database, *parts.engine, *parts.catalog, *parts.identity, parts.metrics, &parts.homes}));
     TRY(BuildDestinations());
     TRY(BuildAlerting());
     return BuildReports();
@@ -355,7 +356,7 @@ Status RunningPlatform::BuildDestinations() {
     parts.destinations = TRY(destinations::Destinations::Create(
         {env_, *parts.database, *parts.dispatcher, *parts.encryption, *parts.engine, *parts.catalog, *parts.lakehouse,
          *parts.orchestrator, *parts.dialer, *parts.http, *parts.outgoing, *parts.log, options_.directory,
-         PersonOf(parts)}));
+         PersonOf(parts), &parts.homes}));
     // It is its own operation, as the owner's.
     parts.orchestrator->RegisterKind("destination", parts.destinations->AsTaskKind());
     parts.batch->AddTasks(
@@ -449,7 +450,17 @@ Status RunningPlatform::BuildJobsListener() {
 
 Status RunningPlatform::BuildWorkspace() {
     Components& parts = parts_;
-    parts.workspace = TRY(workspace::Workspace::Create(options_.directory, {env_, *parts.database, *parts.log}));
+    parts.workspace =
+        TRY(workspace::Workspace::Create(options_.directory, {env_, *parts.database, *parts.log, &parts.homes}));
+    parts.workspace->CheckRenames([&parts](const workspace::LoadedWorkspace& loaded, workspace::Issues& issues) {
+        CheckRenames(parts, loaded, issues);
+    });
+    parts.workspace->OnRename(parts.orchestrator->FollowRenames());
+    parts.workspace->OnRename(
+        {.hold = nullptr,
+         .move = [&parts](const auto& renames,
+                          auto& transaction) { return parts.catalog->MoveNames(renames, transaction); },
+         .moved = [&parts](const auto&) { return parts.catalog->NamesMoved(); }});
     // Policies first: what the others activate may start at once, under the new policies.
     parts.workspace->Register(parts.identity->PolicyKind());
     parts.workspace->Register(parts.identity->PolicyTestKind(MakePolicyTestSupport(parts)));
@@ -488,6 +499,9 @@ Result<workspace::Plan> RunningPlatform::ApplyFolder() {
         issues_.clear();
         plan = TRY(parts_.workspace->Apply(call.principal, loaded));
         call.details["steps"] = plan.steps.size();
+        for (const workspace::Rename& rename : loaded.renames) {
+            call.details["renames"].push_back(fmt::format("{} {} → {}", rename.kind, rename.from, rename.to));
+        }
         return Ok();
     }));
     return plan;

@@ -59,6 +59,7 @@ struct Components {
     std::unique_ptr<access::Budget> budget;
     std::unique_ptr<lake::Lake> lake;
     std::unique_ptr<access::Backup> backup;
+    workspace::Homes homes;  // set by the workspace, asked by all below
     std::unique_ptr<catalog::Catalog> catalog;
     std::unique_ptr<warehouse::Warehouse> warehouse;  // the engine reads its files
     std::unique_ptr<destinations::OutgoingFiles> outgoing;  // and writes through it

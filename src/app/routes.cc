@@ -234,6 +234,9 @@ Result<HttpResponse> ApplyWorkspace(Components& parts, Env& env, HttpCall& call)
     workspace::LoadedWorkspace loaded = TRY(Wanted(parts, env, call));
     workspace::Plan done = TRY(parts.workspace->Apply(call.principal, loaded));
     call.call.details["steps"] = done.steps.size();
+    for (const workspace::Rename& rename : loaded.renames) {
+        call.call.details["renames"].push_back(fmt::format("{} {} → {}", rename.kind, rename.from, rename.to));
+    }
     if (!loaded.origin.empty()) call.call.details["origin"] = loaded.origin;
     return JsonResponse(ChangesJson(parts, done, loaded));
 }

@@ -10,6 +10,39 @@ using orchestrator::TaskSpec;
 
 constexpr size_t kRunsShownMax = 1000;  // more are counted only
 
+constexpr int kVersionsCountedMax = 100'000;
+
+// What a rename keeps, and whether anything runs for it.
+std::string RenameNote(const Components& parts, const workspace::PlanStep& step) {
+    std::string note;
+    for (const std::string& name : {step.from, step.name}) {  // the new one: it is done already
+        std::string dataset = workspace::DatasetOf(step.kind, name);
+        if (dataset.empty() || !note.empty()) continue;
+        size_t dot = dataset.find('.');
+        auto versions = parts.catalog->Versions(security::Principal::System("plan"), dataset.substr(0, dot),
+                                                dataset.substr(dot + 1), kVersionsCountedMax);
+        if (!versions.ok() || versions->empty()) continue;
+        note = fmt::format("keeps {} version{}, ", versions->size(), versions->size() == 1 ? "" : "s");
+    }
+    if (note.empty()) note = "keeps its history, ";
+    if (step.kind == "dashboard") return "its old address leads to the new one";
+    return note + (step.same ? "recomputes nothing" : "and runs anew: more than the name is changed");
+}
+
+std::string NoteOf(const Components& parts, const workspace::PlanStep& step) {
+    if (step.change == "rename") return RenameNote(parts, step);
+    if (step.change == "remove" && step.kind == "table") {
+        return fmt::format("nobody can read it from then on; its data is kept for {}",
+                           FormatDuration(parts.config.tables.keep));
+    }
+    if (step.change == "change" && step.same) return "nothing but names: recomputes nothing";
+    if (step.like.empty()) return {};
+    return fmt::format(
+        "says the same as {}, which is removed: if it is that one, write `renamed_from: {}` into it to "
+        "keep its history",
+        step.like, step.like);
+}
+
 Json StepsJson(const Components& parts, const workspace::Plan& plan, const workspace::LoadedWorkspace& loaded) {
     std::map<std::string, std::string> guarantees;  // by file
     for (const workspace::Definition& definition : loaded.definitions) {
@@ -19,12 +52,12 @@ Json StepsJson(const Components& parts, const workspace::Plan& plan, const works
     Json steps = Json::array();
     for (const workspace::PlanStep& step : plan.steps) {
         Json json = {{"change", step.change}, {"kind", step.kind}, {"name", step.name}, {"file", step.file}};
-        if (step.change == "remove" && step.kind == "table") {
-            json["note"] = fmt::format("nobody can read it from then on; its data is kept for {}",
-                                       FormatDuration(parts.config.tables.keep));
-        }
+        if (step.change == "rename") json["from"] = step.from;
+        std::string note = NoteOf(parts, step);
+        if (!note.empty()) json["note"] = note;
         auto guarantee = guarantees.find(step.file);
-        if (step.change != "remove" && guarantee != guarantees.end()) json["note"] = guarantee->second;
+        bool tells = step.change == "add" || step.change == "change";
+        if (tells && note.empty() && guarantee != guarantees.end()) json["note"] = guarantee->second;
         steps.push_back(std::move(json));
     }
     return steps;
@@ -43,9 +76,10 @@ bool RunsByHandOnly(const TaskSpec& task) {
 
 // Tasks whose definition is new or another one, and all that read what they make or follow them; each once, inputs
 // first.
-std::vector<PlannedRun> RunsOf(const std::vector<TaskSpec>& before, const std::vector<TaskSpec>& after) {
+std::vector<PlannedRun> RunsOf(const std::vector<TaskSpec>& before, const std::vector<TaskSpec>& after,
+                               const workspace::NewNames& names) {
     std::map<std::string, std::string> fingerprints;
-    for (const TaskSpec& task : before) fingerprints[task.id] = task.fingerprint;
+    for (const TaskSpec& task : before) fingerprints[names.OfTask(task.id)] = task.fingerprint;
     std::multimap<std::string, const TaskSpec*> readers;    // by dataset
     std::multimap<std::string, const TaskSpec*> followers;  // by task or dataset
     std::vector<PlannedRun> runs;
@@ -136,7 +170,7 @@ Json IssuesJson(const workspace::Issues& issues) {
 }
 
 Json ChangesJson(const Components& parts, const workspace::Plan& plan, const workspace::LoadedWorkspace& loaded) {
-    return {{"steps", StepsJson(parts, plan, loaded)}, {"issues", IssuesJson(plan.issues)}};
+    return {{"steps", StepsJson(parts, plan, loaded)}, {"notes", plan.notes}, {"issues", IssuesJson(plan.issues)}};
 }
 
 Result<Json> PlanOf(Components& parts, const security::Principal& principal, const workspace::LoadedWorkspace& loaded) {
@@ -145,7 +179,7 @@ Result<Json> PlanOf(Components& parts, const security::Principal& principal, con
     for (TaskSpec& task : destinations::TasksOf(loaded.definitions)) after.push_back(std::move(task));
     for (TaskSpec& task : jobs::TasksOf(loaded.definitions)) after.push_back(std::move(task));
     for (TaskSpec& task : reports::TasksOf(loaded.definitions)) after.push_back(std::move(task));
-    std::vector<PlannedRun> runs = RunsOf(parts.batch->Tasks(), after);
+    std::vector<PlannedRun> runs = RunsOf(parts.batch->Tasks(), after, workspace::NewNames(loaded.renames));
     Costs costs(parts, principal, TRY(parts.orchestrator->Tasks(principal)));
     Json shown = Json::array();
     Cost total;

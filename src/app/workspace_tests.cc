@@ -18,11 +18,16 @@ void Remove(std::vector<std::string>& tags, const std::vector<std::string>& gone
 // The tags in force, with those that the folder declares in place of those that are applied.
 class FolderFacts : public security::TableFacts {
   public:
-    FolderFacts(const catalog::Catalog& applied, Annotations before, Annotations after)
-        : applied_(applied), before_(std::move(before)), after_(std::move(after)) {}
+    FolderFacts(const catalog::Catalog& applied, Annotations before, Annotations after,
+                const workspace::Renames& renames = {})
+        : applied_(applied), before_(std::move(before)), after_(std::move(after)) {
+        for (const auto& [from, to] : workspace::NewNames(renames).Datasets()) old_names_[to] = from;
+    }
     security::TableTags TagsOf(const std::string& table) const override {
-        security::TableTags tags = applied_.TagsOf(table);
-        if (auto before = before_.find(table); before != before_.end()) {
+        auto old = old_names_.find(table);
+        const std::string& known_as = old == old_names_.end() ? table : old->second;
+        security::TableTags tags = applied_.TagsOf(known_as);
+        if (auto before = before_.find(known_as); before != before_.end()) {
             for (const auto& [column, gone] : before->second.column_tags) Remove(tags.columns[ToLower(column)], gone);
         }
         auto after = after_.find(table);
@@ -42,9 +47,16 @@ class FolderFacts : public security::TableFacts {
     const catalog::Catalog& applied_;
     Annotations before_;
     Annotations after_;
+    std::map<std::string, std::string> old_names_;  // of datasets
 };
 
 }  // namespace
+
+void CheckRenames(Components& parts, const workspace::LoadedWorkspace& loaded, workspace::Issues& issues) {
+    FolderFacts facts(*parts.catalog, batch::Batch::AnnotationsOf(parts.workspace->Applied()),
+                      batch::Batch::AnnotationsOf(loaded.definitions), loaded.renames);
+    parts.identity->CheckRenames(loaded, facts, issues);
+}
 
 identity::PolicyTestSupport MakePolicyTestSupport(Components& parts) {
     identity::PolicyTestSupport support;

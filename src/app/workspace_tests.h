@@ -7,6 +7,8 @@
 namespace tarn::app {
 
 identity::PolicyTestSupport MakePolicyTestSupport(Components& parts);
+// What the renames would open.
+void CheckRenames(Components& parts, const workspace::LoadedWorkspace& loaded, workspace::Issues& issues);
 
 // POST /api/v1/workspace/test: {pattern?, sample_rows?, ref?} -> {passed, failed, skipped, results}.
 Result<HttpResponse> TestWorkspace(Components& parts, Env& env, security::HttpCall& call);

@@ -336,8 +336,10 @@ class RelationSchema : public SchemaCatalogEntry {
         auto found = statement.deps.relations.Find(statement.principal, name, table, {});
         bool is_hidden = !found && security::IsHidden(found.error());
         ErrorCode code = is_hidden ? ErrorCode::kPermissionDenied : ErrorCode::kNotFound;
-        Error error = Error(code, "there is no table {}.{} that you may read", name, table)
-                          .WithDetailCode(std::string(security::kHiddenDetailCode));
+        std::string words = fmt::format("there is no table {}.{} that you may read", name, table);
+        // It may say what the table is called now.
+        if (!found && found.error().message().starts_with(words)) words = found.error().message();
+        Error error = Error(code, "{}", words).WithDetailCode(std::string(security::kHiddenDetailCode));
         if (!hint.empty()) std::move(error).WithHint("did you mean " + hint + "?");
         auto location = lookup.GetErrorContext().query_location;
         if (location.IsValid()) {

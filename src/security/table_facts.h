@@ -24,6 +24,8 @@ class TableFacts {
     virtual TableTags TagsOf(const std::string& table) const = 0;
     // "delays.flights" for "lakehouse/delays/flights/part-0.parquet"; empty when no table's file can lie there.
     virtual std::string TableOfObject(std::string_view object) const = 0;
+    // Then policies and names do not agree for a moment: its files are closed to whom policies restrict.
+    virtual bool IsBeingRenamed(const std::string&) const { return false; }
     // Grows with every change of what TagsOf answers.
     virtual uint64_t facts_epoch() const = 0;
 };

@@ -25,6 +25,8 @@
 #include "base/result.h"
 #include "metadata/metadata.h"
 #include "security/principal.h"
+#include "workspace/homes.h"
+#include "workspace/rename.h"
 
 namespace tarn::workspace {
 
@@ -34,27 +36,31 @@ struct Definition {
     std::string name;   // "registry", "delays.flights", "delays.delays", "analysts"
     std::string file;   // relative to the workspace, with '/'
     std::string text;   // the file's content
-    std::string hash;   // SHA-256 of the text, hex
+    // SHA-256 of the text, hex. While only names that were renamed change in the text, it stays that of the first one:
+    // what goes by it has nothing to do anew.
+    std::string hash;
     std::string description;
     std::string owner;
     std::vector<std::string> tags;
-    std::any value;     // what the kind's parser made; its owner casts it back with std::any_cast
+    std::vector<KindAndName> parts;  // what it defines besides itself and can be renamed: ("stream", "registry.planes")
+    Renames renames;  // that it asks for
+    std::any value;  // what the kind's parser made; its owner casts it back with std::any_cast
 };
 
 using Issues = std::vector<ConfigIssue>;
 
 struct TestOptions {
-    std::string pattern;         // a glob of names ("delays.flights", "analysts: *"); empty: all
-    int64_t sample_rows = 10000; // of each table's result that its checks are asked about; 0: all
+    std::string pattern;  // a glob of names ("delays.flights", "analysts: *"); empty: all
+    int64_t sample_rows = 10000;  // of each table's result that its checks are asked about; 0: all
     CancelToken cancel;
     bool Wants(const std::string& name) const;  // the pattern is that of the name or of what stands before ": "
 };
 struct TestResult {
-    std::string kind;     // "table", "sample", "policy"
-    std::string name;     // "delays.flights: an unknown plane stays"
+    std::string kind;  // "table", "sample", "policy"
+    std::string name;  // "delays.flights: an unknown plane stays"
     std::string file;
     int line = 0;
-    std::string state;    // "passed", "failed", "skipped"
+    std::string state;  // "passed", "failed", "skipped"
     std::string message;  // why it failed or was skipped; warnings
 };
 
@@ -82,23 +88,40 @@ struct LoadedWorkspace {
     std::vector<Definition> definitions;  // sorted by file
     Issues issues;
     std::string origin;  // "commit 1a2b3c4... (main)"; empty: the folder
+    Renames renames;  // that an apply does
+    std::vector<std::string> notes;
+    int64_t after = 0;  // the number of the apply that these renames follow
 };
 
 struct PlanStep {
-    std::string change;  // "add", "change", "remove"
+    std::string change;  // "add", "change", "remove", "rename"
     std::string kind;
     std::string name;
     std::string file;
+    std::string from;  // of a rename
+    bool same = false;  // of a rename or change: but for names the file says the same as before
+    std::string like;  // of an addition: what is removed says the same, so it may be a rename that nobody said
 };
 struct Plan {
     std::vector<PlanStep> steps;
+    std::vector<std::string> notes;
     Issues issues;
+};
+
+// Who keeps something under names, and carries it over to new ones. `hold` comes first and may refuse; what it returns
+// is let go after `moved`, or when nothing came of it. `move` changes rows in the very transaction that stores the
+// applied set, `moved` what is in memory.
+struct RenameFollower {
+    std::function<Result<std::shared_ptr<void>>(const Renames& renames)> hold;  // may be empty
+    std::function<Status(const Renames& renames, metadata::Transaction& transaction)> move;
+    std::function<Status(const Renames& renames)> moved;  // may be empty
 };
 
 struct WorkspaceDependencies {
     Env& env;
     metadata::Database& metadata;
     Log& log;
+    Homes* homes = nullptr;  // set here; none: one of its own
 };
 
 class Workspace {
@@ -106,6 +129,10 @@ class Workspace {
     static Result<std::unique_ptr<Workspace>> Create(std::string directory, WorkspaceDependencies dependencies);
     virtual ~Workspace() = default;
     virtual void Register(Kind kind) = 0;
+    // Before the first Load. A check finds what a rename would open, or leave behind under the old name.
+    virtual void OnRename(RenameFollower follower) = 0;
+    virtual void CheckRenames(std::function<void(const LoadedWorkspace& loaded, Issues& issues)> check) = 0;
+    virtual const Homes& homes() const = 0;
     // The folder as it is now, or another one that stands for it (a checkout). An unreadable folder is an error;
     // anything wrong in it is an issue.
     virtual Result<LoadedWorkspace> Load() = 0;

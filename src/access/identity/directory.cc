@@ -182,6 +182,7 @@ std::string Directory::RestrictedBy(const Account& account, std::string_view act
     if (resource.kind != "lake" || account.restrictions->empty() || !facts_ || tells_nothing) return {};
     std::string table = facts_->TableOfObject(resource.name);
     if (table.empty()) return {};
+    if (facts_->IsBeingRenamed(table)) return fmt::format("{} is being renamed; ask again", table);
     auto of_table = account.restrictions->Of(table);
     if (of_table->obligations.empty()) return {};
     return fmt::format("{} is filtered or masked by {}: read it by SQL, not by its files", table, of_table->reason);

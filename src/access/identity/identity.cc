@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "access/identity/credential.h"
+#include "access/identity/rename_check.h"
 #include "access/identity/state.h"
 #include "base/text.h"
 
@@ -334,6 +335,24 @@ std::vector<PolicyFile> PolicyFilesOf(const std::vector<workspace::Definition>& 
 }
 
 }  // namespace
+
+void Identity::CheckRenames(const workspace::LoadedWorkspace& loaded, const security::TableFacts& facts,
+                            workspace::Issues& issues) const {
+    // Doors below the protocols ask for these, which no row names.
+    std::set<std::string> actions = {"table:Read", "table:Describe", "table:Write", "table:Drop",
+                                     "run:Run",    "run:Read",       "run:Cancel",  "run:Approve"};
+    if (state_->operations) {
+        for (const security::Operation& operation : state_->operations->operations()) {
+            actions.emplace(operation.action);
+        }
+    }
+    auto now = state_->Now();
+    RightsWorld before{now->policies().files, now->policies().api_roles, state_->facts.load()};
+    std::vector<PolicyFile> files = PolicyFilesOf(loaded.definitions);
+    RightsWorld after{files, Without(now->policies().api_roles, TakenOver(*now, files)), &facts};
+    auto found = CheckRenamedRights(loaded.renames, now->Users(), before, after, actions);
+    issues.insert(issues.end(), found.begin(), found.end());
+}
 
 workspace::Kind Identity::PolicyKind() {
     auto parse = [](workspace::Definition& definition, workspace::Issues& issues) {

@@ -156,6 +156,9 @@ class Identity : public security::Gate, public security::Authenticator {
     Status SetPolicies(std::vector<PolicyFile> files);
     std::vector<ConfigIssue> CheckPolicies(const std::vector<PolicyFile>& files) const;
     workspace::Kind PolicyKind();
+    // What the renames would open to anybody, by the policies of these definitions; `facts` are those after them.
+    void CheckRenames(const workspace::LoadedWorkspace& loaded, const security::TableFacts& facts,
+                      workspace::Issues& issues) const;
     // Tests of policies, `policies/*.test.yaml`. `support` is asked until the last call of this object.
     workspace::Kind PolicyTestKind(PolicyTestSupport support);
     // Why the gate would say what; kNotFound for an unknown user. `who` is "alice", "user:alice" or "system:x".

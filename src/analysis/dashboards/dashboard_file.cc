@@ -154,6 +154,7 @@ struct DashboardFile {
     std::string title;
     std::string description;
     std::string owner;
+    std::string renamed_from;
     std::vector<std::string> tags;
     std::string time_zone;
     Duration refresh{0};
@@ -165,6 +166,7 @@ void Bind(ConfigBinder& binder, DashboardFile& file) {
     binder.Key("title", file.title, "What the dashboard is called.", ConfigBinder::Need::kRequired);
     binder.Key("description", file.description, "What it shows.");
     binder.Key("owner", file.owner, "Who answers for it.");
+    workspace::BindRenamedFrom(binder, file.renamed_from);
     binder.Key("tags", file.tags, "Tags.");
     binder.Key("time_zone", file.time_zone, "In which times are cut into days and shown; by default the viewer's.");
     binder.Key("refresh", file.refresh,
@@ -262,6 +264,7 @@ void ParseDashboardFile(engine::Engine& engine, workspace::Definition& definitio
     issues.insert(issues.end(), found.begin(), found.end());
     definition.description = file.description;
     definition.owner = file.owner;
+    workspace::AskForRename(definition, file.renamed_from);
     definition.tags = file.tags;
     DashboardDefinition dashboard;
     size_t dot = definition.name.find('.');

@@ -75,6 +75,8 @@ class WorkspaceDashboards : public Dashboards {
     Status LeaveToFiles(const std::vector<workspace::Definition>& all);
     DashboardDefinition Parse(const OwnedText& owned, workspace::Issues& issues);
     Result<DashboardDefinition> Find(HttpCall& call) const;
+    // Also by a name that it had.
+    Result<DashboardDefinition> FindByAnyName(HttpCall& call) const;
     Result<const Tile*> FindTile(HttpCall& call, const DashboardDefinition& dashboard) const;
 
     Result<HttpResponse> List(HttpCall& call);
@@ -213,6 +215,20 @@ Result<DashboardDefinition> WorkspaceDashboards::Find(HttpCall& call) const {
     return Error(ErrorCode::kNotFound, "there is no dashboard {}.{}", use_case, name);
 }
 
+Result<DashboardDefinition> WorkspaceDashboards::FindByAnyName(HttpCall& call) const {
+    auto found = Find(call);
+    if (found.ok() || !dependencies_.homes) return found;
+    std::string renamed =
+        dependencies_.homes->RenamedTo("dashboard", call.parameters["use_case"] + "." + call.parameters["name"]);
+    for (DashboardDefinition& dashboard : All()) {
+        if (NameOf(dashboard) != renamed) continue;
+        // What was asked of the gate is the old name.
+        if (!dependencies_.gate.Decide(call.principal, "dashboard:Read", {"dashboard", renamed}).allowed) break;
+        return std::move(dashboard);
+    }
+    return found;
+}
+
 Result<const Tile*> WorkspaceDashboards::FindTile(HttpCall& call, const DashboardDefinition& dashboard) const {
     int64_t wanted = ParseInteger(call.parameters["index"]).value_or(-1);
     size_t index = static_cast<size_t>(wanted);
@@ -237,7 +253,7 @@ Result<HttpResponse> WorkspaceDashboards::List(HttpCall& call) {
 }
 
 Result<HttpResponse> WorkspaceDashboards::Get(HttpCall& call) {
-    DashboardDefinition dashboard = TRY(Find(call));
+    DashboardDefinition dashboard = TRY(FindByAnyName(call));
     Json answer = DashboardJson(dashboard);
     answer["may_write"] =
         dependencies_.gate.Decide(call.principal, "dashboard:Write", {"dashboard", NameOf(dashboard)}).allowed;

@@ -93,6 +93,7 @@ struct DashboardsDependencies {
     catalog::Catalog& catalog;
     security::Gate& gate;
     Metrics& metrics;
+    const workspace::Homes* homes = nullptr;  // none: nothing is renamed
 };
 
 class Dashboards {

@@ -23,7 +23,7 @@ class SourceConnectors : public Connectors {
   public:
     explicit SourceConnectors(ConnectorsDependencies dependencies)
         : dependencies_(dependencies),
-          loads_(dependencies.lake, dependencies.env),
+          loads_(dependencies.lake, dependencies.env, dependencies.homes),
           provider_(loads_, [this] { return Sources(); }),
           loads_total_(dependencies.metrics.GetCounter("tarn_connectors_loads_total", "Loads that were committed.")),
           bytes_total_(dependencies.metrics.GetCounter("tarn_connectors_bytes_total", "Bytes that loads stored.")),
@@ -198,6 +198,8 @@ Result<SourceDefinition> SourceConnectors::Find(const std::string& name) const {
         if (source.name == name) return std::move(source);
         names.push_back(source.name);
     }
+    std::string renamed = dependencies_.homes ? dependencies_.homes->RenamedTo("source", name) : std::string();
+    if (!renamed.empty()) return Error(ErrorCode::kNotFound, "source \"{}\" was renamed to {}", name, renamed);
     std::string nearest = NearestWord(name, names);
     return Error(ErrorCode::kNotFound, "there is no source \"{}\"{}", name,
                  nearest.empty() ? "" : "; did you mean " + nearest + "?");
@@ -216,6 +218,7 @@ Manifest SourceConnectors::FirstManifest(const SourceDefinition& source, const S
     manifest.load = state.next_load();
     manifest.source = source.name;
     manifest.stream = stream.name;
+    manifest.folder = loads_.FolderOf(source.name, stream.name);
     manifest.kind = source.kind;
     static const std::set<std::string> kUnions = {"files", "s3", "http", "push"};
     manifest.mode = kUnions.contains(source.kind) ? "files" : stream.cursor.empty() ? "full" : "incremental";

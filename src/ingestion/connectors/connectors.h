@@ -32,6 +32,7 @@
 #include "security/router.h"
 #include "storage/catalog/catalog.h"
 #include "storage/lake/lake.h"
+#include "workspace/homes.h"
 #include "workspace/timing.h"
 #include "workspace/workspace.h"
 
@@ -48,6 +49,7 @@ struct StreamDefinition {
     Json settings = Json::object();
     std::map<std::string, std::vector<std::string>> column_tags;
     std::string on_drift = "accept";  // freeze: a load with other columns fails; quarantine: it is kept apart
+    std::string renamed_from;  // the name that it had
     std::string broken_max;  // files: how many records may be broken, "100" or "1%"; empty: none
 };
 struct SourceDefinition {
@@ -126,6 +128,7 @@ struct ConnectorsDependencies {
     Metrics& metrics;
     Log& log;
     std::string workspace_directory;  // relative paths of files sources start here
+    const workspace::Homes* homes = nullptr;  // none: each stream lies under its own name
 };
 
 class Connectors {

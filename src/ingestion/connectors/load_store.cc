@@ -12,7 +12,10 @@ constexpr const char* kLoadsFolder = "_loads/";
 constexpr size_t kManifestBytesMax = 256 << 20;
 
 security::Principal Self() { return security::Principal::System("ingestion"); }
-std::string StreamPrefix(const std::string& source, const std::string& stream) { return source + "/" + stream + "/"; }
+constexpr std::string_view kSchemaPrefix = "raw_";
+std::string DatasetOf(const std::string& source, const std::string& stream) {
+    return std::string(kSchemaPrefix) + source + "." + stream;
+}
 std::string LoadName(int64_t load) { return fmt::format("{:020}", load); }
 
 Json ColumnsJson(const std::vector<engine::Column>& columns) {
@@ -136,12 +139,17 @@ Result<Manifest> ManifestFromJson(const Json& json) {
     return manifest;
 }
 
+std::string StreamFolder(const workspace::Homes* homes, const std::string& source, const std::string& stream) {
+    std::string folder = workspace::HomeOf(homes, DatasetOf(source, stream)).substr(kSchemaPrefix.size());
+    return folder.replace(folder.find('.'), 1, "/");
+}
+
 // ---- LoadWriter
 
 LoadWriter::LoadWriter(lake::Lake& lake, engine::Engine& engine, security::Principal principal, Manifest manifest)
     : lake_(lake), engine_(engine), principal_(std::move(principal)), manifest_(std::move(manifest)) {
-    prefix_ =
-        fmt::format("{}/{}{}/", kRawBucket, StreamPrefix(manifest_.source, manifest_.stream), LoadName(manifest_.load));
+    if (manifest_.folder.empty()) manifest_.folder = manifest_.source + "/" + manifest_.stream;
+    prefix_ = fmt::format("{}/{}/{}/", kRawBucket, manifest_.folder, LoadName(manifest_.load));
 }
 
 // The number keeps objects of one name apart and in order.
@@ -232,7 +240,8 @@ Status LoadWriter::FinishRows(engine::RowWriter& writer, const Json& origin, boo
 // ---- LoadStore
 
 Result<std::shared_ptr<const StreamState>> LoadStore::Read(const std::string& source, const std::string& stream) {
-    std::string name = source + "/" + stream;
+    std::string folder = FolderOf(source, stream);
+    std::string name = fmt::format("{}/{} in {}", source, stream, folder);
     std::shared_ptr<const StreamState> known;
     {
         std::lock_guard lock(mutex_);
@@ -240,7 +249,7 @@ Result<std::shared_ptr<const StreamState>> LoadStore::Read(const std::string& so
     }
     int64_t next = known ? known->next_load() : 1;
     lake::ListOptions options;
-    options.prefix = StreamPrefix(source, stream) + kLoadsFolder;
+    options.prefix = folder + "/" + kLoadsFolder;
     options.start_after = options.prefix + LoadName(next - 1) + ".json";
     std::shared_ptr<StreamState> fresh;
     while (true) {
@@ -253,6 +262,10 @@ Result<std::shared_ptr<const StreamState>> LoadStore::Read(const std::string& so
                 return Error(ErrorCode::kCorruption, "{} is load {}, but load {} is missing", object.name.ToString(),
                              manifest.load, fresh->next_load());
             }
+            // It may have been written before a rename.
+            manifest.source = source;
+            manifest.stream = stream;
+            manifest.folder = folder;
             fresh->loads.push_back(std::move(manifest));
         }
         if (!page.truncated) break;
@@ -265,37 +278,56 @@ Result<std::shared_ptr<const StreamState>> LoadStore::Read(const std::string& so
     return cached;
 }
 
-Result<std::vector<std::string>> LoadStore::Sources() {
+Result<std::vector<std::string>> LoadStore::FoldersIn(const std::string& prefix) {
     std::vector<std::string> names;
     lake::ListOptions options;
     options.delimiter = "/";
+    options.prefix = prefix;
     while (true) {
         lake::ListPage page = TRY(lake_.List(Self(), kRawBucket, options));
-        for (std::string& prefix : page.common_prefixes) names.push_back(prefix.substr(0, prefix.size() - 1));
-        if (!page.truncated) return names;
-        options.start_after = page.next_start_after;
-    }
-}
-
-Result<std::vector<std::string>> LoadStore::Streams(const std::string& source) {
-    std::vector<std::string> names;
-    lake::ListOptions options;
-    options.delimiter = "/";
-    options.prefix = source + "/";
-    while (true) {
-        lake::ListPage page = TRY(lake_.List(Self(), kRawBucket, options));
-        for (const std::string& prefix : page.common_prefixes) {
-            names.push_back(prefix.substr(options.prefix.size(), prefix.size() - options.prefix.size() - 1));
+        for (const std::string& folder : page.common_prefixes) {
+            names.push_back(folder.substr(prefix.size(), folder.size() - prefix.size() - 1));
         }
         if (!page.truncated) return names;
         options.start_after = page.next_start_after;
     }
 }
 
+Result<std::vector<std::string>> LoadStore::Sources() {
+    std::vector<std::string> folders = TRY(FoldersIn(""));
+    auto moved = homes_ ? homes_->Moved() : std::map<std::string, std::string>();
+    if (moved.empty()) return folders;
+    std::set<std::string> sources;
+    for (const std::string& folder : folders) {
+        if (!TRY(Streams(folder)).empty()) sources.insert(folder);
+    }
+    for (const auto& [name, home] : moved) {
+        if (!name.starts_with(kSchemaPrefix)) continue;
+        std::string source = name.substr(kSchemaPrefix.size(), name.find('.') - kSchemaPrefix.size());
+        if (!TRY(Streams(source)).empty()) sources.insert(std::move(source));
+    }
+    return std::vector<std::string>(sources.begin(), sources.end());
+}
+
+Result<std::vector<std::string>> LoadStore::Streams(const std::string& source) {
+    std::set<std::string> streams;
+    std::string schema = DatasetOf(source, "");
+    for (const std::string& folder : TRY(FoldersIn(source + "/"))) {
+        std::string name = workspace::NameAt(homes_, schema + folder);
+        if (name.starts_with(schema)) streams.insert(name.substr(schema.size()));
+    }
+    auto moved = homes_ ? homes_->Moved() : std::map<std::string, std::string>();
+    for (auto entry = moved.lower_bound(schema); entry != moved.end() && entry->first.starts_with(schema); ++entry) {
+        std::string stream = entry->first.substr(schema.size());
+        if (!TRY(FoldersIn(FolderOf(source, stream) + "/")).empty()) streams.insert(std::move(stream));
+    }
+    return std::vector<std::string>(streams.begin(), streams.end());
+}
+
 Status LoadStore::RemoveGarbage(const std::string& source, const std::string& stream, int64_t from_load) {
     // Digits sort before '_', so this stops at the folders of the manifests and of what was pushed.
     lake::ListOptions options;
-    options.prefix = StreamPrefix(source, stream);
+    options.prefix = FolderOf(source, stream) + "/";
     options.start_after = options.prefix + LoadName(from_load - 1) + "/\x7f";
     while (true) {
         lake::ListPage page = TRY(lake_.List(Self(), kRawBucket, options));
@@ -310,7 +342,8 @@ Status LoadStore::RemoveGarbage(const std::string& source, const std::string& st
 
 Status LoadStore::Commit(Manifest manifest) {
     manifest.committed_at = FormatTime(env_.clock().Now());
-    std::string key = StreamPrefix(manifest.source, manifest.stream) + kLoadsFolder + LoadName(manifest.load) + ".json";
+    std::string key =
+        FolderOf(manifest.source, manifest.stream) + "/" + kLoadsFolder + LoadName(manifest.load) + ".json";
     lake::PutOptions options;
     options.if_absent = true;
     options.content_type = "application/json";

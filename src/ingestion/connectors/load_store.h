@@ -2,6 +2,7 @@
 //
 // raw/<source>/<stream>/<20 digits>/...          objects of load n
 // raw/<source>/<stream>/_loads/<20 digits>.json  manifest of load n, put if absent: the commit point
+// The folder is that of the names that the stream was made under: one that is renamed stays where it is.
 // Format: docs/formats/raw.md.
 #pragma once
 
@@ -15,6 +16,7 @@
 #include "engine/engine.h"
 #include "ingestion/connectors/connectors.h"
 #include "storage/lake/lake.h"
+#include "workspace/homes.h"
 
 namespace tarn::connectors {
 
@@ -42,6 +44,7 @@ struct Manifest {
     int64_t load = 0;
     std::string source;
     std::string stream;
+    std::string folder;     // "registry/planes": not in the file, but where it lies; empty: that of its names
     std::string kind;
     std::string mode;       // "full", "incremental", "files"
     std::string run_id;
@@ -65,6 +68,9 @@ struct Manifest {
 };
 Json ToJson(const Manifest& manifest);
 Result<Manifest> ManifestFromJson(const Json& json);
+
+// The folder of a stream below the bucket: "registry/planes".
+std::string StreamFolder(const workspace::Homes* homes, const std::string& source, const std::string& stream);
 
 // All committed loads of one stream.
 struct StreamState {
@@ -118,7 +124,11 @@ class LoadWriter {
 
 class LoadStore {
   public:
-    LoadStore(lake::Lake& lake, Env& env) : lake_(lake), env_(env) {}
+    LoadStore(lake::Lake& lake, Env& env, const workspace::Homes* homes = nullptr)
+        : lake_(lake), env_(env), homes_(homes) {}
+    std::string FolderOf(const std::string& source, const std::string& stream) const {
+        return StreamFolder(homes_, source, stream);
+    }
     // Everything committed so far. Cached; only manifests that are new are read.
     Result<std::shared_ptr<const StreamState>> Read(const std::string& source, const std::string& stream);
     Result<std::vector<std::string>> Streams(const std::string& source);
@@ -129,8 +139,11 @@ class LoadStore {
     Status Commit(Manifest manifest);
 
   private:
+    Result<std::vector<std::string>> FoldersIn(const std::string& prefix);
+
     lake::Lake& lake_;
     Env& env_;
+    const workspace::Homes* homes_;
     std::mutex mutex_;  // guards the cache
     std::map<std::string, std::shared_ptr<const StreamState>> cache_;  // shared with readers of the version then
 };

@@ -18,10 +18,6 @@ constexpr uint64_t kLoadBytesMax = 128 << 20;       // that one load takes
 constexpr size_t kObjectBytesMax = 16 << 20;        // of the objects that it makes
 constexpr size_t kQuotedMax = 120;
 
-std::string NameOf(const SourceDefinition& source, const StreamDefinition& stream) {
-    return source.name + "/" + stream.name;
-}
-
 // Outside of its strings a line's end is only space, and inside of them there is none.
 void AddLine(std::string_view record, std::string& lines) {
     size_t from = lines.size();
@@ -138,6 +134,10 @@ class PushedSource : public PushConnector {
                              const ReadState& read_state) override;
 
   private:
+    std::string FolderOf(const SourceDefinition& source, const StreamDefinition& stream) const {
+        return StreamFolder(dependencies_.homes, source.name, stream.name);
+    }
+
     ConnectorsDependencies dependencies_;
     PushLog log_;
     std::mutex mutex_;  // guards tried_
@@ -147,16 +147,16 @@ class PushedSource : public PushConnector {
 Result<bool> PushedSource::HasNew(const SourceDefinition& source, const StreamDefinition& stream,
                                   const StreamState& state) {
     int64_t position = PushedPosition(state);
-    TRY(log_.Remove(NameOf(source, stream), position));
+    TRY(log_.Remove(FolderOf(source, stream), position));
     // A stream with a beat of its own is loaded at it: fewer and larger loads.
     if (workspace::ResolveTiming(stream.timing, source.timing).every) return false;
-    int64_t newest = TRY(log_.Newest(NameOf(source, stream), position));
+    int64_t newest = TRY(log_.Newest(FolderOf(source, stream), position));
     std::lock_guard lock(mutex_);
-    return newest > std::max(position, tried_[NameOf(source, stream)]);
+    return newest > std::max(position, tried_[FolderOf(source, stream)]);
 }
 
 Status PushedSource::Read(ReadContext& context) {
-    std::string name = NameOf(context.source, context.stream);
+    std::string name = FolderOf(context.source, context.stream);
     int64_t position = PushedPosition(context.state);
     TRY(log_.Remove(name, position));
     std::vector<PushBatch> batches = TRY(log_.After(name, position, kLoadBytesMax));
@@ -202,7 +202,7 @@ Result<PushOutcome> PushedSource::Push(const SourceDefinition& source, const Str
     entry.records = read.records;
     entry.broken = read.broken;
     entry.lines = std::move(read.lines);
-    return log_.Append(NameOf(source, stream), std::move(entry), read_state);
+    return log_.Append(FolderOf(source, stream), std::move(entry), read_state);
 }
 
 }  // namespace

@@ -273,6 +273,7 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     BindColumnTags(binder, stream);
     binder.Key("cursor", stream.cursor, "Column or field that grows: only what is newer is read.");
     binder.Key("key", stream.key, "Columns that identify a row: of several with one key the newest is shown.");
+    workspace::BindRenamedFrom(binder, stream.renamed_from);
     workspace::BindTiming(binder, stream.timing);
     binder.Choice("on_drift", stream.on_drift, {"accept", "freeze", "quarantine"},
                   "When columns are new, gone or of another type: take it, fail, or keep what came apart.");
@@ -372,6 +373,7 @@ struct SourceFile {
     std::string kind;
     std::string description;
     std::string owner;
+    std::string renamed_from;
     std::vector<std::string> tags;
     std::string base_url;
     std::string rate_limit;
@@ -433,6 +435,7 @@ void Bind(ConfigBinder& binder, SourceFile& file) {
                   ConfigBinder::Need::kRequired);
     binder.Key("description", file.description, "What comes from it.");
     binder.Key("owner", file.owner, "Who answers for it.");
+    workspace::BindRenamedFrom(binder, file.renamed_from);
     binder.Key("tags", file.tags, "Tags of its datasets.");
     workspace::BindTiming(binder, file.timing);  // for streams that say nothing themselves
     BindConnections(binder, file);
@@ -504,6 +507,21 @@ void CheckParents(const SourceDefinition& source, const std::string& file, works
     }
 }
 
+// Its streams come along, each under the name that it had.
+void AskForRenames(const std::string& renamed_from, const SourceDefinition& source_definition,
+                   workspace::Definition& definition) {
+    workspace::AskForRename(definition, renamed_from);
+    workspace::Renames source = definition.renames;
+    for (const auto& [name, stream] : source_definition.streams) {
+        std::string to = definition.name + "." + name;
+        definition.parts.emplace_back("stream", to);
+        if (source.empty() && stream.renamed_from.empty()) continue;
+        std::string old_source = source.empty() ? definition.name : source.front().from;
+        std::string old_name = stream.renamed_from.empty() ? name : stream.renamed_from;
+        definition.renames.push_back({"stream", old_source + "." + old_name, to, definition.file, 1});
+    }
+}
+
 }  // namespace
 
 std::vector<ConfigKeyDoc> SourceKeys() { return DescribeConfig<SourceFile>(); }
@@ -533,6 +551,7 @@ void ParseSourceFile(workspace::Definition& definition, workspace::Issues& issue
         source.streams.emplace(name, std::move(stream.stream));
     }
     CheckParents(source, definition.file, issues);
+    AskForRenames(file.renamed_from, source, definition);
     definition.value = std::move(source);
 }
 

@@ -33,6 +33,7 @@
 #include "workspace/parameters.h"
 #include "workspace/partition.h"
 #include "workspace/timing.h"
+#include "workspace/workspace.h"
 
 namespace tarn::orchestrator {
 
@@ -280,6 +281,8 @@ class Orchestrator {
     [[nodiscard]] virtual std::shared_ptr<void> Subscribe(std::function<void(const Run&)> listener) = 0;
     virtual Status Health() const = 0;
     virtual std::vector<security::Route> Routes() = 0;
+    // Runs go on under new names. Refuses while one of what is renamed is under way.
+    virtual workspace::RenameFollower FollowRenames() = 0;
 };
 
 }  // namespace tarn::orchestrator

@@ -118,8 +118,7 @@ Result<RunLog> RunLog::Create(metadata::Database& metadata) {
           "CREATE TABLE run_definitions (task TEXT NOT NULL, run INTEGER NOT NULL, fingerprint TEXT NOT NULL, "
           "text TEXT NOT NULL, PRIMARY KEY (task, run))"}}));
     RunLog log(metadata);
-    auto rows = TRY(metadata.Query("SELECT task, fingerprint FROM run_definitions ORDER BY run"));
-    for (const metadata::Row& row : rows) log.kept_[row[0].text()] = row[1].text();
+    TRY(log.LoadKept());
     return log;
 }
 

@@ -10,6 +10,7 @@
 
 #include "ingestion/orchestrator/state_machine.h"
 #include "metadata/metadata.h"
+#include "workspace/rename.h"
 
 namespace tarn::orchestrator {
 
@@ -49,6 +50,10 @@ class RunLog {
     // Forgets runs that have ended and lie beyond the newest `kept`, or were queued before `before`. The last run of
     // every task and the last that made something new stay with their lines; of events those of every lane.
     Status Prune(int kept, std::optional<Timestamp> before);
+
+    // Renames carry runs, their definitions and what they read over to new names (renames.cc).
+    static Status MoveNames(const workspace::Renames& renames, metadata::Transaction& transaction);
+    Status LoadKept();
 
   private:
     explicit RunLog(metadata::Database& metadata) : metadata_(&metadata) {}

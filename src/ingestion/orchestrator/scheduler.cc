@@ -75,6 +75,7 @@ Status Scheduler::SetTasks(std::vector<TaskSpec> tasks) {
         std::lock_guard emit_lock(emit_mutex_);
         std::unique_lock lock(mutex_);
         TRY(SetGraph(state_, std::move(tasks)));
+        held_ = false;
         looked_outside_ = false;
         ++graph_;
         std::vector<Event> cancelled;
@@ -230,7 +231,7 @@ std::optional<Timestamp> Scheduler::Step() {
     Status added = Ok();
     {
         std::lock_guard lock(mutex_);
-        if (failure_) return std::nullopt;
+        if (failure_ || held_) return std::nullopt;
         state_.up_since = std::min(state_.up_since, now);  // a clock that was set back
         AddEnded(batch);
         Decisions decisions = Decide(state_, now);

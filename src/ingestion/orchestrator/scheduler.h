@@ -49,6 +49,7 @@ class Scheduler : public Orchestrator {
     std::shared_ptr<void> Subscribe(std::function<void(const Run&)> listener) override;
     Status Health() const override;
     std::vector<security::Route> Routes() override;
+    workspace::RenameFollower FollowRenames() override;
 
     Result<std::vector<std::string>> RunFromFailure(const Principal& principal, const std::string& run_id) override;
     std::vector<Run> Late() const override;
@@ -57,6 +58,7 @@ class Scheduler : public Orchestrator {
 
   private:
     struct Listener;
+    struct Hold;
     // Events that are written together, and what follows once they are. Nothing is started or told before.
     struct Batch {
         std::vector<Event> events;
@@ -120,6 +122,9 @@ class Scheduler : public Orchestrator {
                        std::vector<std::string>& ids);
     // Fans the current run of a task out.
     void AddItems(Batch& batch, int64_t list, const std::string& task, const std::vector<Run>& items);
+    // Renames (renames.cc).
+    Result<std::shared_ptr<void>> HoldFor(const workspace::Renames& renames);
+    Status NamesMoved(const workspace::Renames& renames);
     Result<std::string> OneByPart(const std::string& target) const;
     Event RetryNow(const TaskMemory& memory) const;
     Event CancelledEvent(const TaskMemory& memory, std::string why) const;
@@ -150,6 +155,8 @@ class Scheduler : public Orchestrator {
     bool awake_ = false;
     bool stopping_ = false;
     bool writing_ = false;  // something was folded that is not in the log yet
+    bool held_ = false;  // names move: nothing is queued or started until SetTasks
+    std::weak_ptr<Hold> hold_;
     bool looked_outside_ = false;  // a watch round has passed since the graph changed
     uint64_t graph_ = 0;           // counts its changes
     State state_;

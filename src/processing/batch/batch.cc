@@ -151,6 +151,17 @@ class FlowBatch : public Batch {
     std::vector<TaskSpec> tasks_;
 };
 
+// As they were before streams were renamed: that alone is no reason to load again.
+Json SettingsBeforeRenames(const connectors::SourceDefinition& source, const connectors::StreamDefinition& stream) {
+    Json settings = stream.settings;
+    if (!stream.renamed_from.empty() && settings.value("table", "") == stream.renamed_from) settings.erase("table");
+    auto parent = source.streams.find(settings.value("for_each_of", ""));
+    if (parent != source.streams.end() && !parent->second.renamed_from.empty()) {
+        settings["for_each_of"] = parent->second.renamed_from;
+    }
+    return settings;
+}
+
 void AddStreams(const workspace::Definition& definition, const connectors::SourceDefinition& source,
                 std::vector<TaskSpec>& tasks) {
     for (const auto& [name, stream] : source.streams) {
@@ -165,7 +176,7 @@ void AddStreams(const workspace::Definition& definition, const connectors::Sourc
         bool watched = source.kind == "files" || source.kind == "push" || nested;
         spec.watched = watched || stream.on_drift == "quarantine";
         // Of the source and this stream, not of the file: a new stream does not load the others again.
-        Json text = {source.kind, source.settings, stream.settings, stream.cursor, stream.key};
+        Json text = {source.kind, source.settings, SettingsBeforeRenames(source, stream), stream.cursor, stream.key};
         bool has_rules = stream.on_drift != "accept" || !stream.broken_max.empty();
         if (has_rules) text.push_back({stream.on_drift, stream.broken_max});
         spec.fingerprint = Sha256Hex(AsBytes(DumpJson(text)));

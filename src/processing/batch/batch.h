@@ -3,7 +3,8 @@
 // Does: registers the workspace kind `table`, reads dependencies from the SQL, finds circles and unknown names with
 // file and line, gives the orchestrator a task a table and runs it: the SELECT over pinned input versions, written by
 // the lakehouse (full = overwrite, append by `since`, merge by key), checks before publishing, lineage after it.
-// Exactly once: the txn of a table's log is (tarn/<table>, number of the run's input set), so a rerun is skipped.
+// Exactly once: the txn of a table's log is (tarn/<table>, number of the run's input set), so a rerun is skipped; the
+// table by the name that it was made under.
 // Never: publishes a version whose checks failed. Who: constructed by app. Threads: any.
 #pragma once
 
@@ -21,6 +22,7 @@
 #include "storage/catalog/catalog.h"
 #include "storage/lakehouse/lakehouse.h"
 #include "storage/warehouse/warehouse.h"
+#include "workspace/homes.h"
 #include "workspace/parameters.h"
 #include "workspace/partition.h"
 #include "workspace/timing.h"
@@ -68,6 +70,7 @@ struct BatchDependencies {
     connectors::Connectors& connectors;
     orchestrator::Orchestrator& orchestrator;
     Log& log;
+    const workspace::Homes* homes = nullptr;    // none: nothing is renamed
     warehouse::Warehouse* warehouse = nullptr;  // none: `cache: yes` is kept in mind, and nothing is cached
 };
 

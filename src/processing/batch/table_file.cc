@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "processing/batch/question.h"
 #include "processing/batch/use_case_file.h"
+#include "workspace/rename.h"
 #include "workspace/sql_text.h"
 
 namespace tarn::batch {
@@ -43,6 +44,7 @@ void Bind(ConfigBinder& binder, CheckDoc& check) {
 struct Header {
     std::string description;
     std::string owner;
+    std::string renamed_from;
     std::vector<std::string> tags;
     std::string keep = "full";
     std::vector<std::string> key;
@@ -96,6 +98,7 @@ void CheckPartition(ConfigBinder& binder, Header& header) {
 void Bind(ConfigBinder& binder, Header& header) {
     binder.Key("description", header.description, "What a row of the table is.");
     binder.Key("owner", header.owner, "Who answers for it.");
+    workspace::BindRenamedFrom(binder, header.renamed_from);
     binder.Key("tags", header.tags, "Tags of the table.");
     binder.Choice("keep", header.keep, {"full", "append", "merge"},
                   "full replaces the table, append adds rows newer by `since`, merge upserts by `key`.");
@@ -157,6 +160,7 @@ ConfigIssue IssueAt(const TableDefinition& table, int64_t position, std::string 
 void FillFromHeader(const Header& header, TableDefinition& table, workspace::Definition& definition) {
     definition.description = table.description = header.description;
     definition.owner = header.owner;
+    workspace::AskForRename(definition, header.renamed_from);
     definition.tags = header.tags;
     table.keep = header.keep;
     table.key = header.key;
@@ -248,21 +252,31 @@ struct Circle {
     }
 };
 
-std::string UnknownName(const TableDefinition& table, const std::string& read, const std::vector<std::string>& known) {
+// What there is to read, and what it was called before.
+struct KnownNames {
+    std::vector<std::string> datasets;
+    std::map<std::string, std::string> renamed;
+};
+
+std::string UnknownName(const TableDefinition& table, const std::string& read, const KnownNames& names) {
     std::string message = fmt::format("{}.{} reads {}, which nothing defines", table.schema, table.name, read);
+    auto renamed = names.renamed.find(read);
+    if (renamed != names.renamed.end()) return message + fmt::format("; it is renamed to {}", renamed->second);
+    const std::vector<std::string>& known = names.datasets;
     std::string nearest = NearestWord(read, known);
     return nearest.empty() ? message : message + fmt::format("; did you mean {}?", nearest);
 }
 
 using Imports = std::map<std::string, std::set<std::string>>;  // use case -> tables of others
 
-void CheckRead(const TableDefinition& table, size_t index, const std::vector<std::string>& known,
-               const Imports& imports, workspace::Issues& issues) {
+void CheckRead(const TableDefinition& table, size_t index, const KnownNames& names, const Imports& imports,
+               workspace::Issues& issues) {
+    const std::vector<std::string>& known = names.datasets;
     const engine::TableRead& read = table.reads[index];
     std::string name = read.schema + "." + read.name;
     int64_t position = index < table.read_positions.size() ? table.read_positions[index] : 1;
     if (std::find(known.begin(), known.end(), name) == known.end()) {
-        issues.push_back(IssueAt(table, position, UnknownName(table, name, known)));
+        issues.push_back(IssueAt(table, position, UnknownName(table, name, names)));
     } else if (read.schema != table.schema && !read.schema.starts_with("raw_")) {
         auto of_use_case = imports.find(table.schema);
         if (of_use_case != imports.end() && of_use_case->second.contains(name)) return;
@@ -309,9 +323,11 @@ void ParseTableFile(engine::Engine& engine, workspace::Definition& definition, w
 
 void ValidateTables(const std::vector<workspace::Definition>& all, workspace::Issues& issues) {
     std::map<std::string, const TableDefinition*> tables;
-    std::vector<std::string> known;
+    KnownNames names;
+    std::vector<std::string>& known = names.datasets;
     Imports imports;
     for (const workspace::Definition& definition : all) {
+        for (const auto& [from, to] : workspace::NewNames(definition.renames).Datasets()) names.renamed[from] = to;
         if (const auto* use_case = std::any_cast<UseCaseDefinition>(&definition.value)) {
             imports[use_case->name].insert(use_case->imports.begin(), use_case->imports.end());
         } else if (const auto* table = std::any_cast<TableDefinition>(&definition.value)) {
@@ -324,14 +340,14 @@ void ValidateTables(const std::vector<workspace::Definition>& all, workspace::Is
         }
     }
     for (const auto& [name, table] : tables) {
-        for (size_t index = 0; index < table->reads.size(); ++index) CheckRead(*table, index, known, imports, issues);
+        for (size_t index = 0; index < table->reads.size(); ++index) CheckRead(*table, index, names, imports, issues);
     }
     for (const workspace::Definition& definition : all) {
         const auto* table = std::any_cast<TableDefinition>(&definition.value);
         if (!table) continue;
         for (const std::string& read : table->when_reads) {
             if (std::find(known.begin(), known.end(), read) != known.end()) continue;
-            issues.push_back({table->file, LineOf(definition, "when"), 1, "when: " + UnknownName(*table, read, known)});
+            issues.push_back({table->file, LineOf(definition, "when"), 1, "when: " + UnknownName(*table, read, names)});
         }
     }
     Circle circle{tables, issues, {}, {}};

@@ -89,7 +89,7 @@ Result<lakehouse::WriteRequest> TableTask::RequestOf(const Principal& principal,
     request.delete_missing = table.delete_missing;
     request.description = table.description;
     request.column_docs = table.columns;
-    request.transaction_application = fmt::format("tarn/{}.{}", table.schema, table.name);
+    request.transaction_application = "tarn/" + workspace::HomeOf(dependencies_.homes, table.schema + "." + table.name);
     if (table.partition) TRY(TellPart(table, run, request));
     request.transaction_version = run.number();
     request.run_id = run.run_id();

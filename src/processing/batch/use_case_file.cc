@@ -5,12 +5,14 @@
 
 #include "base/text.h"
 #include "processing/batch/batch.h"
+#include "workspace/rename.h"
 
 namespace tarn::batch {
 
 struct UseCaseFile {
     std::string description;
     std::string owner;
+    std::string renamed_from;
     std::vector<std::string> tags;
     std::vector<std::string> imports;
     int imports_line = 1;
@@ -19,6 +21,8 @@ struct UseCaseFile {
 void Bind(ConfigBinder& binder, UseCaseFile& file) {
     binder.Key("description", file.description, "What the use case is for.");
     binder.Key("owner", file.owner, "Who answers for it.");
+    binder.Key("renamed_from", file.renamed_from,
+               "The name that the folder had: all that lies in it takes over what is kept under that.");
     binder.Key("tags", file.tags, "Tags of the use case.");
     binder.Key("imports", file.imports, "Tables of other use cases that its tables may read, as use_case.table.");
     if (binder.describing()) return;
@@ -37,6 +41,7 @@ void ParseUseCaseFile(workspace::Definition& definition, workspace::Issues& issu
     issues.insert(issues.end(), found.begin(), found.end());
     definition.description = file.description;
     definition.owner = file.owner;
+    workspace::AskForRename(definition, file.renamed_from);
     definition.tags = file.tags;
     definition.value = UseCaseDefinition{definition.name, file.imports, definition.file, file.imports_line};
 }

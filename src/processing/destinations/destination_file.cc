@@ -41,6 +41,7 @@ void Bind(ConfigBinder& binder, Auth& auth) { binder.Key("bearer", auth.bearer, 
 
 struct DestinationFile {
     Destination destination;
+    std::string renamed_from;
     std::vector<std::string> tags;
     Auth auth;
     std::map<std::string, TableDelivery> tables;
@@ -113,6 +114,7 @@ void Bind(ConfigBinder& binder, DestinationFile& file) {
                   ConfigBinder::Need::kRequired);
     binder.Key("description", destination.description, "What it is for.");
     binder.Key("owner", destination.owner, "A user: what they may read is delivered.", ConfigBinder::Need::kRequired);
+    workspace::BindRenamedFrom(binder, file.renamed_from);
     binder.Key("tags", file.tags, "Tags.");
     binder.Section("connection", destination.connection, "postgresql, mysql: where the database is.");
     binder.Key("url", destination.url, "http: where each batch is posted.");
@@ -203,6 +205,7 @@ void ParseDestinationFile(workspace::Definition& definition, workspace::Issues& 
     if (!destination.prefix.empty() && !destination.prefix.ends_with('/')) destination.prefix += '/';
     definition.description = destination.description;
     definition.owner = destination.owner;
+    workspace::AskForRename(definition, file.renamed_from);
     definition.tags = file.tags;
     for (auto& [name, delivery] : file.tables) {
         Status named = workspace::CheckName("delivery", name);
@@ -224,8 +227,10 @@ void ParseDestinationFile(workspace::Definition& definition, workspace::Issues& 
 
 void ValidateDestinations(const std::vector<workspace::Definition>& all, workspace::Issues& issues) {
     std::vector<std::string> tables;
+    std::map<std::string, std::string> new_names;
     for (const workspace::Definition& definition : all) {
         if (definition.kind == "table") tables.push_back(definition.name);
+        for (const auto& [from, to] : workspace::NewNames(definition.renames).Datasets()) new_names[from] = to;
     }
     for (const workspace::Definition& definition : all) {
         const auto* destination = std::any_cast<Destination>(&definition.value);
@@ -239,9 +244,11 @@ void ValidateDestinations(const std::vector<workspace::Definition>& all, workspa
             }
             if (std::find(tables.begin(), tables.end(), delivery.from) != tables.end()) continue;
             std::string nearest = NearestWord(delivery.from, tables);
+            std::string instead = nearest.empty() ? "" : "; did you mean " + nearest + "?";
+            auto renamed = new_names.find(delivery.from);
+            if (renamed != new_names.end()) instead = "; it is renamed to " + renamed->second;
             issues.push_back({definition.file, 0, 0,
-                              fmt::format("{}: there is no table {}{}", delivery.name, delivery.from,
-                                          nearest.empty() ? "" : "; did you mean " + nearest + "?")});
+                              fmt::format("{}: there is no table {}{}", delivery.name, delivery.from, instead)});
         }
     }
 }

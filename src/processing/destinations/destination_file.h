@@ -63,6 +63,7 @@ struct Destination {
     workspace::TimingKeys timing;
     std::vector<TableDelivery> tables;
     std::string hash;
+    std::string home;  // the name that positions stand under: the first that it had
     bool IsDatabase() const { return kind == "postgresql" || kind == "mysql"; }
 };
 // "exactly once: ..." or "at least once: ...".

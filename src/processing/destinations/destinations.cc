@@ -102,7 +102,11 @@ Result<Found> WorkspaceDestinations::Find(const std::string& task) const {
     std::lock_guard lock(mutex_);
     for (const Destination& destination : destinations_) {
         for (const TableDelivery& table : destination.tables) {
-            if (SpecOf(destination, table).id == task) return Found{destination, table};
+            if (SpecOf(destination, table).id != task) continue;
+            Found found{destination, table};
+            std::string home = workspace::HomeOf(dependencies_.homes, "destination:" + destination.name);
+            found.destination.home = home.substr(home.find(':') + 1);
+            return found;
         }
     }
     return Error(ErrorCode::kNotFound, "{} is no longer in the workspace", task);

@@ -50,6 +50,7 @@ struct DestinationsDependencies {
     std::string workspace_directory;
     // A person of that name with the roles of this moment; kNotFound.
     std::function<Result<security::Principal>(const std::string& name)> person;
+    const workspace::Homes* homes = nullptr;  // none: nothing is renamed
 };
 
 class Destinations {

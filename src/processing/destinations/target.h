@@ -27,7 +27,7 @@ struct Delivery {
     bool sees_part;                       // filters or masks hold for the owner
     engine::Session& session;  // the owner's, pinned to the version
     orchestrator::TaskRun& run;
-    std::string Name() const { return destination.name + "." + table.name; }
+    std::string Name() const { return destination.home + "." + table.name; }
     // The SELECT of what is delivered, under the owner's filters and masks.
     std::string Select() const;
     Status CheckCancelled() const;

@@ -127,6 +127,7 @@ void Bind(ConfigBinder& binder, ForEach& list) {
 
 struct JobFile {
     JobDefinition job;
+    std::string renamed_from;
     std::optional<std::string> python;
     std::optional<std::string> shell;
     std::optional<std::string> r;
@@ -186,6 +187,7 @@ void Bind(ConfigBinder& binder, JobFile& file) {
     JobDefinition& job = file.job;
     binder.Key("description", job.description, "What the job is for.");
     binder.Key("owner", job.owner, "The user whose rights it has; without one, who starts it by hand.");
+    workspace::BindRenamedFrom(binder, file.renamed_from);
     binder.Key("tags", job.tags, "Tags of the job.");
     binder.Key("python", file.python, "A Python script, or the name of a .py file beside this one.");
     binder.Key("shell", file.shell, "A shell script, or the name of a .sh file beside this one.");
@@ -261,6 +263,7 @@ void ParseJobFile(engine::Engine& engine, workspace::Definition& definition, wor
     if (file.job.for_each) AnalyzeQuestion(engine, definition, file.job, "for_each", file.job.for_each->sql, issues);
     definition.description = file.job.description;
     definition.owner = file.job.owner;
+    workspace::AskForRename(definition, file.renamed_from);
     definition.tags = file.job.tags;
     definition.value = std::move(file.job);
 }

@@ -19,14 +19,14 @@ namespace {
 constexpr int kDepthMax = 20;
 constexpr size_t kNodesMax = 500;
 
-Error NoTable(const std::string& schema, const std::string& name) {
-    return Error(ErrorCode::kNotFound, "there is no table {}.{} that you may read", schema, name)
+Error NoTable(const std::string& schema, const std::string& name, const std::string& renamed = {}) {
+    return Error(ErrorCode::kNotFound, "there is no table {}.{} that you may read{}", schema, name, renamed)
         .WithDetailCode(std::string(security::kHiddenDetailCode));
 }
 
 // The same words; the code is for the audit log, which calls it a denial (security/hidden.h).
-Error Hidden(const std::string& schema, const std::string& name) {
-    return Error(ErrorCode::kPermissionDenied, "there is no table {}.{} that you may read", schema, name)
+Error Hidden(const std::string& schema, const std::string& name, const std::string& renamed = {}) {
+    return Error(ErrorCode::kPermissionDenied, "there is no table {}.{} that you may read{}", schema, name, renamed)
         .WithDetailCode(std::string(security::kHiddenDetailCode));
 }
 
@@ -60,7 +60,10 @@ class CatalogImpl : public Catalog {
     // security::TableFacts
     security::TableTags TagsOf(const std::string& table) const override { return tags_->Of(table); }
     std::string TableOfObject(std::string_view object) const override;
-    uint64_t facts_epoch() const override { return tags_->epoch(); }
+    uint64_t facts_epoch() const override { return tags_->epoch() + NamesEpoch(); }
+    bool IsBeingRenamed(const std::string& table) const override {
+        return dependencies_.homes && dependencies_.homes->IsMoving(table);
+    }
 
     // engine::RelationSource
     Result<engine::Relation> Find(const Principal& principal, const std::string& schema, const std::string& name,
@@ -74,6 +77,10 @@ class CatalogImpl : public Catalog {
     Result<std::vector<DatasetVersion>> Versions(const Principal& principal, const std::string& schema,
                                                  const std::string& name, int limit) override;
     Result<std::vector<Dataset>> Search(const Principal& principal, const std::string& text, int limit) override;
+    Status MoveNames(const workspace::Renames& renames, metadata::Transaction& transaction) override {
+        return lineage_.MoveNames(workspace::NewNames(renames).Datasets(), transaction);
+    }
+    Status NamesMoved() override { return tags_->Load(); }
     Status RecordLineage(const LineageRecord& record) override {
         TRY(ExpectColumns(record.schema, record.name, record.columns));
         return lineage_.Record(record);
@@ -92,8 +99,23 @@ class CatalogImpl : public Catalog {
         std::shared_lock lock(mutex_);
         return providers_;
     }
+    uint64_t NamesEpoch() const { return dependencies_.homes ? dependencies_.homes->epoch() : 0; }
+    // While names move, the policies of one name and the data of another could come together.
+    bool IsClosed(const Principal& principal, const std::string& id) const {
+        return principal.kind != security::PrincipalKind::kSystem && IsBeingRenamed(id);
+    }
     security::Decision MayRead(const Principal& principal, const std::string& id) const {
+        if (IsClosed(principal, id)) return {.allowed = false, .reason = "it is being renamed"};
         return dependencies_.gate.Decide(principal, "table:Read", {"table", id});
+    }
+    // "; it was renamed to delays.flights", to those who may see that.
+    std::string RenamedNote(const Principal& principal, const std::string& id) const {
+        if (!dependencies_.homes) return {};
+        bool raw = id.starts_with("raw_");
+        std::string renamed = dependencies_.homes->RenamedTo(raw ? "stream" : "table", raw ? id.substr(4) : id);
+        if (renamed.empty()) return {};
+        if (raw) renamed = "raw_" + renamed;
+        return MaySee(principal, renamed) ? "; it was renamed to " + renamed : std::string();
     }
     // What may be told of a dataset. Where rows are hidden, how many there are is not told.
     enum class Sight { kNothing, kNoCounts, kAll };
@@ -101,6 +123,7 @@ class CatalogImpl : public Catalog {
     Sight SightOf(const Principal& principal, const std::string& id) const {
         security::Decision read = MayRead(principal, id);
         if (read.allowed) return read.obligations.row_filter.empty() ? Sight::kAll : Sight::kNoCounts;
+        if (IsClosed(principal, id)) return Sight::kNothing;
         bool known = dependencies_.gate.Decide(principal, "table:Describe", {"table", id}).allowed;
         return known ? Sight::kAll : Sight::kNothing;
     }
@@ -125,11 +148,16 @@ class CatalogImpl : public Catalog {
 Result<engine::Relation> CatalogImpl::Find(const Principal& principal, const std::string& schema,
                                            const std::string& name, const engine::AtClause& at) {
     // What is hidden and what is not there is the same to who asks.
-    security::Decision decision = MayRead(principal, schema + "." + name);
-    if (!decision.allowed) return Hidden(schema, name);
+    std::string id = schema + "." + name;
+    uint64_t names = NamesEpoch();
+    security::Decision decision = MayRead(principal, id);
+    if (!decision.allowed) return Hidden(schema, name, RenamedNote(principal, id));
     for (DatasetProvider* provider : Providers()) {
         auto relation = provider->Find(principal, schema, name, at);
         if (relation.ok()) {
+            // The name may stand for other data since: then what was decided is of no use.
+            if (NamesEpoch() != names) decision = MayRead(principal, id);
+            if (!decision.allowed) return Hidden(schema, name);
             // Whichever files are read, the gate's word of now counts for them.
             if (ServingCache* cache = cache_) cache->Serve(*relation);
             relation->obligations = std::move(decision.obligations);
@@ -142,7 +170,7 @@ Result<engine::Relation> CatalogImpl::Find(const Principal& principal, const std
             return std::move(relation).error().Context(schema + "." + name);
         }
     }
-    return NoTable(schema, name);
+    return NoTable(schema, name, RenamedNote(principal, id));
 }
 
 // The lakehouse and the raw zone keep each dataset's files in a folder of its own: bucket/schema/name/.
@@ -153,8 +181,8 @@ std::string CatalogImpl::TableOfObject(std::string_view object) const {
     if (name == std::string_view::npos) return {};
     std::string table = fmt::format("{}.{}", object.substr(bucket + 1, schema - bucket - 1),
                                     object.substr(schema + 1, name - schema - 1));
-    if (object.starts_with("lakehouse/")) return table;
-    return object.starts_with("raw/") ? "raw_" + table : std::string();
+    if (object.starts_with("raw/")) return workspace::NameAt(dependencies_.homes, "raw_" + table);
+    return object.starts_with("lakehouse/") ? workspace::NameAt(dependencies_.homes, table) : std::string();
 }
 
 Result<std::vector<Dataset>> CatalogImpl::VisibleIn(DatasetProvider& provider, const Principal& principal,
@@ -221,8 +249,9 @@ Result<std::vector<engine::RelationSummary>> CatalogImpl::Relations(const Princi
 }
 
 Result<Dataset> CatalogImpl::Describe(const Principal& principal, const std::string& schema, const std::string& name) {
-    Sight sight = SightOf(principal, schema + "." + name);
-    if (sight == Sight::kNothing) return Hidden(schema, name);
+    std::string id = schema + "." + name;
+    Sight sight = SightOf(principal, id);
+    if (sight == Sight::kNothing) return Hidden(schema, name, RenamedNote(principal, id));
     for (DatasetProvider* provider : Providers()) {
         auto dataset = provider->DatasetOf(schema, name);
         if (!dataset.ok() && dataset.error().code() == ErrorCode::kNotFound) continue;
@@ -230,16 +259,19 @@ Result<Dataset> CatalogImpl::Describe(const Principal& principal, const std::str
         if (dataset.ok() && sight == Sight::kNoCounts) dataset->rows = dataset->bytes = -1;
         return dataset;
     }
-    return NoTable(schema, name);
+    return NoTable(schema, name, RenamedNote(principal, id));
 }
 
 Result<std::vector<DatasetVersion>> CatalogImpl::Versions(const Principal& principal, const std::string& schema,
                                                           const std::string& name, int limit) {
-    Sight sight = SightOf(principal, schema + "." + name);
-    if (sight == Sight::kNothing) return Hidden(schema, name);
+    std::string id = schema + "." + name;
+    Sight sight = SightOf(principal, id);
+    if (sight == Sight::kNothing) return Hidden(schema, name, RenamedNote(principal, id));
     for (DatasetProvider* provider : Providers()) {
         auto versions = provider->Versions(schema, name, limit);
         if (!versions.ok() && versions.error().code() == ErrorCode::kNotFound) continue;
+        // No versions: one that is not loaded yet, or none that this provider has.
+        if (versions.ok() && versions->empty() && !provider->DatasetOf(schema, name).ok()) continue;
         if (versions.ok() && sight == Sight::kNoCounts) {
             for (DatasetVersion& version : *versions) {
                 version.rows = version.rows_added = version.bytes = -1;
@@ -248,7 +280,7 @@ Result<std::vector<DatasetVersion>> CatalogImpl::Versions(const Principal& princ
         }
         return versions;
     }
-    return NoTable(schema, name);
+    return NoTable(schema, name, RenamedNote(principal, id));
 }
 
 Result<std::vector<Dataset>> CatalogImpl::Search(const Principal& principal, const std::string& text, int limit) {

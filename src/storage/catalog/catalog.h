@@ -24,6 +24,8 @@
 #include "security/gate.h"
 #include "security/router.h"
 #include "security/table_facts.h"
+#include "workspace/homes.h"
+#include "workspace/rename.h"
 
 namespace tarn::catalog {
 
@@ -143,6 +145,7 @@ struct CatalogDependencies {
     Env& env;
     metadata::Database& metadata;
     security::Gate& gate;
+    const workspace::Homes* homes = nullptr;  // none: nothing is renamed
 };
 
 class Catalog : public engine::RelationSource, public security::TableFacts {
@@ -166,6 +169,10 @@ class Catalog : public engine::RelationSource, public security::TableFacts {
                                              const std::string& name) = 0;
     // By name, description, column, tag; best first.
     virtual Result<std::vector<Dataset>> Search(const Principal& principal, const std::string& text, int limit) = 0;
+
+    // Carries lineage and what tags are inherited from over to new names; in a transaction, then in memory.
+    virtual Status MoveNames(const workspace::Renames& renames, metadata::Transaction& transaction) = 0;
+    virtual Status NamesMoved() = 0;
 
     virtual Status RecordLineage(const LineageRecord& record) = 0;  // idempotent per schema, name, version
     // What the next version's columns come from, so that they carry their tags before anybody can read them. To be

@@ -101,6 +101,38 @@ Status LineageStore::Record(const LineageRecord& record) {
     });
 }
 
+// What a table of the new name had before goes, but for what tags come by: no column may lose its tags by a rename.
+Status LineageStore::MoveNames(const std::vector<std::pair<std::string, std::string>>& datasets,
+                               metadata::Transaction& transaction) {
+    auto join = [&](const char* table, const std::string& column, const char* columns, const char* values,
+                    const auto& rename) -> Status {
+        TRY(transaction.Execute(fmt::format("INSERT INTO {0} ({2}) SELECT {3} FROM {0} WHERE {1} = $1 "
+                                            "ON CONFLICT DO NOTHING",
+                                            table, column, columns, values),
+                                {rename.first, rename.second}));
+        TRY(transaction.Execute(fmt::format("DELETE FROM {} WHERE {} = $1", table, column), {rename.first}));
+        return Ok();
+    };
+    for (const auto& rename : datasets) {
+        for (const char* table : {"lineage_versions", "lineage_inputs", "lineage_objects"}) {
+            TRY(transaction.Execute(fmt::format("DELETE FROM {} WHERE id = $1", table), {rename.second}));
+            TRY(transaction.Execute(fmt::format("UPDATE {} SET id = $2 WHERE id = $1", table),
+                                    {rename.first, rename.second}));
+        }
+        TRY(join("lineage_inputs", "input_id", "id, version, input_id, input_version", "id, version, $2, input_version",
+                 rename));
+        TRY(join("lineage_columns", "id", "id, version, column_name, input_id, input_column",
+                 "$2, version, column_name, input_id, input_column", rename));
+        TRY(join("lineage_columns", "input_id", "id, version, column_name, input_id, input_column",
+                 "id, version, column_name, $2, input_column", rename));
+        TRY(join("lineage_expected", "id", "id, column_name, input_id, input_column",
+                 "$2, column_name, input_id, input_column", rename));
+        TRY(join("lineage_expected", "input_id", "id, column_name, input_id, input_column",
+                 "id, column_name, $2, input_column", rename));
+    }
+    return Ok();
+}
+
 Result<std::optional<LineageRecord>> LineageStore::Of(const std::string& schema, const std::string& name,
                                                       const std::string& version) {
     std::string id = IdOf(schema, name);

@@ -16,6 +16,9 @@ class LineageStore {
     static Result<LineageStore> Open(metadata::Database& database, Clock& clock);
 
     // Replaces what is known of that version; the oldest versions of a dataset beyond kVersionsKept go.
+    // From old to new datasets, also in lineage_expected (tag_store.h).
+    Status MoveNames(const std::vector<std::pair<std::string, std::string>>& datasets,
+                     metadata::Transaction& transaction);
     Status Record(const LineageRecord& record);
     Result<std::optional<LineageRecord>> Of(const std::string& schema, const std::string& name,
                                             const std::string& version);

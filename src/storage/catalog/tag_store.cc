@@ -19,15 +19,24 @@ CREATE TABLE lineage_expected (
 Result<std::unique_ptr<TagStore>> TagStore::Open(metadata::Database& database) {
     TRY(database.Migrate("lineage_expected", {{1, kTables}}));
     std::unique_ptr<TagStore> store(new TagStore(database));
+    TRY(store->Load());
+    return store;
+}
+
+Status TagStore::Load() {
+    decltype(inputs_) inputs;
     for (const char* table : {"lineage_columns", "lineage_expected"}) {
         auto rows =
-            TRY(database.Query(fmt::format("SELECT DISTINCT id, column_name, input_id, input_column FROM {}", table)));
+            TRY(database_.Query(fmt::format("SELECT DISTINCT id, column_name, input_id, input_column FROM {}", table)));
         for (const metadata::Row& row : rows) {
             Column input{row[2].text(), ToLower(row[3].text())};
-            store->inputs_[row[0].text()][ToLower(row[1].text())].insert(std::move(input));
+            inputs[row[0].text()][ToLower(row[1].text())].insert(std::move(input));
         }
     }
-    return store;
+    std::unique_lock lock(mutex_);
+    inputs_ = std::move(inputs);
+    ++epoch_;
+    return Ok();
 }
 
 void TagStore::Declare(const std::map<std::string, Annotation>& annotations) {

@@ -23,6 +23,8 @@ class TagStore {
   public:
     static Result<std::unique_ptr<TagStore>> Open(metadata::Database& database);
 
+    // All that is stored, again: names have changed.
+    Status Load();
     // By "schema.name"; replaces all that were set before.
     void Declare(const std::map<std::string, Annotation>& annotations);
     // These columns of `id` come from those, from the next version on. Durable when it returns.

@@ -93,14 +93,32 @@ class LakehouseImpl : public Lakehouse, private catalog::DatasetProvider {
     Result<std::vector<std::string>> TablesOf(const std::string& schema);
     Result<std::vector<TableName>> AllTables();
     catalog::Dataset Summary(const std::string& schema, const std::string& name);
-    bool IsRetired(const TableName& table) const { return retired_.Contains(table.schema + "/" + table.name); }
+    // "delays/flights", below the bucket.
+    std::string PathOf(const TableName& table) const {
+        std::string home = workspace::HomeOf(dependencies_.homes, table.ToString());
+        return home.replace(home.find('.'), 1, "/");
+    }
+    // Whose a folder is; nothing: nobody's.
+    std::optional<TableName> TableAt(const std::string& schema, const std::string& folder) const {
+        std::string name = workspace::NameAt(dependencies_.homes, schema + "." + folder);
+        size_t dot = name.find('.');
+        if (dot == std::string::npos) return std::nullopt;
+        return TableName{name.substr(0, dot), name.substr(dot + 1)};
+    }
+    std::map<std::string, std::string> Moved() const {
+        return dependencies_.homes ? dependencies_.homes->Moved() : std::map<std::string, std::string>();
+    }
+    bool IsRetired(const TableName& table) const { return retired_.Contains(PathOf(table)); }
     Status CheckThere(const TableName& table) const {
         TRY(CheckName(table));
         if (!IsRetired(table)) return Ok();
         return Error(ErrorCode::kNotFound, "there is no table {}", table.ToString());
     }
     // A listing made since this value is of today.
-    uint64_t Changes() const { return dependencies_.lake.Changes(kBucket) + retired_.changes(); }
+    uint64_t Changes() const {
+        uint64_t names = dependencies_.homes ? dependencies_.homes->epoch() : 0;
+        return dependencies_.lake.Changes(kBucket) + retired_.changes() + names;
+    }
 
     LakehouseDependencies dependencies_;
     Principal self_;
@@ -142,7 +160,7 @@ std::shared_ptr<Table> LakehouseImpl::AtLocation(const TableLocation& location) 
 
 Result<std::shared_ptr<Table>> LakehouseImpl::Find(const TableName& name) {
     TRY(CheckName(name));
-    return AtLocation({kBucket, name.schema + "/" + name.name});
+    return AtLocation({kBucket, PathOf(name)});
 }
 
 Result<std::shared_ptr<const Snapshot>> LakehouseImpl::Snap(const TableName& name, const engine::AtClause& at) {
@@ -230,13 +248,13 @@ Status LakehouseImpl::KeepOnly(const Principal& principal, const std::vector<Tab
         wanted.insert(table.ToString());
         if (!IsRetired(table)) continue;
         TRY(Require("table:Write", principal, table));
-        TRY(retired_.Remove(table.schema + "/" + table.name));
+        TRY(retired_.Remove(PathOf(table)));
         dependencies_.log.Info("a removed table is back", {{"table", table.ToString()}});
     }
     for (const TableName& table : TRY(AllTables())) {
         if (wanted.contains(table.ToString())) continue;
         TRY(Require("table:Drop", principal, table));
-        TRY(retired_.Add(table.schema + "/" + table.name));
+        TRY(retired_.Add(PathOf(table)));
         dependencies_.log.Info("a table was removed; its files are kept for a while",
                                {{"table", table.ToString()}, {"kept", FormatDuration(dependencies_.keep)}});
     }
@@ -249,8 +267,9 @@ Result<MaintenanceReport> LakehouseImpl::Maintain(const std::function<bool()>& s
     for (const auto& [path, retired_at] : retired_.All()) {
         if (stop()) return report;
         if (retired_at >= cutoff) continue;
-        std::string name = path;
-        name.replace(name.find('/'), 1, ".");
+        size_t slash = path.find('/');
+        auto table = TableAt(path.substr(0, slash), path.substr(slash + 1));
+        std::string name = table ? table->ToString() : path;
         Status dropped = DropTable(dependencies_, *AtLocation({kBucket, path}));
         // A removal that was cut off has left the mark only.
         if (dropped.ok() || dropped.error().code() == ErrorCode::kNotFound) dropped = retired_.Remove(path);
@@ -288,13 +307,24 @@ Result<std::vector<std::string>> LakehouseImpl::Folders(const std::string& prefi
 }
 
 Result<std::vector<std::string>> LakehouseImpl::TablesOf(const std::string& schema) {
+    std::set<std::string> names;
+    for (const std::string& folder : TRY(Folders(schema + "/"))) {
+        auto table = TableAt(schema, folder);
+        if (table && table->schema == schema) names.insert(std::move(table->name));
+    }
+    auto moved = Moved();
+    for (auto entry = moved.lower_bound(schema + "."); entry != moved.end(); ++entry) {
+        if (!entry->first.starts_with(schema + ".")) break;
+        names.insert(entry->first.substr(schema.size() + 1));
+    }
     std::vector<std::string> tables;
-    for (std::string& name : TRY(Folders(schema + "/"))) {
+    for (const std::string& name : names) {
+        TableName table{schema, name};
+        if (IsRetired(table)) continue;
         lake::ListOptions options;
-        options.prefix = schema + "/" + name + "/_delta_log/";
+        options.prefix = PathOf(table) + "/_delta_log/";
         options.keys_max = 1;
-        if (IsRetired({schema, name})) continue;
-        if (!TRY(dependencies_.lake.List(self_, kBucket, options)).objects.empty()) tables.push_back(std::move(name));
+        if (!TRY(dependencies_.lake.List(self_, kBucket, options)).objects.empty()) tables.push_back(name);
     }
     return tables;
 }
@@ -307,6 +337,12 @@ Result<std::vector<std::string>> LakehouseImpl::Schemas() {
     }
     auto schemas = TRY(Folders(""));
     std::erase_if(schemas, [](const std::string& name) { return name.starts_with('_'); });
+    std::set<std::string> known(schemas.begin(), schemas.end());
+    for (const auto& [name, home] : Moved()) {
+        bool is_table = !name.starts_with("raw_") && name.find(':') == std::string::npos;
+        if (is_table) known.insert(name.substr(0, name.find('.')));
+    }
+    schemas.assign(known.begin(), known.end());
     std::lock_guard lock(listing_mutex_);
     schemas_ = {changes, schemas};
     return schemas;

@@ -1,4 +1,5 @@
-// Lakehouse: native Delta Lake tables over the lake. A table <schema>.<name> lies at lakehouse/<schema>/<name>/.
+// Lakehouse: native Delta Lake tables over the lake. A table <schema>.<name> lies at lakehouse/<schema>/<name>/, also
+// after it was renamed: then that is the name which it was made under (workspace/homes.h).
 //
 // Does: replays logs (JSON commits, checkpoints V1, multi-part and V2 with sidecars), reads tables of reader version <=
 // 3 (column mapping, deletion vectors, timestampNtz, v2Checkpoint, vacuumProtocolCheck, typeWidening where the engine
@@ -34,6 +35,7 @@
 #include "security/gate.h"
 #include "storage/catalog/catalog.h"
 #include "storage/lake/lake.h"
+#include "workspace/homes.h"
 
 namespace tarn::lakehouse {
 
@@ -120,6 +122,7 @@ struct LakehouseDependencies {
     Log& log;
     // What Maintain leaves: files that a version needed within this time, tables retired within it.
     Duration keep = std::chrono::hours(24 * 7);
+    const workspace::Homes* homes = nullptr;  // none: each table lies under its own name
 };
 
 struct MaintenanceReport {

@@ -393,7 +393,7 @@ export interface Workspace {
   applied_at?: string;
 }
 export interface Plan {
-  steps: { change: string; kind: string; name: string; file: string }[];
+  steps: { change: string; kind: string; name: string; file: string; from?: string; note?: string }[];
   issues: Issue[];
 }
 

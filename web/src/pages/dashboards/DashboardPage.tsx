@@ -1,7 +1,7 @@
 // A dashboard: filters, tiles, and for each tile what is behind it.
 import { Button } from '@mantine/core';
 import { useEffect } from 'react';
-import { useSearchParams } from 'wouter';
+import { useLocation, useSearchParams } from 'wouter';
 import { useIsFetching, useQueryClient } from '@tanstack/react-query';
 import { useDashboard } from '../../api/queries';
 import type { Dashboard } from '../../api/types';
@@ -51,6 +51,13 @@ export default function DashboardPage({ useCase, name }: { useCase: string; name
   const isFetching = useIsFetching({ queryKey: ['dashboards', 'tile'] }) > 0;
   const file = dashboard.data?.file;
   useEffect(() => void fetchCharts(), []);
+  // Under an old name comes what it is called now: links go on leading there.
+  const [, navigate] = useLocation();
+  const address = dashboard.data && `/dashboards/${dashboard.data.use_case}/${dashboard.data.name}`;
+  const isRenamed = address !== undefined && address !== `/dashboards/${useCase}/${name}`;
+  useEffect(() => {
+    if (isRenamed) navigate(address + window.location.search, { replace: true });
+  }, [isRenamed, address, navigate]);
   const [parameters, setParameters] = useSearchParams();
   const isEdited = parameters.has('edit');
   const setEdited = (edited: boolean) =>

@@ -41,6 +41,7 @@ const kChanges: Record<string, string> = {
   create: 'ok',
   change: 'running',
   update: 'running',
+  rename: 'running',
   remove: 'failed',
   delete: 'failed',
 };
@@ -77,8 +78,14 @@ function PlanSection({ plan, onApply, applying }: { plan: Plan; onApply: () => v
               cell: (step) => <Status name={kChanges[step.change] ?? 'waiting'} word={step.change} />,
             },
             { key: 'kind', title: 'Kind', cell: (step) => step.kind },
-            { key: 'name', title: 'Name', data: true, cell: (step) => step.name },
-            { key: 'file', title: 'File', data: true, wide: true, cell: (step) => step.file },
+            {
+              key: 'name',
+              title: 'Name',
+              data: true,
+              cell: (step) => (step.from ? `${step.from} → ${step.name}` : step.name),
+            },
+            { key: 'file', title: 'File', data: true, cell: (step) => step.file },
+            { key: 'note', title: 'What follows', wide: true, cell: (step) => step.note ?? '' },
           ]}
         />
       )}
