@@ -55,7 +55,7 @@ class Connection final : public FrameConnection, public std::enable_shared_from_
 
     const Address& remote() const override { return remote_; }
     bool encrypted() const override { return encrypted_; }
-    void Send(std::vector<FramePiece> pieces) override;
+    void Send(std::vector<SharedBytes> pieces) override;
     void Resume() override;
     void Trust() override { trusted_.store(true); }
     void Close() override;
@@ -111,7 +111,7 @@ class Connection final : public FrameConnection, public std::enable_shared_from_
     size_t counted_ = 0;  // in receiving_bytes
 
     std::mutex mutex_;  // guards the three below
-    std::deque<FramePiece> unsent_;
+    std::deque<SharedBytes> unsent_;
     size_t unsent_bytes_ = 0;
     bool flush_posted_ = false;
 };
@@ -183,10 +183,10 @@ class Loop : public std::enable_shared_from_this<Loop> {
 
 // ---- a connection
 
-void Connection::Send(std::vector<FramePiece> pieces) {
+void Connection::Send(std::vector<SharedBytes> pieces) {
     {
         std::lock_guard lock(mutex_);
-        for (FramePiece& piece : pieces) {
+        for (SharedBytes& piece : pieces) {
             if (piece.bytes.empty()) continue;
             unsent_bytes_ += piece.bytes.size();
             unsent_.push_back(std::move(piece));
@@ -356,7 +356,7 @@ void Connection::Flush() {
             std::lock_guard lock(mutex_);
             flush_posted_ = false;
             crowded_ = unsent_bytes_ > shared_->config.sending_bytes_max;
-            for (const FramePiece& piece : unsent_) {
+            for (const SharedBytes& piece : unsent_) {
                 if (pieces.size() == kPiecesAtOnce) break;
                 pieces.push_back(piece.bytes);
             }
@@ -370,7 +370,7 @@ void Connection::Flush() {
         std::lock_guard lock(mutex_);
         unsent_bytes_ -= outcome.bytes;
         for (size_t left = outcome.bytes; left > 0;) {
-            FramePiece& first = unsent_.front();
+            SharedBytes& first = unsent_.front();
             size_t taken = std::min(left, first.bytes.size());
             first.bytes = first.bytes.subspan(taken);
             left -= taken;

@@ -12,14 +12,9 @@
 #include <vector>
 
 #include "base/net.h"
+#include "base/shared_bytes.h"
 
 namespace tarn {
-
-// Bytes to send, and what keeps them alive until they are sent.
-struct FramePiece {
-    ByteSpan bytes;
-    std::shared_ptr<const void> owner;
-};
 
 class FrameConnection {
   public:
@@ -27,7 +22,7 @@ class FrameConnection {
     virtual const Address& remote() const = 0;
     virtual bool encrypted() const = 0;
     // Any thread. Pieces of one call stay together. Nothing happens once the connection is closed.
-    virtual void Send(std::vector<FramePiece> pieces) = 0;
+    virtual void Send(std::vector<SharedBytes> pieces) = 0;
     virtual void Resume() = 0;
     virtual void Trust() = 0;
     // Sends what waits, then closes.

@@ -37,7 +37,7 @@ class Echo final : public FrameHandler {
         if (!text.starts_with("later")) return SendText(*connection_, text), Next::kContinue;
         if (later_.joinable()) later_.join();
         later_ = std::thread([connection = connection_, text] {
-            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            SystemEnv().clock().Sleep(std::chrono::milliseconds(20));
             SendText(*connection, text);
             connection->Resume();
         });
@@ -84,7 +84,7 @@ class FrameServerTest : public testing::Test {
         return true;
     }
     void AwaitOpen(int count) {
-        for (int i = 0; i < 1000 && open_ != count; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        for (int i = 0; i < 1000 && open_ != count; ++i) SystemEnv().clock().Sleep(std::chrono::milliseconds(5));
         EXPECT_EQ(open_, count);
     }
 
@@ -137,7 +137,7 @@ TEST_F(FrameServerTest, LargeFramesAndSlowReaders) {
             ASSERT_TRUE(stream->Write(Framed(large)).ok());
         }
     });
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // what we do not read stops it from reading
+    SystemEnv().clock().Sleep(std::chrono::milliseconds(100));  // what we do not read stops it from reading
     for (int i = 0; i < 10; ++i) {
         std::string got = Receive(*stream);
         ASSERT_EQ(got.size(), large.size());
