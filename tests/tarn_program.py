@@ -16,7 +16,7 @@ import psycopg
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(os.environ.get("TARN_PROGRAM", ROOT / "build/release/tarn"))
-FREE_PORTS = [part for name in ("web", "s3", "sql") for part in (f"--{name}", "127.0.0.1:0")]
+FREE_PORTS = [part for name in ("web", "s3", "sql", "kafka") for part in (f"--{name}", "127.0.0.1:0")]
 START_SECONDS_MAX = 60
 
 

@@ -109,7 +109,8 @@ void ExamineRunning(Client& client, Findings& findings) {
 void ExaminePorts(const TarnConfig& config, Findings& findings) {
     auto executor = Executor::Create({.name = "doctor", .threads = 1});
     const ListenConfig& listen = config.listen;
-    for (const auto& [key, text] : {std::pair("web", listen.web), {"s3", listen.s3}, {"sql", listen.sql}}) {
+    for (const auto& [key, text] :
+         {std::pair("web", listen.web), {"s3", listen.s3}, {"sql", listen.sql}, {"kafka", listen.kafka}}) {
         auto address = ParseAddress(text);
         if (!address.ok()) {
             AddWrong(findings, "ports", Error(address.error()).Context(fmt::format("listen.{}", key)),

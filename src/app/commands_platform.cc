@@ -26,6 +26,7 @@ Status WriteRunningFile(Env& env, Platform& platform) {
                     {"web", addresses.web.ToString()},
                     {"s3", addresses.s3.ToString()},
                     {"sql", addresses.sql.ToString()},
+                    {"kafka", addresses.kafka.ToString()},
                     {"admin_token_file", platform.admin_token_file()},
                     {"pid", ProcessId()}};
     if (!platform.certificate_file().empty()) running["certificate"] = platform.certificate_file();
@@ -39,6 +40,7 @@ Status WriteReadyFile(Env& env, const Invocation& call, Platform& platform) {
     Json ready = {{"web", addresses.web.ToString()},
                   {"s3", addresses.s3.ToString()},
                   {"sql", addresses.sql.ToString()},
+                  {"kafka", addresses.kafka.ToString()},
                   {"admin_user", "admin"},
                   {"admin_token_file", platform.admin_token_file()},
                   {"pid", ProcessId()}};
@@ -51,6 +53,7 @@ PlatformOptions OptionsOf(const Invocation& call, std::string directory) {
     options.web_address = call.Find("--web");
     options.s3_address = call.Find("--s3");
     options.sql_address = call.Find("--sql");
+    options.kafka_address = call.Find("--kafka");
     options.terminal_log = call.Has("--log");
     options.watch = call.Has("--watch");
     return options;
@@ -64,6 +67,7 @@ Status ShowAddresses(Platform& platform, Duration took) {
               << "  web  " << WebUrl(platform) << "\n"
               << "  s3   " << addresses.s3.ToString() << "\n"
               << "  sql  " << addresses.sql.ToString() << "  (PostgreSQL protocol, database tarn)\n"
+              << "  kafka  " << addresses.kafka.ToString() << "  (SASL/PLAIN: user and token)\n"
               << "  token of admin: " << platform.admin_token_file() << "\n";
     std::string link = TRY(platform.LoginLink());
     if (!link.empty()) std::cout << "  log in once: " << WebUrl(platform) << link << "\n";
@@ -239,6 +243,7 @@ std::vector<CommandOption> UpOptions() {
             {"--web", "ADDR", "Where the web UI and HTTP API listen; port 0 picks a free one."},
             {"--s3", "ADDR", "Where the S3 API listens."},
             {"--sql", "ADDR", "Where the PostgreSQL protocol listens."},
+            {"--kafka", "ADDR", "Where Kafka's protocol listens."},
             {"--log", nullptr, "Show the program's log here too, not only in the state directory."}};
 }
 

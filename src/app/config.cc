@@ -49,7 +49,9 @@ void Bind(ConfigBinder& binder, ListenConfig& config) {
     binder.Key("web", config.web, "Web UI and HTTP API. Port 0 picks a free one. Off loopback needs `tls`.");
     binder.Key("s3", config.s3, "The lake's S3 API.");
     binder.Key("sql", config.sql, "PostgreSQL wire protocol.");
-    binder.NotYet("kafka", kLater);
+    binder.Key("kafka", config.kafka, "Kafka's protocol.");
+    binder.Key("kafka_host", config.kafka_host,
+               "The host name that Kafka's clients are told to come back to; empty: that of `kafka`.");
 }
 
 void Bind(ConfigBinder& binder, TlsConfig& config) {
@@ -108,6 +110,7 @@ void Bind(ConfigBinder& binder, TarnConfig& config) {
     binder.Section("engine", config.engine, "Limits of the SQL engine.");
     binder.Section("tables", config.tables, "The tables of the lakehouse.");
     binder.Section("warehouse", config.warehouse, "The serving caches of tables with `cache: yes`.");
+    binder.Section("buffer", config.buffer, "Topics, and the log that they lie in.");
     binder.Section("runs", config.runs, "Limits of runs.");
     binder.Section("jobs", config.jobs, "What jobs find on this machine.");
     binder.Section("log", config.log, "The program's log, in the state directory under log/.");
@@ -118,7 +121,6 @@ void Bind(ConfigBinder& binder, TarnConfig& config) {
     binder.Map("limits", config.limits, "What the people of a role may take, by role; of several roles the largest.");
     binder.Section("backup", config.backup, "Backups that are made by themselves.");
     binder.Section("encryption", config.encryption, "Where the root key lies.");
-    binder.NotYet("buffer", kLater);
     binder.NotYet("lake", kLater);
 }
 

@@ -12,6 +12,7 @@
 #include "access/monitoring/config.h"
 #include "base/config.h"
 #include "base/env.h"
+#include "ingestion/buffer/config.h"
 #include "processing/jobs/config.h"
 
 namespace tarn::app {
@@ -20,6 +21,8 @@ struct ListenConfig {
     std::string web = "127.0.0.1:8080";
     std::string s3 = "127.0.0.1:9000";
     std::string sql = "127.0.0.1:5439";
+    std::string kafka = "127.0.0.1:9092";
+    std::string kafka_host;
 };
 
 struct TlsConfig {
@@ -70,6 +73,7 @@ struct TarnConfig {
     EngineLimits engine;
     TableSettings tables;
     WarehouseSettings warehouse;
+    buffer::BufferConfig buffer;
     RunLimits runs;
     jobs::JobsConfig jobs;
     LogSettings log;

@@ -19,9 +19,20 @@ constexpr int kOpenFilesWanted = 4096;
 constexpr Duration kExpiryWarning = std::chrono::hours(24 * 21);
 constexpr int64_t kYearOfThisProgram = 2025;
 constexpr int kOthersMayRead = 077;
-const std::set<std::string> kStateNames = {
-    "tarn-state.json", "tarn.lock",   "keys.json", "metadata.db", "metadata.db-wal", "lake", "warehouse", "audit",
-    "running.json",    "admin.token", "log",       "tmp",         "restored.json"};
+const std::set<std::string> kStateNames = {"tarn-state.json",
+                                           "tarn.lock",
+                                           "keys.json",
+                                           "metadata.db",
+                                           "metadata.db-wal",
+                                           "lake",
+                                           "warehouse",
+                                           "buffer",
+                                           "audit",
+                                           "running.json",
+                                           "admin.token",
+                                           "log",
+                                           "tmp",
+                                           "restored.json"};
 
 std::string Absolute(const std::string& base, const std::string& path) {
     return path.starts_with("/") ? path : base + "/" + path;

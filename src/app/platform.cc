@@ -28,6 +28,7 @@ constexpr Duration kMaintenanceFirstAfter = std::chrono::minutes(10);  // not wh
 constexpr Duration kMaintenanceEvery = std::chrono::hours(6);
 constexpr Duration kAuditFirstAfter = std::chrono::seconds(15);
 constexpr Duration kAuditEvery = std::chrono::hours(1);
+constexpr Duration kRetainEvery = std::chrono::seconds(30);        // what topics no longer keep
 constexpr Duration kMeasureEvery = std::chrono::minutes(1);       // what the state directory takes
 constexpr Duration kBackupLookEvery = std::chrono::seconds(30);  // whether one is due
 
@@ -56,7 +57,8 @@ class RunningPlatform : public Platform {
     Status Build();
     Status Start() override;
     PlatformAddresses addresses() const override {
-        return {parts_.web_server->address(), parts_.s3_listener->address(), parts_.sql_server->address()};
+        return {parts_.web_server->address(), parts_.s3_listener->address(), parts_.sql_server->address(),
+                parts_.buffer->address()};
     }
     const std::string& state_directory() const override { return parts_.state->path(); }
     const std::string& admin_token_file() const override { return token_file_; }
@@ -287,6 +289,9 @@ Status RunningPlatform::BuildProcessing() {
     Components& parts = parts_;
     parts.dialer = Dialer::Create();
     parts.http = HttpClient::Create(*parts.dialer);
+    parts.buffer = TRY(buffer::Buffer::Create(parts.config.buffer, parts.state->PathOf("buffer"),
+                                              {parts.budget->LakeEnv(), *parts.database, *parts.identity,
+                                               *parts.dispatcher, *parts.encryption, parts.metrics, *parts.log}));
     parts.connectors = TRY(connectors::Connectors::Create({env_, *parts.lake, *parts.engine, *parts.catalog,
                                                            *parts.encryption, *parts.dialer, *parts.http, parts.metrics,
                                                            *parts.log, options_.directory, &parts.homes}));
@@ -480,6 +485,7 @@ Status RunningPlatform::BuildWorkspace() {
 // Before the workspace is applied: a policy is checked against all operations that there are.
 Status RunningPlatform::BuildOperations() {
     Components& parts = parts_;
+    for (const security::Operation& row : buffer::KafkaOperations()) parts.registry.Add(row);
     AddHealthChecks(parts, env_);
     AddRoutes(parts, env_);
     parts.s3_server = TRY(lake::S3Server::Create(
@@ -567,6 +573,11 @@ Status RunningPlatform::BuildListeners() {
         query::SqlServer::Create({sql, parts.tls}, {env_, *parts.engine, *parts.catalog, *parts.identity,
                                                     *parts.dispatcher, parts.registry, parts.metrics, *parts.log}),
         "the SQL listener (`--sql ADDR` or listen.sql)");
+    buffer::KafkaListener kafka;
+    kafka.listen = TRY(ListenAddress(parts.config.listen.kafka, options_.kafka_address));
+    kafka.advertised = parts.config.listen.kafka_host;
+    kafka.tls = parts.tls;
+    TRY_CONTEXT(parts.buffer->Listen(kafka), "the Kafka listener (`--kafka ADDR` or listen.kafka)");
     return Ok();
 }
 
@@ -645,6 +656,7 @@ Status RunningPlatform::Start() {
     parts_.log->Info("tarn is up", {{"web", listening.web.ToString()},
                                     {"s3", listening.s3.ToString()},
                                     {"sql", listening.sql.ToString()},
+                                    {"kafka", listening.kafka.ToString()},
                                     {"engine_memory_bytes", parts_.engine_memory_bytes}});
     return Ok();
 }
@@ -700,6 +712,7 @@ void RunningPlatform::StartMaintenance() {
         std::vector<MaintenanceJob>{
             {"tables", kMaintenanceFirstAfter, kMaintenanceEvery, std::move(tables)},
             {"audit", kAuditFirstAfter, kAuditEvery, std::move(audit)},
+            {"buffer", kRetainEvery, kRetainEvery, [this](const auto&) { return parts_.buffer->Maintain(); }},
             {"disk", kMeasureEvery, kMeasureEvery, [this](const auto&) { return parts_.budget->MeasureDisk(); }},
             {"certificate", Duration(0), Duration(0), [this](const auto&) { return WatchCertificate(); }},
             {"backup", kBackupLookEvery, kBackupLookEvery, [this](const auto& stop) { return BackUp(stop); }}});
@@ -710,6 +723,7 @@ void RunningPlatform::Stop() {
     if (parts_.monitoring) parts_.monitoring->SetReady(false);
     // Listeners end first, so that no call reaches a component that is going.
     parts_.sql_server.reset();
+    if (parts_.buffer) parts_.buffer->StopListening();
     parts_.s3_listener.reset();
     parts_.jobs_server.reset();
     parts_.web_server.reset();

@@ -25,6 +25,7 @@ struct PlatformOptions {
     std::optional<std::string> web_address;  // override the workspace's listeners
     std::optional<std::string> s3_address;
     std::optional<std::string> sql_address;
+    std::optional<std::string> kafka_address;
     bool terminal_log = true;
     bool watch = false;  // ApplyChanges will be called
 };
@@ -33,6 +34,7 @@ struct PlatformAddresses {
     Address web;
     Address s3;
     Address sql;
+    Address kafka;
 };
 
 class Platform {

@@ -22,6 +22,7 @@
 #include "app/reload.h"
 #include "base/http.h"
 #include "engine/engine.h"
+#include "ingestion/buffer/buffer.h"
 #include "ingestion/connectors/connectors.h"
 #include "ingestion/orchestrator/orchestrator.h"
 #include "metadata/metadata.h"
@@ -69,6 +70,7 @@ struct Components {
     std::unique_ptr<lakehouse::Lakehouse> lakehouse;
     std::unique_ptr<Dialer> dialer;
     std::unique_ptr<HttpClient> http;
+    std::unique_ptr<buffer::Buffer> buffer;
     std::unique_ptr<connectors::Connectors> connectors;
     std::unique_ptr<workspace::Workspace> workspace;
     std::unique_ptr<orchestrator::Orchestrator> orchestrator;

@@ -93,7 +93,8 @@ def started(folder):
     environment = dict(os.environ, TARN_ROOT_KEY_FILE=str(folder / "root.key"))
     begin = time.monotonic()
     process = subprocess.Popen([PROGRAM, "up", str(folder), "--ready-file", str(ready_file), "--web", "127.0.0.1:0",
-                                "--s3", "127.0.0.1:0", "--sql", "127.0.0.1:0"], env=environment,
+                                "--s3", "127.0.0.1:0", "--sql", "127.0.0.1:0",
+            "--kafka", "127.0.0.1:0"], env=environment,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not ready_file.exists():

@@ -128,7 +128,8 @@ class Bucket:
     def started(self):
         with tempfile.TemporaryDirectory(prefix="tarn-store-") as folder:
             write_files(Path(folder) / "w", {"tarn.yaml": "name: store\n"})
-            ports = ["--web", "127.0.0.1:0", "--s3", f"127.0.0.1:{free_port()}", "--sql", "127.0.0.1:0"]
+            ports = ["--web", "127.0.0.1:0", "--s3", f"127.0.0.1:{free_port()}", "--sql", "127.0.0.1:0",
+            "--kafka", "127.0.0.1:0"]
             with Tarn(Path(folder) / "w", ports=ports) as self.store:
                 self.store.start()
                 key = self.store.json("s3-key", "create")

@@ -198,7 +198,8 @@ def test_without_the_root_key_nothing_opens(make):
 def test_a_taken_port_is_named_with_what_to_do(small, tmp_path):
     folder = tmp_path / "other"
     write_files(folder, {"tarn.yaml": ""})
-    second = Tarn(folder, ports=["--web", small.ready["web"], "--s3", "127.0.0.1:0", "--sql", "127.0.0.1:0"])
+    second = Tarn(folder, ports=["--web", small.ready["web"], "--s3", "127.0.0.1:0", "--sql", "127.0.0.1:0",
+            "--kafka", "127.0.0.1:0"])
     second.launch().process.wait(30)
     text = second.output.read_text()
     assert second.process.returncode != OK

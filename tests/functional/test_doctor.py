@@ -100,7 +100,7 @@ def test_ports(make, small):
     tarn = make(SMALL)
     tarn.stop()
     (tarn.folder / "tarn.yaml").write_text(f"listen: {{web: '{small.ready['web']}', s3: '127.0.0.1:0', "
-                                           "sql: '127.0.0.1:0'}\n")
+                                           "sql: '127.0.0.1:0', kafka: '127.0.0.1:0'}\n")
     found = of(findings(tarn), "ports")
     assert small.ready["web"] in found["text"] and "--web" in found["action"]
 
@@ -108,7 +108,7 @@ def test_ports(make, small):
 def test_certificate(make, tmp_path):
     tarn = make(SMALL)
     tarn.stop()
-    listen = "listen: {web: '127.0.0.1:0', s3: '127.0.0.1:0', sql: '127.0.0.1:0'}\n"
+    listen = "listen: {web: '127.0.0.1:0', s3: '127.0.0.1:0', sql: '127.0.0.1:0', kafka: '127.0.0.1:0'}\n"
     tls = "tls: {certificate: ../a.pem, key: ../a.key}\nhosts: [tarn.example.org]\n"
     (tarn.folder / "tarn.yaml").write_text(listen + tls)
     assert "no such file" in of(findings(tarn), "certificate")["text"]
@@ -123,7 +123,8 @@ def test_certificate(make, tmp_path):
 
 
 def test_damage(make):
-    tarn = make({**SMALL, "tarn.yaml": "listen: {web: '127.0.0.1:0', s3: '127.0.0.1:0', sql: '127.0.0.1:0'}\n"})
+    listen = "listen: {web: '127.0.0.1:0', s3: '127.0.0.1:0', sql: '127.0.0.1:0', kafka: '127.0.0.1:0'}\n"
+    tarn = make({**SMALL, "tarn.yaml": listen})
     tarn.wait_fresh()
     s3 = s3_client(tarn, tarn.json("s3-key", "create"))
     s3.create_bucket(Bucket="load")

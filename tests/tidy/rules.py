@@ -42,7 +42,7 @@ LIBRARIES = {
     "test": (r"gtest/|gmock/|rapidcheck", None),
     "benchmark": (r"benchmark/", None),
     "posix": (r"(sys|netinet|arpa|linux)/"
-              r"|(unistd|fcntl|poll|signal|spawn|dirent|netdb|pthread|termios|syslog|grp|pwd)\.h$", 16),
+              r"|(unistd|fcntl|poll|signal|spawn|dirent|netdb|pthread|termios|syslog|grp|pwd)\.h$", 17),
     "boost": (r"boost/", 8),
     "duckdb": (r"duckdb", 12),
     "sqlite": (r"sqlite3", 5),

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LINES_MAX = 400
 # A section -> the files whose Bind functions read what it describes.
 REFERENCE = {
-    "tarn.yaml": ["src/app/config.cc"] + [f"src/access/{name}/config.h" for name in (
+    "tarn.yaml": ["src/app/config.cc", "src/ingestion/buffer/config.h"] + [f"src/access/{name}/config.h" for name in (
         "identity", "audit", "monitoring", "budget", "encryption", "backup")],
     "When it runs": ["src/workspace/timing.cc"],
     "Parts of time": ["src/workspace/partition.cc"],

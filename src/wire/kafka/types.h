@@ -7,18 +7,14 @@
 #include <utility>
 #include <vector>
 
-#include "base/bytes.h"
+#include "base/shared_bytes.h"
 
 namespace tarn::kafka {
 
 using Uuid = std::array<uint8_t, 16>;
 
-// A run of bytes and what keeps them alive; without an owner the caller does. The owner is shared because several
-// answers may send the same bytes of a log at once.
-struct Piece {
-    ByteSpan bytes;
-    std::shared_ptr<const void> owner;
-};
+// Bytes of a frame to send. Without an owner the caller keeps them alive.
+using Piece = SharedBytes;
 
 // Record batches. Decoding gives `bytes`, a view into the frame. Encoding sends `pieces`, or `bytes` when there are
 // none, without copying either.

@@ -1,0 +1,96 @@
+#include "ingestion/buffer/buffer.h"
+
+#include "ingestion/buffer/session.h"
+
+namespace tarn::buffer {
+namespace {
+
+constexpr int kBlockingThreads = 8;
+
+class Connected final : public FrameHandler {
+  public:
+    explicit Connected(std::shared_ptr<Session> session) : session_(std::move(session)) {}
+    Next OnFrame(Bytes frame) override { return session_->OnFrame(std::move(frame)); }
+    void OnClosed() override { session_->OnClosed(); }
+
+  private:
+    const std::shared_ptr<Session> session_;  // shared with answers under way
+};
+
+class RunningBuffer final : public Buffer {
+  public:
+    RunningBuffer(BufferConfig config, BufferDependencies dependencies)
+        : config_(config),
+          dependencies_(dependencies),
+          timers_(dependencies.env.clock()),
+          groups_(GroupConfig{}, dependencies.env, timers_),
+          executor_(Executor::Create({.name = "kafka", .threads = kBlockingThreads, .queue_max = 20'000})) {}
+
+    ~RunningBuffer() override { StopListening(); }
+
+    Status Open(const std::string& directory) {
+        Secret key = TRY(dependencies_.keys.KeyOf("buffer"));
+        TopicStoreConfig config{.directory = directory,
+                                .segment_bytes = static_cast<uint64_t>(config_.segment.bytes),
+                                .tail_bytes = static_cast<size_t>(config_.memory.bytes)};
+        topics_ = TRY(TopicStore::Create(
+            config, {dependencies_.env, dependencies_.metadata, dependencies_.log, dependencies_.metrics}, key.bytes(),
+            groups_));
+        return Ok();
+    }
+
+    Status Listen(KafkaListener listener) override {
+        FrameServerConfig config;
+        config.listen = listener.listen;
+        config.tls = listener.tls;
+        broker_ = std::make_unique<Broker>(Broker{dependencies_.env, dependencies_.log, dependencies_.metrics,
+                                                  dependencies_.authenticator, dependencies_.dispatcher, *topics_,
+                                                  groups_, timers_, config_, *executor_, listener.listen});
+        if (!listener.advertised.empty()) broker_->advertised.host = listener.advertised;
+        server_ =
+            TRY(FrameServer::Create(config, dependencies_.log, [this](std::shared_ptr<FrameConnection> connection) {
+                return std::make_unique<Connected>(std::make_shared<Session>(*broker_, std::move(connection)));
+            }));
+        broker_->advertised.port = server_->address().port;
+        return Ok();
+    }
+
+    void StopListening() override {
+        server_.reset();
+        // Answers under way use the broker: the log and the executor finish theirs first.
+        executor_.reset();
+        topics_.reset();
+    }
+
+    Address address() const override { return server_ ? server_->address() : Address(); }
+    Status Maintain() override { return topics_->Retain(dependencies_.env.clock().Now()); }
+    Status Health() override { return topics_->Health(); }
+    uint64_t DiskBytes() override { return topics_->DiskBytes(); }
+
+  private:
+    const BufferConfig config_;
+    BufferDependencies dependencies_;
+    Timers timers_;
+    Groups groups_;
+    std::unique_ptr<Broker> broker_;
+    std::unique_ptr<Executor> executor_;
+    std::unique_ptr<TopicStore> topics_;
+    std::unique_ptr<FrameServer> server_;
+};
+
+}  // namespace
+
+std::vector<security::Operation> KafkaOperations() {
+    std::vector<security::Operation> operations;
+    for (const ApiRow& row : ApiRows()) operations.push_back(row.operation);
+    return operations;
+}
+
+Result<std::unique_ptr<Buffer>> Buffer::Create(BufferConfig config, std::string directory,
+                                               BufferDependencies dependencies) {
+    auto buffer = std::make_unique<RunningBuffer>(config, dependencies);
+    TRY_CONTEXT(buffer->Open(directory), "the buffer");
+    return std::unique_ptr<Buffer>(std::move(buffer));
+}
+
+}  // namespace tarn::buffer

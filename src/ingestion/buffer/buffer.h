@@ -1,0 +1,63 @@
+// Buffer: topics. A durable log that every Kafka client uses unmodified: acknowledged means fsynced and encrypted.
+//
+// Does: Kafka's protocol on a listener of its own; topics with partitions, retention, idempotent producers, consumer
+// groups. Never: answers a produce before its batches are on the disk, rewrites a batch that it was sent.
+// Who: constructed by app, before the workspace is applied; the listener opens at Listen. Threads: any.
+// State: `buffer/` in the state directory (the log: docs/formats/buffer.md), tables `buffer_*` in metadata.
+// Fails: a full disk refuses writes with an error that clients retry; after a failed fsync nothing is taken until the
+// program starts again; damage is found by the seal of each entry, and told.
+//
+//   auto buffer = TRY(buffer::Buffer::Create(config, "state/buffer", dependencies));
+//   TRY(buffer->Listen({address, tls}));
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/net.h"
+#include "ingestion/buffer/config.h"
+#include "metadata/metadata.h"
+#include "security/authenticator.h"
+#include "security/keys.h"
+#include "security/operation.h"
+
+namespace tarn::buffer {
+
+struct BufferDependencies {
+    Env& env;
+    metadata::Database& metadata;
+    security::Authenticator& authenticator;
+    security::Dispatcher& dispatcher;
+    security::KeyProvider& keys;
+    Metrics& metrics;
+    Log& log;
+};
+
+struct KafkaListener {
+    Address listen;
+    std::string advertised;  // the host that clients are told; empty: the one that is listened on
+    std::shared_ptr<TlsContext> tls;
+};
+
+class Buffer {
+  public:
+    static Result<std::unique_ptr<Buffer>> Create(BufferConfig config, std::string directory,
+                                                  BufferDependencies dependencies);
+    virtual ~Buffer() = default;
+    virtual Status Listen(KafkaListener listener) = 0;
+    virtual void StopListening() = 0;
+    virtual Address address() const = 0;
+    // Retention; called now and then.
+    virtual Status Maintain() = 0;
+    virtual Status Health() = 0;
+    virtual uint64_t DiskBytes() = 0;
+};
+
+// Kafka's APIs, as rows.
+std::vector<security::Operation> KafkaOperations();
+
+}  // namespace tarn::buffer

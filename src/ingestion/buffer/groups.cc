@@ -1,0 +1,121 @@
+#include "ingestion/buffer/groups.h"
+
+#include <set>
+
+namespace tarn::buffer {
+
+std::shared_ptr<Group> Groups::Find(const std::string& id) const {
+    std::shared_lock lock(mutex_);
+    auto found = groups_.find(id);
+    return found == groups_.end() ? nullptr : found->second;
+}
+
+Result<std::shared_ptr<Group>> Groups::FindOrMake(const std::string& id) {
+    if (auto found = Find(id)) return found;
+    std::unique_lock lock(mutex_);
+    if (groups_.size() >= kGroupsMax) {
+        return Error(ErrorCode::kResourceExhausted, "there are {} consumer groups already", kGroupsMax);
+    }
+    std::shared_ptr<Group>& group = groups_[id];
+    if (!group) group = std::make_shared<Group>(id, config_, env_, timers_);
+    return group;
+}
+
+std::vector<std::string> Groups::Ids() const {
+    std::shared_lock lock(mutex_);
+    std::set<std::string> ids;
+    for (const auto& [id, group] : groups_) {
+        if (!group->empty()) ids.insert(id);
+    }
+    for (const auto& [id, offsets] : offsets_) ids.insert(id);
+    return {ids.begin(), ids.end()};
+}
+
+bool Groups::Close(const std::string& id) {
+    std::unique_lock lock(mutex_);
+    auto found = groups_.find(id);
+    if (found == groups_.end()) return true;
+    if (!found->second->Close()) return false;
+    groups_.erase(found);
+    return true;
+}
+
+Offsets Groups::OffsetsOf(const std::string& group) const {
+    std::shared_lock lock(mutex_);
+    auto found = offsets_.find(group);
+    return found == offsets_.end() ? Offsets() : found->second;
+}
+
+bool Groups::HasOffsets(const std::string& group) const {
+    std::shared_lock lock(mutex_);
+    return offsets_.contains(group);
+}
+
+// ---- in the log
+
+namespace {
+
+Json OffsetsJson(const Offsets& offsets) {
+    Json list = Json::array();
+    for (const auto& [of, one] : offsets) {
+        list.push_back({of.first, of.second, one.offset, one.leader_epoch, one.metadata, one.at_ms});
+    }
+    return list;
+}
+
+void AddOffsets(const Json& list, Offsets& offsets) {
+    for (const Json& one : list) {
+        offsets[{one.at(0), one.at(1)}] = {one.at(2), one.at(3), one.at(4), one.at(5)};
+    }
+}
+
+}  // namespace
+
+Json Groups::CommitChange(const std::string& group, const Offsets& offsets) {
+    return {{"group", group}, {"commit", OffsetsJson(offsets)}};
+}
+
+Json Groups::ForgetChange(const std::string& group, const std::vector<TopicPartition>& of) {
+    Json list = Json::array();
+    for (const auto& [topic, partition] : of) list.push_back({topic, partition});
+    return {{"group", group}, {"forget", std::move(list)}};
+}
+
+Json Groups::RemoveChange(const std::string& group) { return {{"group", group}, {"remove", true}}; }
+
+Json Groups::RemoveTopicChange(const std::string& topic) { return {{"forget_topic", topic}}; }
+
+void Groups::ApplyState(const Json& change) {
+    std::unique_lock lock(mutex_);
+    if (auto topic = change.find("forget_topic"); topic != change.end()) {
+        for (auto& [group, offsets] : offsets_) {
+            std::erase_if(offsets, [&](const auto& one) { return one.first.first == *topic; });
+        }
+        std::erase_if(offsets_, [](const auto& one) { return one.second.empty(); });
+        return;
+    }
+    std::string group = change.at("group");
+    if (change.contains("remove")) offsets_.erase(group);
+    if (auto set = change.find("commit"); set != change.end()) AddOffsets(*set, offsets_[group]);
+    if (auto forget = change.find("forget"); forget != change.end()) {
+        for (const Json& one : *forget) offsets_[group].erase({one.at(0), one.at(1)});
+        if (offsets_[group].empty()) offsets_.erase(group);
+    }
+}
+
+Json Groups::SaveState() const {
+    std::shared_lock lock(mutex_);
+    Json saved = Json::object();
+    for (const auto& [group, offsets] : offsets_) saved[group] = OffsetsJson(offsets);
+    return {{"offsets", std::move(saved)}};
+}
+
+Status Groups::LoadState(const Json& saved) try {
+    std::unique_lock lock(mutex_);
+    for (const auto& [group, list] : saved.at("offsets").items()) AddOffsets(list, offsets_[group]);
+    return Ok();
+} catch (const Json::exception& error) {
+    return Error(ErrorCode::kCorruption, "the offsets of groups in the buffer's checkpoint: {}", error.what());
+}
+
+}  // namespace tarn::buffer

@@ -1,0 +1,293 @@
+// Making and removing topics: CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords; DescribeLogDirs. Each topic
+// is a call of its own: asked of the gate, recorded, done.
+#include <latch>
+
+#include "ingestion/buffer/handlers.h"
+#include "wire/kafka/messages/create_partitions.h"
+#include "wire/kafka/messages/create_topics.h"
+#include "wire/kafka/messages/delete_records.h"
+#include "wire/kafka/messages/delete_topics.h"
+#include "wire/kafka/messages/describe_log_dirs.h"
+
+namespace tarn::buffer {
+namespace {
+
+constexpr int kPartitionsAtOnceMax = 10'000;
+
+// What an Error of topics is called by Kafka.
+KafkaError CodeOfTopicError(const Error& error, KafkaError invalid) {
+    switch (error.code()) {
+        case ErrorCode::kAlreadyExists:
+            return KafkaError::kTopicAlreadyExists;
+        case ErrorCode::kNotFound:
+            return KafkaError::kUnknownTopicOrPartition;
+        case ErrorCode::kPermissionDenied:
+            return KafkaError::kTopicAuthorizationFailed;
+        case ErrorCode::kNotSupported:
+            return KafkaError::kInvalidConfig;
+        case ErrorCode::kResourceExhausted:
+            return KafkaError::kPolicyViolation;
+        case ErrorCode::kInvalidArgument:
+            return error.detail_code().empty() ? invalid : kafka::KafkaErrorOf(error);
+        default:
+            return kafka::KafkaErrorOf(error);
+    }
+}
+
+struct NewTopic {
+    int partitions = 1;
+    TopicSettings settings;
+};
+
+Result<NewTopic> CheckNew(const Broker& broker, const kafka::CreateTopicsRequestTopic& wanted) {
+    NewTopic topic;
+    Status named = CheckTopicName(wanted.name);
+    if (!named.ok()) return kafka::MakeError(KafkaError::kInvalidTopicException, named.error().message());
+    if (!wanted.assignments.empty()) {
+        if (wanted.num_partitions != -1 || wanted.replication_factor != -1) {
+            return kafka::MakeError(KafkaError::kInvalidRequest, "with assignments the numbers have to be -1");
+        }
+        for (const auto& one : wanted.assignments) {
+            if (one.broker_ids.size() == 1 && one.broker_ids[0] == kBrokerId) continue;
+            return kafka::MakeError(KafkaError::kInvalidReplicaAssignment,
+                                    fmt::format("there is one broker, {}, and one replica", kBrokerId));
+        }
+        topic.partitions = static_cast<int>(wanted.assignments.size());
+    } else {
+        if (wanted.replication_factor != -1 && wanted.replication_factor != 1) {
+            return kafka::MakeError(KafkaError::kInvalidReplicationFactor,
+                                    "Tarn is one broker: the replication factor is 1");
+        }
+        topic.partitions = wanted.num_partitions == -1 ? broker.config.partitions : wanted.num_partitions;
+    }
+    if (topic.partitions < 1 || topic.partitions > kPartitionsAtOnceMax) {
+        return kafka::MakeError(KafkaError::kInvalidPartitions,
+                                fmt::format("a topic has 1 to {} partitions", kPartitionsAtOnceMax));
+    }
+    for (const auto& one : wanted.configs) {
+        if (!one.value) continue;
+        TRY(CheckSetting(one.name, *one.value));
+        topic.settings[one.name] = *one.value;
+    }
+    return topic;
+}
+
+void CreateOne(const ExchangePtr& exchange, const kafka::CreateTopicsRequestTopic& wanted, bool validate_only,
+               kafka::CreateTopicsResponseTopic& into) {
+    Broker& broker = exchange->broker();
+    into.name = wanted.name;
+    into.configs.emplace();
+    Status done = exchange->Run("topic", wanted.name, [&](security::Call& call) -> Status {
+        NewTopic topic = TRY(CheckNew(broker, wanted));
+        call.details["partitions"] = topic.partitions;
+        call.details["settings"] = topic.settings;
+        into.num_partitions = topic.partitions;
+        into.replication_factor = 1;
+        for (const SettingRow& row : SettingRows()) {
+            auto set = topic.settings.find(std::string(row.name));
+            bool own = set != topic.settings.end();
+            into.configs->push_back({std::string(row.name), own ? set->second : std::string(row.fallback), false,
+                                     static_cast<int8_t>(own ? 1 : 5), false});
+        }
+        if (validate_only) {
+            if (!broker.topics.Find(wanted.name)) return Ok();
+            return Error(ErrorCode::kAlreadyExists, "there is a topic {} already", wanted.name);
+        }
+        into.topic_id = TRY(broker.topics.CreateTopic(wanted.name, topic.partitions, topic.settings))->id;
+        return Ok();
+    });
+    if (done.ok()) return;
+    into.error_code = CodeOf(CodeOfTopicError(done.error(), KafkaError::kInvalidConfig));
+    into.error_message = done.error().message();
+    into.num_partitions = into.replication_factor = -1;
+    into.configs->clear();
+}
+
+}  // namespace
+
+void HandleCreateTopics(const ExchangePtr& exchange) {
+    auto request = exchange->Decode<kafka::CreateTopicsRequest>();
+    if (!request) return;
+    exchange->OnExecutor([exchange, request = *std::move(request)] {
+        kafka::CreateTopicsResponse answer;
+        std::map<std::string, int> named;
+        for (const auto& topic : request.topics) named[topic.name]++;
+        for (const auto& topic : request.topics) {
+            if (named[topic.name] > 1) {
+                auto& into = answer.topics.emplace_back();
+                into.name = topic.name;
+                into.error_code = CodeOf(KafkaError::kInvalidRequest);
+                into.error_message = "the topic is named twice";
+                continue;
+            }
+            CreateOne(exchange, topic, request.validate_only, answer.topics.emplace_back());
+        }
+        exchange->Answer(answer);
+    });
+}
+
+void HandleDeleteTopics(const ExchangePtr& exchange) {
+    auto request = exchange->Decode<kafka::DeleteTopicsRequest>();
+    if (!request) return;
+    exchange->OnExecutor([exchange, request = *std::move(request)] {
+        Broker& broker = exchange->broker();
+        kafka::DeleteTopicsResponse answer;
+        auto remove = [&](const std::string& name, kafka::DeleteTopicsResponseTopic& into) {
+            Status done = exchange->Run("topic", name, [&](security::Call&) -> Status {
+                if (auto topic = broker.topics.Find(name)) into.topic_id = topic->id;
+                TRY(broker.topics.DeleteTopic(name));
+                // Its groups' offsets are of nothing now. Should this get lost, they are passed over.
+                return broker.topics.AppendState(Groups::RemoveTopicChange(name), nullptr);
+            });
+            if (done.ok()) return;
+            into.error_code = CodeOf(CodeOfTopicError(done.error(), KafkaError::kInvalidRequest));
+            into.error_message = done.error().message();
+        };
+        for (const std::string& name : request.topic_names) {
+            auto& into = answer.responses.emplace_back();
+            into.name = name;
+            remove(name, into);
+        }
+        for (const auto& topic : request.topics) {
+            auto& into = answer.responses.emplace_back();
+            into.name = topic.name;
+            into.topic_id = topic.topic_id;
+            auto known = topic.name ? nullptr : broker.topics.Find(topic.topic_id);
+            if (!topic.name && !known) {
+                into.error_code = CodeOf(KafkaError::kUnknownTopicId);
+                continue;
+            }
+            if (known && exchange->May("topic:Describe", "topic", known->name)) into.name = known->name;
+            remove(topic.name ? *topic.name : known->name, into);
+        }
+        exchange->Answer(answer);
+    });
+}
+
+void HandleCreatePartitions(const ExchangePtr& exchange) {
+    auto request = exchange->Decode<kafka::CreatePartitionsRequest>();
+    if (!request) return;
+    exchange->OnExecutor([exchange, request = *std::move(request)] {
+        TopicStore& topics = exchange->broker().topics;
+        kafka::CreatePartitionsResponse answer;
+        for (const auto& wanted : request.topics) {
+            auto& into = answer.results.emplace_back();
+            into.name = wanted.name;
+            Status done = exchange->Run("topic", wanted.name, [&](security::Call& call) -> Status {
+                call.details["partitions"] = wanted.count;
+                auto topic = topics.Find(wanted.name);
+                if (!topic) return Error(ErrorCode::kNotFound, "there is no topic {}", wanted.name);
+                auto had = static_cast<int32_t>(topic->partitions.size());
+                if (wanted.count <= had || wanted.count > kPartitionsAtOnceMax) {
+                    return Error(ErrorCode::kInvalidArgument, "topic {} has {} partitions; it can get up to {}",
+                                 wanted.name, had, kPartitionsAtOnceMax);
+                }
+                if (wanted.assignments && wanted.assignments->size() != static_cast<size_t>(wanted.count - had)) {
+                    return kafka::MakeError(KafkaError::kInvalidReplicaAssignment,
+                                            "there is an assignment for each new partition, or none");
+                }
+                return request.validate_only ? Ok() : topics.AddPartitions(wanted.name, wanted.count);
+            });
+            if (done.ok()) continue;
+            into.error_code = CodeOf(CodeOfTopicError(done.error(), KafkaError::kInvalidPartitions));
+            into.error_message = done.error().message();
+        }
+        exchange->Answer(answer);
+    });
+}
+
+namespace {
+
+void DeleteOne(TopicStore& topics, const Topic& topic, const kafka::DeleteRecordsRequestPartition& wanted,
+               kafka::DeleteRecordsResponsePartition& into) {
+    if (wanted.partition_index < 0 || static_cast<size_t>(wanted.partition_index) >= topic.partitions.size()) {
+        into.error_code = CodeOf(KafkaError::kUnknownTopicOrPartition);
+        return;
+    }
+    const Partition& partition = *topic.partitions[static_cast<size_t>(wanted.partition_index)];
+    PartitionOffsets offsets = partition.Offsets();
+    auto end = static_cast<int64_t>(offsets.durable_end);
+    int64_t to = wanted.offset == -1 ? end : wanted.offset;
+    if (to < 0 || to > end) {
+        into.error_code = CodeOf(KafkaError::kOffsetOutOfRange);
+        return;
+    }
+    std::latch durable(1);
+    Status moved = Ok();
+    Status queued = topics.MoveStart(partition, static_cast<uint64_t>(to), [&](const Status& done) {
+        moved = done;
+        durable.count_down();
+    });
+    if (queued.ok()) durable.wait();
+    if (!queued.ok() || !moved.ok()) into.error_code = CodeOf(KafkaError::kKafkaStorageError);
+    into.low_watermark = static_cast<int64_t>(partition.Offsets().start);
+}
+
+}  // namespace
+
+void HandleDeleteRecords(const ExchangePtr& exchange) {
+    auto request = exchange->Decode<kafka::DeleteRecordsRequest>();
+    if (!request) return;
+    exchange->OnExecutor([exchange, request = *std::move(request)] {
+        TopicStore& topics = exchange->broker().topics;
+        kafka::DeleteRecordsResponse answer;
+        for (const auto& wanted : request.topics) {
+            auto& into = answer.topics.emplace_back();
+            into.name = wanted.name;
+            for (const auto& part : wanted.partitions) {
+                into.partitions.push_back({part.partition_index, -1, 0});
+            }
+            Status done = exchange->Run("topic", wanted.name, [&](security::Call&) -> Status {
+                auto topic = topics.Find(wanted.name);
+                if (!topic) return Error(ErrorCode::kNotFound, "there is no topic {}", wanted.name);
+                if (!topic->Has("delete")) {
+                    return kafka::MakeError(KafkaError::kPolicyViolation,
+                                            "records of a topic that is only compacted can't be deleted so");
+                }
+                for (size_t index = 0; index < wanted.partitions.size(); ++index) {
+                    DeleteOne(topics, *topic, wanted.partitions[index], into.partitions[index]);
+                }
+                return Ok();
+            });
+            if (done.ok()) continue;
+            for (auto& part : into.partitions) {
+                part.error_code = CodeOf(CodeOfTopicError(done.error(), KafkaError::kInvalidRequest));
+            }
+        }
+        exchange->Answer(answer);
+    });
+}
+
+void HandleDescribeLogDirs(const ExchangePtr& exchange) {
+    auto request = exchange->Decode<kafka::DescribeLogDirsRequest>();
+    if (!request) return;
+    exchange->OnExecutor([exchange, request = *std::move(request)] {
+        kafka::DescribeLogDirsResponse answer;
+        auto& dir = answer.results.emplace_back();
+        dir.log_dir = "buffer";  // not where it lies on the machine
+        dir.total_bytes = dir.usable_bytes = -1;
+        std::map<std::string, std::vector<int32_t>> wanted;
+        if (request.topics) {
+            for (const auto& one : *request.topics) wanted[one.topic] = one.partitions;
+        }
+        Status done = exchange->Run("topic", "*", [&](security::Call&) -> Status {
+            for (const auto& topic : exchange->broker().topics.All()) {
+                bool asked = !request.topics || wanted.contains(topic->name);
+                if (!asked || !exchange->May("topic:Describe", "topic", topic->name)) continue;
+                auto& into = dir.topics.emplace_back();
+                into.name = topic->name;
+                const std::vector<int32_t>& some = wanted[topic->name];
+                for (const auto& partition : topic->partitions) {
+                    bool named = some.empty() || std::find(some.begin(), some.end(), partition->index()) != some.end();
+                    if (!named) continue;
+                    into.partitions.push_back({partition->index(), static_cast<int64_t>(partition->bytes()), 0, false});
+                }
+            }
+            return Ok();
+        });
+        if (!done.ok()) return exchange->Break(done.error());
+        exchange->Answer(answer);
+    });
+}
+
+}  // namespace tarn::buffer

@@ -1,0 +1,239 @@
+// Produce and InitProducerId.
+#include "ingestion/buffer/handlers.h"
+#include "wire/kafka/messages/init_producer_id.h"
+#include "wire/kafka/messages/produce.h"
+#include "wire/kafka/record_batch.h"
+
+namespace tarn::buffer {
+namespace {
+
+constexpr int64_t kDecompressedBytesMax = 256 << 20;  // of one batch
+
+// An answer that becomes whole as its batches become durable.
+struct Answering {
+    explicit Answering(ExchangePtr exchange) : exchange(std::move(exchange)) {}
+    ExchangePtr exchange;
+    bool answers = true;  // acks=0: nothing is said
+    kafka::ProduceResponse response;
+    std::atomic<int> left{1};  // batches, and the request itself
+    std::atomic<bool> failed{false};
+
+    void Finish() {
+        if (left.fetch_sub(1) != 1) return;
+        if (answers) return exchange->Answer(response);
+        // Who asked for no answer learns of a failure by the connection's end, as with Kafka.
+        if (failed.load())
+            return exchange->Break(Error(ErrorCode::kInvalidArgument, "a batch sent with acks=0 failed"));
+        exchange->AnswerNothing();
+    }
+};
+
+Error Invalid(KafkaError code, std::string message) { return kafka::MakeError(code, std::move(message)); }
+
+// Every record is looked at, decompressed where it is compressed: what is taken in can be read by everybody.
+Status CheckRecords(const Topic& topic, const kafka::BatchView& batch, int64_t now_ms) {
+    kafka::RecordCursor cursor = TRY(kafka::RecordCursor::Open(batch, kDecompressedBytesMax));
+    bool compacted = topic.Has("compact");
+    bool own_times = topic.Setting("message.timestamp.type") == "CreateTime";
+    int64_t before = topic.Number("message.timestamp.before.max.ms");
+    int64_t after = topic.Number("message.timestamp.after.max.ms");
+    while (const kafka::Record* record = TRY(cursor.Next())) {
+        if (compacted && !record->key) {
+            return Invalid(KafkaError::kInvalidRecord, "a record of a compacted topic has a key");
+        }
+        if (!own_times || record->timestamp < 0) continue;
+        if (now_ms - record->timestamp > before || record->timestamp - now_ms > after) {
+            return Invalid(KafkaError::kInvalidTimestamp,
+                           fmt::format("record {} of the batch has the time {}, which topic {} does not take",
+                                       record->index, record->timestamp, topic.name));
+        }
+    }
+    return Ok();
+}
+
+Result<kafka::BatchView> CheckBatch(const Topic& topic, const kafka::Records& records, int64_t now_ms) {
+    kafka::BatchWalker walker(records.bytes);
+    std::optional<kafka::BatchView> batch = TRY(walker.Next());
+    if (!batch || !walker.left().empty()) {
+        return Invalid(KafkaError::kInvalidRecord, "a partition's records are exactly one batch");
+    }
+    int64_t bytes_max = topic.Number("max.message.bytes");
+    if (static_cast<int64_t>(batch->size()) > bytes_max) {
+        return Invalid(KafkaError::kMessageTooLarge,
+                       fmt::format("the batch has {} bytes; topic {} takes {} (max.message.bytes)", batch->size(),
+                                   topic.name, bytes_max));
+    }
+    TRY(batch->Validate());
+    if (batch->is_control()) return Invalid(KafkaError::kInvalidRecord, "clients write no control batches");
+    TRY(CheckRecords(topic, *batch, now_ms));
+    return *batch;
+}
+
+KafkaError CodeOfProblem(AppendProblem problem) {
+    switch (problem) {
+        case AppendProblem::kNone:
+            return KafkaError::kNone;
+        case AppendProblem::kStaleEpoch:
+            return KafkaError::kInvalidProducerEpoch;
+        case AppendProblem::kOutOfOrder:
+            return KafkaError::kOutOfOrderSequenceNumber;
+        case AppendProblem::kBadTransaction:
+            return KafkaError::kInvalidTxnState;
+    }
+    return KafkaError::kUnknownServerError;
+}
+
+void Fail(Answering& answering, kafka::ProduceResponsePartition& into, const Error& error) {
+    KafkaError code = kafka::KafkaErrorOf(error);
+    // A disk that is full for now, or a log that waits: the client tries again.
+    bool ours = error.detail_code().empty();
+    if (ours && (error.code() == ErrorCode::kResourceExhausted || error.code() == ErrorCode::kIo)) {
+        code = KafkaError::kKafkaStorageError;
+    }
+    into.error_code = CodeOf(code);
+    into.error_message = error.message();
+    into.base_offset = -1;
+    answering.failed.store(true);
+}
+
+// Puts one partition's batch into the log; `into` lives in the answer, which `answering` keeps.
+void ProduceOne(const std::shared_ptr<Answering>& answering, const Topic& topic,
+                const kafka::ProduceRequestPartition& part, kafka::ProduceResponsePartition& into) {
+    Broker& broker = answering->exchange->broker();
+    into.index = part.index;
+    into.base_offset = -1;
+    if (part.index < 0 || static_cast<size_t>(part.index) >= topic.partitions.size()) {
+        return Fail(*answering, into,
+                    Invalid(KafkaError::kUnknownTopicOrPartition,
+                            fmt::format("topic {} has {} partitions", topic.name, topic.partitions.size())));
+    }
+    if (!part.records) {
+        return Fail(*answering, into,
+                    Invalid(KafkaError::kInvalidRecord, "a partition's records are exactly one batch"));
+    }
+    int64_t now_ms = ToMillis(broker.env.clock().Now());
+    Result<kafka::BatchView> batch = CheckBatch(topic, *part.records, now_ms);
+    if (!batch.ok()) return Fail(*answering, into, batch.error());
+    Partition& partition = *topic.partitions[static_cast<size_t>(part.index)];
+    Result<BatchFacts> facts = FactsOf(batch->bytes());
+    if (!facts.ok()) return Fail(*answering, into, facts.error());
+    // The frame is ours alone until the log has it: offset, epoch and time are written where they stand.
+    MutableByteSpan bytes(const_cast<uint8_t*>(batch->bytes().data()), batch->size());
+    if (topic.Setting("message.timestamp.type") == "LogAppendTime") {
+        kafka::SetLogAppendTime(bytes, now_ms);
+        facts->max_timestamp_ms = into.log_append_time_ms = now_ms;
+    }
+    kafka::SetLeaderEpoch(bytes, kLeaderEpoch);
+    into.log_start_offset = static_cast<int64_t>(partition.Offsets().start);
+    // From here on the log's thread may finish `into`.
+    auto place = [bytes, &into](uint64_t offset) {
+        kafka::SetBaseOffset(bytes, static_cast<int64_t>(offset));
+        into.base_offset = static_cast<int64_t>(offset);
+    };
+    answering->left.fetch_add(1);
+    Result<AppendOutcome> appended = broker.topics.Append(partition, *facts, {bytes, answering->exchange->frame()},
+                                                          place, [answering, &into](const Status& done) {
+                                                              if (!done.ok()) Fail(*answering, into, done.error());
+                                                              answering->Finish();
+                                                          });
+    if (appended.ok() && appended->problem == AppendProblem::kNone) {
+        answering->exchange->Count("topic", topic.name, facts->records, static_cast<int64_t>(bytes.size()));
+        return;
+    }
+    if (!appended.ok()) {
+        Fail(*answering, into, appended.error());
+    } else {
+        Fail(*answering, into, Invalid(CodeOfProblem(appended->problem), "the producer's sequence does not go on so"));
+    }
+    answering->Finish();
+}
+
+void Produce(const ExchangePtr& exchange, const kafka::ProduceRequest& request, const std::vector<bool>& allowed,
+             const std::vector<std::shared_ptr<const Topic>>& topics) {
+    auto answering = std::make_shared<Answering>(exchange);
+    answering->answers = request.acks != 0;
+    // All places first: batches that are being written refer to them.
+    for (const auto& topic : request.topic_data) {
+        auto& into = answering->response.responses.emplace_back();
+        into.name = topic.name;
+        into.topic_id = topic.topic_id;
+        into.partition_responses.resize(topic.partition_data.size());
+    }
+    for (size_t index = 0; index < request.topic_data.size(); ++index) {
+        const auto& topic = request.topic_data[index];
+        for (size_t part = 0; part < topic.partition_data.size(); ++part) {
+            auto& into = answering->response.responses[index].partition_responses[part];
+            into.index = topic.partition_data[part].index;
+            if (!allowed[index]) {
+                Fail(*answering, into, Invalid(KafkaError::kTopicAuthorizationFailed, "you may not write to it"));
+            } else if (!topics[index]) {
+                bool by_id = exchange->version() >= 13;
+                Fail(*answering, into,
+                     Invalid(by_id ? KafkaError::kUnknownTopicId : KafkaError::kUnknownTopicOrPartition,
+                             "there is no such topic"));
+            } else {
+                ProduceOne(answering, *topics[index], topic.partition_data[part], into);
+            }
+        }
+    }
+    answering->Finish();
+}
+
+}  // namespace
+
+void HandleProduce(const ExchangePtr& exchange) {
+    auto request = exchange->Decode<kafka::ProduceRequest>();
+    if (!request) return;
+    if (request->acks < -1 || request->acks > 1) {
+        kafka::ProduceResponse answer;
+        for (const auto& topic : request->topic_data) {
+            auto& into = answer.responses.emplace_back();
+            into.name = topic.name;
+            into.topic_id = topic.topic_id;
+            for (const auto& part : topic.partition_data) {
+                auto& one = into.partition_responses.emplace_back();
+                one.index = part.index;
+                one.error_code = CodeOf(KafkaError::kInvalidRequiredAcks);
+                one.base_offset = -1;
+            }
+        }
+        return exchange->Answer(answer);
+    }
+    std::vector<std::shared_ptr<const Topic>> topics;
+    std::vector<std::string> names;
+    for (const auto& topic : request->topic_data) {
+        bool by_id = exchange->version() >= 13;
+        topics.push_back(by_id ? exchange->broker().topics.Find(topic.topic_id)
+                               : exchange->broker().topics.Find(topic.name));
+        names.push_back(topics.back() ? topics.back()->name : topic.name);
+    }
+    exchange->WithAccess("topic", std::move(names),
+                         [exchange, request = *std::move(request), topics = std::move(topics)](
+                             const std::vector<bool>& allowed) { Produce(exchange, request, allowed, topics); });
+}
+
+void HandleInitProducerId(const ExchangePtr& exchange) {
+    auto request = exchange->Decode<kafka::InitProducerIdRequest>();
+    if (!request) return;
+    exchange->OnExecutor([exchange, request = *std::move(request)] {
+        kafka::InitProducerIdResponse answer;
+        Status done = exchange->Run("platform", "*", [&](security::Call&) -> Status {
+            if (request.transactional_id) {
+                return Invalid(KafkaError::kTransactionalIdAuthorizationFailed,
+                               "transactions are not supported yet; leave transactional.id out");
+            }
+            // A producer that lost track of its sequences begins anew under a higher epoch (KIP-360).
+            if (request.producer_id >= 0 && request.producer_epoch < INT16_MAX) {
+                answer.producer_id = request.producer_id;
+                answer.producer_epoch = static_cast<int16_t>(request.producer_epoch + 1);
+                return Ok();
+            }
+            answer.producer_id = TRY(exchange->broker().topics.NewProducerId());
+            return Ok();
+        });
+        if (!done.ok()) answer.error_code = CodeOf(done.error());
+        exchange->Answer(answer);
+    });
+}
+
+}  // namespace tarn::buffer
