@@ -23,6 +23,7 @@ constexpr Operation kOwnBuild = Row("Build", "table:Write", "schema.table", Audi
 constexpr Operation kOwnJob = Row("RunJob", "run:Run", "use_case.job", AuditClass::kChange);
 constexpr Operation kOwnCache = Row("BuildCache", "table:Read", "schema.table", AuditClass::kRead);
 constexpr Operation kOwnClean = Row("Clean", "table:Vacuum", "schema.table", AuditClass::kChange);
+constexpr Operation kOwnDropLoads = Row("DropLoads", "source:DropLoads", "source.stream", AuditClass::kChange);
 constexpr Operation kOwnApply = Row("Apply", "workspace:Apply", "workspace", AuditClass::kAdministration);
 constexpr Operation kOwnToken = Row("CreateToken", "token:Create", "user", AuditClass::kAdministration);
 constexpr Operation kOwnLoginLink = Row("CreateLoginLink", "user:CreateLoginLink", "user", AuditClass::kAdministration);
@@ -35,8 +36,8 @@ constexpr Operation kOwnVerify = Row("Verify", "platform:Verify", "platform", Au
 
 void AddOwnOperations(security::OperationRegistry& registry) {
     for (const Operation& row :
-         {kOwnLoad, kOwnBuild, kOwnJob, kOwnCache, kOwnClean, kOwnApply, kOwnToken, kOwnLoginLink, kOwnSecret,
-          kOwnExport, kOwnVerify, kOwnBackup, kOwnReload, kOwnRestore}) {
+         {kOwnLoad, kOwnBuild, kOwnJob, kOwnCache, kOwnClean, kOwnDropLoads, kOwnApply, kOwnToken, kOwnLoginLink,
+          kOwnSecret, kOwnExport, kOwnVerify, kOwnBackup, kOwnReload, kOwnRestore}) {
         registry.Add(row);
     }
 }

@@ -21,6 +21,7 @@ extern const security::Operation kOwnToken;      // the command line's, at start
 extern const security::Operation kOwnLoginLink;  // the one-time link, while no admin has a credential
 extern const security::Operation kOwnSecret;     // the demo's
 extern const security::Operation kOwnExport;     // of a stopped platform
+extern const security::Operation kOwnDropLoads;  // complete loads that another took the place of
 extern const security::Operation kOwnBackup;     // the schedule's
 extern const security::Operation kOwnRestore;    // recorded by the first start after it
 extern const security::Operation kOwnReload;     // by a signal, or new files of the certificate

@@ -152,6 +152,7 @@ class RunningPlatform : public Platform {
     Status RecordRestore();
     Status WatchCertificate();
     Status BackUp(const MaintenanceJob::Stop& stop);
+    Status DropOldLoads(const MaintenanceJob::Stop& stop);
     void StartMaintenance();
     Result<std::shared_ptr<TlsContext>> LoadTls();
     Result<Address> ListenAddress(const std::string& configured, const std::optional<std::string>& given);
@@ -625,6 +626,25 @@ Status RunningPlatform::BackUp(const MaintenanceJob::Stop& stop) {
     });
 }
 
+Status RunningPlatform::DropOldLoads(const MaintenanceJob::Stop& stop) {
+    for (const connectors::Connectors::OldLoads& old : TRY(parts_.connectors->FindOldLoads())) {
+        if (stop()) return Ok();
+        Status dropped = Own(kOwnDropLoads, {"source", old.source}, [&](security::Call& call) -> Status {
+            call.details["stream"] = old.stream;
+            call.details["loads"] = old.loads;
+            call.bytes = TRY(parts_.connectors->DropLoads(old));
+            return Ok();
+        });
+        // Most often the stream is being loaded: the next time, then.
+        if (!dropped.ok()) {
+            parts_.log->Warning(
+                "old loads were not dropped",
+                {{"source", old.source}, {"stream", old.stream}, {"error", dropped.error().ToString()}});
+        }
+    }
+    return Ok();
+}
+
 Status RunningPlatform::Start() {
     // What was applied last runs even if the folder has become wrong since: a typo does not stop a platform.
     std::string origin = TRY(parts_.workspace->AppliedOrigin());
@@ -711,6 +731,8 @@ void RunningPlatform::StartMaintenance() {
         env_, *parts_.log,
         std::vector<MaintenanceJob>{
             {"tables", kMaintenanceFirstAfter, kMaintenanceEvery, std::move(tables)},
+            {"loads", kMaintenanceFirstAfter, kMaintenanceEvery,
+             [this](const auto& stop) { return DropOldLoads(stop); }},
             {"audit", kAuditFirstAfter, kAuditEvery, std::move(audit)},
             {"buffer", kRetainEvery, kRetainEvery, [this](const auto&) { return parts_.buffer->Maintain(); }},
             {"disk", kMeasureEvery, kMeasureEvery, [this](const auto&) { return parts_.budget->MeasureDisk(); }},

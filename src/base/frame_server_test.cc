@@ -8,10 +8,9 @@ namespace tarn {
 namespace {
 
 Bytes Framed(std::string_view text) {
-    uint32_t size = static_cast<uint32_t>(text.size());
-    Bytes frame = {static_cast<uint8_t>(size >> 24), static_cast<uint8_t>(size >> 16), static_cast<uint8_t>(size >> 8),
-                   static_cast<uint8_t>(size)};
-    frame.insert(frame.end(), text.begin(), text.end());
+    Bytes frame(4 + text.size());
+    for (size_t at = 0; at < 4; ++at) frame[at] = static_cast<uint8_t>(text.size() >> (24 - 8 * at));
+    std::copy(text.begin(), text.end(), frame.begin() + 4);
     return frame;
 }
 

@@ -29,7 +29,7 @@ WRONG_FILES = {
         "kind: rest\nbase_url: http://127.0.0.1:1\nauth: {bearer: hunter2hunter2}\nstreams: {a: {path: /a}}\n",
         ["sources/more.yaml:3", "secret:"]),
     "no YAML": ("sources/more.yaml", "kind: [files\n", ["sources/more.yaml"]),
-    "a key of a later version": ("tarn.yaml", "buffer: {}\n", ["tarn.yaml:1", "buffer", "later"]),
+    "a key of a later version": ("tarn.yaml", "lake: {}\n", ["tarn.yaml:1", "lake", "later"]),
     "no SQL": ("use_cases/shop/more.sql", "/* tarn\nkeep: full\n*/\nSELECT a FROM WHERE\n",
                ["use_cases/shop/more.sql:4"]),
     "an unknown table": ("use_cases/shop/more.sql", "SELECT *\nFROM shop.thinks\n",

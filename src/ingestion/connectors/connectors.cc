@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "ingestion/connectors/connector.h"
 #include "ingestion/connectors/inference.h"
+#include "ingestion/connectors/load_retention.h"
 #include "ingestion/connectors/load_store.h"
 #include "ingestion/connectors/push_connector.h"
 #include "ingestion/connectors/quarantine.h"
@@ -91,6 +92,11 @@ class SourceConnectors : public Connectors {
                                const std::vector<std::string>& ids) override;
     Result<int64_t> Drop(const Principal& principal, const std::string& source, const std::string& stream,
                          const std::vector<std::string>& ids) override;
+    Result<std::vector<OldLoads>> FindOldLoads() override;
+    Result<int64_t> DropLoads(const OldLoads& old) override {
+        auto place = TRY(Occupy(old.source + "." + old.stream));
+        return loads_.Drop(old.source, old.stream, old.loads);
+    }
     catalog::DatasetProvider& AsProvider() override { return provider_; }
     std::vector<security::Route> Routes() override { return SourceRoutes(*this); }
 
@@ -129,6 +135,7 @@ class SourceConnectors : public Connectors {
 
     ConnectorsDependencies dependencies_;
     LoadStore loads_;
+    std::atomic<bool> looked_for_old_loads_{false};
     RawProvider provider_;
     Counter& loads_total_;
     Counter& bytes_total_;
@@ -450,6 +457,25 @@ Result<int64_t> SourceConnectors::Drop(const Principal& principal, const std::st
     manifest.warnings.push_back(fmt::format("{} dropped from quarantine", resolving.waiting.size()));
     TRY(loads_.Commit(manifest));
     return static_cast<int64_t>(resolving.waiting.size());
+}
+
+// Of streams that the workspace names: what is said of the others, nobody says any more.
+Result<std::vector<Connectors::OldLoads>> SourceConnectors::FindOldLoads() {
+    std::vector<OldLoads> found;
+    bool first = !looked_for_old_loads_.exchange(true);
+    Timestamp now = dependencies_.env.clock().Now();
+    for (const SourceDefinition& source : Sources()) {
+        for (const auto& [name, stream] : source.streams) {
+            Duration keep = stream.keep_loads.value_or(kLoadsKept);
+            if (keep == Duration(0)) continue;
+            auto state = TRY(loads_.Read(source.name, name));
+            std::vector<int64_t> loads = LoadsToDrop(*state, now - keep);
+            bool cut_off = first && std::any_of(state->loads.begin(), state->loads.end(),
+                                                [](const Manifest& load) { return load.dropped; });
+            if (!loads.empty() || cut_off) found.push_back({source.name, name, std::move(loads)});
+        }
+    }
+    return found;
 }
 
 }  // namespace

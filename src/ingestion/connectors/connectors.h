@@ -39,6 +39,8 @@
 namespace tarn::connectors {
 
 inline constexpr const char* kRawBucket = "raw";
+inline constexpr Duration kLoadsKept = std::chrono::hours(24 * 30);  // where a stream does not say `keep_loads`
+inline constexpr Duration kKeepLoadsMin = std::chrono::hours(1);
 
 // One stream as the YAML says; `settings` holds the keys of its kind.
 struct StreamDefinition {
@@ -50,6 +52,7 @@ struct StreamDefinition {
     std::map<std::string, std::vector<std::string>> column_tags;
     std::string on_drift = "accept";  // freeze: a load with other columns fails; quarantine: it is kept apart
     std::string renamed_from;  // the name that it had
+    std::optional<Duration> keep_loads;  // complete loads that another took the place of; 0: for ever
     std::string broken_max;  // files: how many records may be broken, "100" or "1%"; empty: none
 };
 struct SourceDefinition {
@@ -162,6 +165,16 @@ class Connectors {
     // Takes them out without loading them; their bytes stay in the bucket. How many there were.
     virtual Result<int64_t> Drop(const Principal& principal, const std::string& source, const std::string& stream,
                                  const std::vector<std::string>& ids) = 0;
+    // Retention: complete loads that another took the place of longer ago than `keep_loads` of their stream. The first
+    // call also names streams with none, of which a dropping was perhaps cut off.
+    struct OldLoads {
+        std::string source;
+        std::string stream;
+        std::vector<int64_t> loads;
+    };
+    virtual Result<std::vector<OldLoads>> FindOldLoads() = 0;
+    // How many bytes went. kUnavailable while the stream is being loaded.
+    virtual Result<int64_t> DropLoads(const OldLoads& old) = 0;
     // GET /api/v1/sources, POST /api/v1/sources/{name}/check.
     virtual std::vector<security::Route> Routes() = 0;
     // Schemas raw_<source>.

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "ingestion/connectors/load_retention.h"
 
 namespace tarn::connectors {
 namespace {
@@ -100,7 +101,8 @@ Json ToJson(const Manifest& manifest) {
             {"cursor", manifest.cursor},
             {"apart", manifest.apart},
             {"replay", manifest.replay},
-            {"resolved", std::move(resolved)}};
+            {"resolved", std::move(resolved)},
+            {"dropped", manifest.dropped}};
 }
 
 Result<Manifest> ManifestFromJson(const Json& json) {
@@ -133,6 +135,7 @@ Result<Manifest> ManifestFromJson(const Json& json) {
     manifest.cursor = TRY(JsonStringOr(json, "cursor", ""));
     manifest.apart = TRY(JsonStringOr(json, "apart", ""));
     manifest.replay = TRY(JsonBoolOr(json, "replay", false));
+    manifest.dropped = TRY(JsonBoolOr(json, "dropped", false));
     for (const Json& one : json.value("resolved", Json::array())) {
         manifest.resolved.push_back({TRY(JsonInteger(one, "load")), TRY(JsonStringOr(one, "key", ""))});
     }
@@ -340,10 +343,56 @@ Status LoadStore::RemoveGarbage(const std::string& source, const std::string& st
     }
 }
 
+std::string LoadStore::ManifestKey(const Manifest& manifest) const {
+    return fmt::format("{}/{}{}.json", FolderOf(manifest.source, manifest.stream), kLoadsFolder,
+                       LoadName(manifest.load));
+}
+
+Result<int64_t> LoadStore::RemoveDropped(const StreamState& state, const std::string& folder) {
+    std::set<std::string> in_use = KeysInUse(state);
+    int64_t bytes = 0;
+    for (const Manifest& load : state.loads) {
+        if (!load.dropped) continue;
+        lake::ListOptions options;
+        options.prefix = folder + "/" + LoadName(load.load) + "/";
+        while (true) {
+            lake::ListPage page = TRY(lake_.List(Self(), kRawBucket, options));
+            for (const lake::ObjectInfo& object : page.objects) {
+                if (in_use.contains(object.name.key)) continue;
+                TRY(lake_.Delete(Self(), object.name));
+                bytes += static_cast<int64_t>(object.bytes);
+            }
+            if (!page.truncated) break;
+            options.start_after = page.next_start_after;
+        }
+    }
+    return bytes;
+}
+
+Result<int64_t> LoadStore::Drop(const std::string& source, const std::string& stream,
+                                const std::vector<int64_t>& loads) {
+    auto after = std::make_shared<StreamState>(*TRY(Read(source, stream)));
+    std::string folder = FolderOf(source, stream);
+    lake::PutOptions options;
+    options.content_type = "application/json";
+    for (int64_t load : loads) {
+        Manifest& manifest = after->loads.at(static_cast<size_t>(load - 1));
+        manifest.dropped = true;
+        manifest.objects.clear();
+        std::string text = DumpJson(ToJson(manifest), 1);
+        TRY(lake_.PutBytes(Self(), {kRawBucket, ManifestKey(manifest)}, AsBytes(text), options));
+    }
+    {
+        // Before the first object goes, so that nobody is led to it any more.
+        std::lock_guard lock(mutex_);
+        cache_[fmt::format("{}/{} in {}", source, stream, folder)] = after;
+    }
+    return RemoveDropped(*after, folder);
+}
+
 Status LoadStore::Commit(Manifest manifest) {
     manifest.committed_at = FormatTime(env_.clock().Now());
-    std::string key =
-        FolderOf(manifest.source, manifest.stream) + "/" + kLoadsFolder + LoadName(manifest.load) + ".json";
+    std::string key = ManifestKey(manifest);
     lake::PutOptions options;
     options.if_absent = true;
     options.content_type = "application/json";

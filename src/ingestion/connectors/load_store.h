@@ -65,6 +65,7 @@ struct Manifest {
     std::string apart;      // why the whole load is in quarantine: it shows nothing and is nobody's position
     bool replay = false;    // out of quarantine: it adds to what is shown, whatever the mode
     std::vector<Resolved> resolved;
+    bool dropped = false;   // its objects are gone, as another took its place long ago; the rest tells of it
 };
 Json ToJson(const Manifest& manifest);
 Result<Manifest> ManifestFromJson(const Json& json);
@@ -135,11 +136,17 @@ class LoadStore {
     Result<std::vector<std::string>> Sources();
     // Objects of loads that never committed.
     Status RemoveGarbage(const std::string& source, const std::string& stream, int64_t from_load);
+    // These loads' manifests say from now on that they are dropped, then their objects go. A crash in between leaves
+    // objects that the next call removes, whichever loads it names. How many bytes went.
+    Result<int64_t> Drop(const std::string& source, const std::string& stream, const std::vector<int64_t>& loads);
     // Puts the manifest. kConflict if another load of that number was committed meanwhile.
     Status Commit(Manifest manifest);
 
   private:
     Result<std::vector<std::string>> FoldersIn(const std::string& prefix);
+    std::string ManifestKey(const Manifest& manifest) const;
+    // Everything in the folders of dropped loads that no other load names.
+    Result<int64_t> RemoveDropped(const StreamState& state, const std::string& folder);
 
     lake::Lake& lake_;
     Env& env_;

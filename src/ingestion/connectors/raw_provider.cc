@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kPrefix = "raw_";
 
 // The position in state.loads of a load's number, by binary search; loads are numbered without gaps.
-Result<int64_t> ChosenLoad(const StreamState& state, const std::string& dataset, const engine::AtClause& at) {
+Result<int64_t> NumberOf(const StreamState& state, const std::string& dataset, const engine::AtClause& at) {
     if (state.loads.empty()) {
         // Not kNotFound: it is there, and a person should not be told to look for another name.
         return Error(ErrorCode::kFailedPrecondition, "{} has no data yet: its first load has not been committed",
@@ -32,6 +32,14 @@ Result<int64_t> ChosenLoad(const StreamState& state, const std::string& dataset,
     }
     if (chosen > 0) return chosen;
     return Error(ErrorCode::kInvalidArgument, "{} had no load yet at {}", dataset, FormatTime(*at.timestamp));
+}
+
+Result<int64_t> ChosenLoad(const StreamState& state, const std::string& dataset, const engine::AtClause& at) {
+    int64_t load = TRY(NumberOf(state, dataset, at));
+    if (!ShownLoad(state, load).dropped) return load;
+    return Error(ErrorCode::kFailedPrecondition,
+                 "load {} of {} is no longer kept: a later one took its place, and it was dropped", load, dataset)
+        .WithHint("`keep_loads` of the stream is how long complete loads stay");
 }
 
 }  // namespace
@@ -193,6 +201,7 @@ Result<std::vector<catalog::DatasetVersion>> RawProvider::Versions(const std::st
                            {"warnings", load->warnings}};
         if (!load->apart.empty()) version.operation = "quarantine";
         if (load->replay) version.operation = "replay";
+        if (load->dropped) version.operation = "dropped";
         versions.push_back(std::move(version));
     }
     return versions;

@@ -268,12 +268,28 @@ void CheckNested(ConfigBinder& binder, const StreamDefinition& stream) {
     }
 }
 
+// After the cursor was read.
+void BindKeepLoads(ConfigBinder& binder, StreamDefinition& stream) {
+    binder.Key("keep_loads", stream.keep_loads,
+               "Without a cursor: how long a complete load stays when another took its place, 30d; 0s: for ever.");
+    bool too_short = stream.keep_loads && *stream.keep_loads != Duration(0) && *stream.keep_loads < kKeepLoadsMin;
+    if (too_short) binder.Report("keep_loads", "keep_loads is 0s (for ever) or at least 1h: runs read them meanwhile");
+    const std::string kind = CurrentKind() ? *CurrentKind() : "";
+    bool whole = kind == "postgresql" || kind == "mysql" || kind == "sqlite" || kind == "rest";
+    if (stream.keep_loads && (!stream.cursor.empty() || !whole)) {
+        binder.Report(
+            "keep_loads",
+            "keep_loads goes with streams of databases and REST that have no cursor: here all loads are the data");
+    }
+}
+
 void Bind(ConfigBinder& binder, StreamFile& file) {
     StreamDefinition& stream = file.stream;
     BindColumnTags(binder, stream);
     binder.Key("cursor", stream.cursor, "Column or field that grows: only what is newer is read.");
     binder.Key("key", stream.key, "Columns that identify a row: of several with one key the newest is shown.");
     workspace::BindRenamedFrom(binder, stream.renamed_from);
+    BindKeepLoads(binder, stream);
     workspace::BindTiming(binder, stream.timing);
     binder.Choice("on_drift", stream.on_drift, {"accept", "freeze", "quarantine"},
                   "When columns are new, gone or of another type: take it, fail, or keep what came apart.");
