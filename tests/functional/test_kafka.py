@@ -187,6 +187,19 @@ def test_bad_batches_are_refused(small, topic):
     assert without_key[0].name() == "INVALID_RECORD"
 
 
+def test_transactions_are_refused_by_name(small):
+    producer = Producer({**login(small), "transactional.id": "mine"})
+    with pytest.raises(KafkaException):
+        producer.init_transactions(5)
+
+
+def test_a_topic_made_by_asking_is_in_the_audit_log(small, topic):
+    produce(small, topic, [b"x"])
+    made = small.query("SELECT status, details->>'asked_by' FROM system.audit WHERE operation = 'CreateTopics' AND "
+                       f"resource = 'topic:{topic}' AND phase = 'end'")
+    assert made == [("ok", "Metadata")]
+
+
 def test_it_is_in_the_audit_log(small, topic):
     produce(small, topic, [b"x"] * 10)
     assert len(consume(small, topic, 10)) == 10

@@ -18,24 +18,22 @@ void Describe(const Topic& topic, kafka::MetadataResponseTopic& into) {
     }
 }
 
-// A topic that isn't there is made for who asked by its name, may make it, and did not say otherwise.
+// A topic that isn't there is made for who asked by its name, may make it, and did not say otherwise. That is a call of
+// its own, as if CreateTopics had been asked.
 std::shared_ptr<const Topic> MakeAskedFor(const ExchangePtr& exchange, const std::string& name, KafkaError& error) {
     Broker& broker = exchange->broker();
-    if (!exchange->May("topic:Create", "topic", name)) {
-        error = KafkaError::kUnknownTopicOrPartition;
-        return nullptr;
-    }
-    auto made = broker.topics.CreateTopic(name, broker.config.partitions, {});
-    if (made.ok()) {
-        broker.log.Info("a topic was made, as a client asked for it", {{"topic", name}});
-        return *made;
-    }
-    bool raced = made.error().code() == ErrorCode::kAlreadyExists;
-    if (!raced) {
-        bool name_is_bad = made.error().code() == ErrorCode::kInvalidArgument;
-        error = name_is_bad ? KafkaError::kInvalidTopicException : KafkaError::kKafkaStorageError;
-    }
-    return raced ? broker.topics.Find(name) : nullptr;
+    if (!exchange->May("topic:Create", "topic", name)) return nullptr;
+    Status made = exchange->RunAs(kafka::ApiKey::kCreateTopics, "topic", name, [&](security::Call& call) -> Status {
+        call.details["asked_by"] = "Metadata";
+        call.details["partitions"] = broker.config.partitions;
+        TRY(broker.topics.CreateTopic(name, broker.config.partitions, {}));
+        return Ok();
+    });
+    // Another client may have been quicker.
+    if (made.ok() || made.error().code() == ErrorCode::kAlreadyExists) return broker.topics.Find(name);
+    bool name_is_bad = made.error().code() == ErrorCode::kInvalidArgument;
+    error = name_is_bad ? KafkaError::kInvalidTopicException : KafkaError::kKafkaStorageError;
+    return nullptr;
 }
 
 void DescribeAsked(const ExchangePtr& exchange, const kafka::MetadataRequest& request,

@@ -256,7 +256,13 @@ void Exchange::Count(const std::string& kind, const std::string& name, int64_t r
 
 Status Exchange::Run(const std::string& kind, const std::string& name,
                      const std::function<Status(security::Call&)>& handler) {
-    return broker().dispatcher.Run(row_.operation, principal(), {kind, name}, session_->remote_, handler);
+    return RunAs(row_.key, kind, name, handler);
+}
+
+Status Exchange::RunAs(kafka::ApiKey api, const std::string& kind, const std::string& name,
+                       const std::function<Status(security::Call&)>& handler) {
+    const security::Operation& operation = FindRow(static_cast<int16_t>(api))->operation;
+    return broker().dispatcher.Run(operation, principal(), {kind, name}, session_->remote_, handler);
 }
 
 }  // namespace tarn::buffer

@@ -148,6 +148,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     void Count(const std::string& kind, const std::string& name, int64_t rows, int64_t bytes);
     // One audited call by the row. Blocks: on the executor.
     Status Run(const std::string& kind, const std::string& name, const std::function<Status(security::Call&)>& handler);
+    // As another API's call: what one does on the way of the other.
+    Status RunAs(kafka::ApiKey api, const std::string& kind, const std::string& name,
+                 const std::function<Status(security::Call&)>& handler);
 
   private:
     void Deliver(std::vector<SharedBytes> pieces);
