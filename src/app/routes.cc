@@ -152,14 +152,22 @@ class EventQueue {
     }
     std::deque<orchestrator::Run> Take(Duration wait) {
         std::unique_lock lock(mutex_);
-        arrived_.wait_for(lock, wait, [&] { return !queue_.empty(); });
+        arrived_.wait_for(lock, wait, [&] { return !queue_.empty() || left_; });
         return std::exchange(queue_, {});
     }
 
+    // Whoever listened has gone: nothing is waited for any more.
+    void Leave() {
+        std::lock_guard lock(mutex_);
+        left_ = true;
+        arrived_.notify_one();
+    }
+
   private:
-    std::mutex mutex_;
+    std::mutex mutex_;  // guards the two below
     std::condition_variable arrived_;
     std::deque<orchestrator::Run> queue_;
+    bool left_ = false;
 };
 
 Json RunEvent(const orchestrator::Run& run) {
@@ -171,6 +179,8 @@ Json RunEvent(const orchestrator::Run& run) {
 Result<HttpResponse> Events(Components& parts, HttpCall& call) {
     EventQueue queue;
     auto subscription = parts.orchestrator->Subscribe([&queue](const orchestrator::Run& run) { queue.Add(run); });
+    // At once, not at the next tick: who turns pages quickly would be refused for the streams of those that are gone.
+    auto left = call.request.cancelled.OnCancel([&queue] { queue.Leave(); });
     ByteWriter* writer = TRY(call.responder.Start(
         200, {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}}, std::nullopt));
     // The first tick goes out at once: whoever listens knows that the stream is there, and whether anything runs.
