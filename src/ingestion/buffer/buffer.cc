@@ -65,7 +65,6 @@ class RunningBuffer final : public Buffer {
     Address address() const override { return server_ ? server_->address() : Address(); }
     Status Maintain() override { return topics_->Retain(dependencies_.env.clock().Now()); }
     Status Health() override { return topics_->Health(); }
-    uint64_t DiskBytes() override { return topics_->DiskBytes(); }
 
   private:
     const BufferConfig config_;

@@ -54,7 +54,6 @@ class Buffer {
     // Retention; called now and then.
     virtual Status Maintain() = 0;
     virtual Status Health() = 0;
-    virtual uint64_t DiskBytes() = 0;
 };
 
 // Kafka's APIs, as rows.

@@ -58,11 +58,6 @@ Status CommitLog::Health() const {
     return broken_;
 }
 
-uint64_t CommitLog::open_segment() const {
-    std::lock_guard lock(mutex_);
-    return next_segment_;
-}
-
 void CommitLog::Run() {
     std::vector<Set> group;
     while (true) {

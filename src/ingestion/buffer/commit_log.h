@@ -53,7 +53,6 @@ class CommitLog {
     Status Append(std::vector<Entry> set, Done done);
     // Ok, or why nothing is taken any more.
     Status Health() const;
-    uint64_t open_segment() const;
 
   private:
     struct Set {

@@ -1,7 +1,5 @@
 // Making and removing topics: CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords; DescribeLogDirs. Each topic
 // is a call of its own: asked of the gate, recorded, done.
-#include <latch>
-
 #include "ingestion/buffer/handlers.h"
 #include "wire/kafka/messages/create_partitions.h"
 #include "wire/kafka/messages/create_topics.h"
@@ -21,8 +19,6 @@ KafkaError CodeOfTopicError(const Error& error, KafkaError invalid) {
             return KafkaError::kTopicAlreadyExists;
         case ErrorCode::kNotFound:
             return KafkaError::kUnknownTopicOrPartition;
-        case ErrorCode::kPermissionDenied:
-            return KafkaError::kTopicAuthorizationFailed;
         case ErrorCode::kNotSupported:
             return KafkaError::kInvalidConfig;
         case ErrorCode::kResourceExhausted:
@@ -212,14 +208,8 @@ void DeleteOne(TopicStore& topics, const Topic& topic, const kafka::DeleteRecord
         into.error_code = CodeOf(KafkaError::kOffsetOutOfRange);
         return;
     }
-    std::latch durable(1);
-    Status moved = Ok();
-    Status queued = topics.MoveStart(partition, static_cast<uint64_t>(to), [&](const Status& done) {
-        moved = done;
-        durable.count_down();
-    });
-    if (queued.ok()) durable.wait();
-    if (!queued.ok() || !moved.ok()) into.error_code = CodeOf(KafkaError::kKafkaStorageError);
+    Status moved = topics.MoveStart(partition, static_cast<uint64_t>(to));
+    if (!moved.ok()) into.error_code = CodeOf(KafkaError::kKafkaStorageError);
     into.low_watermark = static_cast<int64_t>(partition.Offsets().start);
 }
 

@@ -1,6 +1,5 @@
 // What administrators see and do of groups: ListGroups, DescribeGroups, DeleteGroups, OffsetDelete.
 #include <algorithm>
-#include <latch>
 #include <set>
 
 #include "base/text.h"
@@ -16,18 +15,6 @@ namespace {
 GroupView ViewOf(Groups& groups, const std::string& id) {
     if (auto group = groups.Find(id)) return group->View();
     return {groups.HasOffsets(id) ? "Empty" : "Dead", "", "", {}};
-}
-
-// Appends a change and waits until it is on the disk.
-Status AppendAndWait(TopicStore& topics, Json change) {
-    std::latch durable(1);
-    Status outcome = Ok();
-    TRY(topics.AppendState(std::move(change), [&](const Status& done) {
-        outcome = done;
-        durable.count_down();
-    }));
-    durable.wait();
-    return outcome;
 }
 
 bool Contains(const std::vector<std::string>& list, const std::string& word) {
@@ -110,12 +97,9 @@ void HandleDeleteGroups(const ExchangePtr& exchange) {
                 if (!broker.groups.Close(id)) {
                     return kafka::MakeError(KafkaError::kNonEmptyGroup, "the group has members");
                 }
-                return AppendAndWait(broker.topics, Groups::RemoveChange(id));
+                return broker.topics.AppendStateAndWait(Groups::RemoveChange(id));
             });
-            bool denied = !done.ok() && done.error().code() == ErrorCode::kPermissionDenied;
-            answer.results.push_back({id, done.ok() ? CodeOf(KafkaError::kNone)
-                                          : denied  ? CodeOf(KafkaError::kGroupAuthorizationFailed)
-                                                    : CodeOf(done.error())});
+            answer.results.push_back({id, CodeOf(done.ok() ? KafkaError::kNone : kafka::KafkaErrorOf(done.error()))});
         }
         exchange->Answer(answer);
     });
@@ -153,12 +137,11 @@ void HandleOffsetDelete(const ExchangePtr& exchange) {
                 }
             }
             if (forget.empty()) return Ok();
-            return AppendAndWait(broker.topics, Groups::ForgetChange(request.group_id, forget));
+            return broker.topics.AppendStateAndWait(Groups::ForgetChange(request.group_id, forget));
         });
         if (!done.ok()) {
             answer.topics.clear();
-            bool denied = done.error().code() == ErrorCode::kPermissionDenied;
-            answer.error_code = denied ? CodeOf(KafkaError::kGroupAuthorizationFailed) : CodeOf(done.error());
+            answer.error_code = CodeOf(done.error());
         }
         exchange->Answer(answer);
     });

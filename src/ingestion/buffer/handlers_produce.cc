@@ -81,8 +81,6 @@ KafkaError CodeOfProblem(AppendProblem problem) {
             return KafkaError::kInvalidProducerEpoch;
         case AppendProblem::kOutOfOrder:
             return KafkaError::kOutOfOrderSequenceNumber;
-        case AppendProblem::kBadTransaction:
-            return KafkaError::kInvalidTxnState;
     }
     return KafkaError::kUnknownServerError;
 }

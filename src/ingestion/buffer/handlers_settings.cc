@@ -125,10 +125,7 @@ void AlterOne(const ExchangePtr& exchange, const Resource& resource, bool valida
     if (done.ok()) return;
     bool invalid = done.error().detail_code().empty() && (done.error().code() == ErrorCode::kInvalidArgument ||
                                                           done.error().code() == ErrorCode::kNotSupported);
-    bool denied = done.error().code() == ErrorCode::kPermissionDenied;
-    into.error_code = invalid  ? CodeOf(KafkaError::kInvalidConfig)
-                      : denied ? CodeOf(KafkaError::kTopicAuthorizationFailed)
-                               : CodeOf(done.error());
+    into.error_code = invalid ? CodeOf(KafkaError::kInvalidConfig) : CodeOf(done.error());
     into.error_message = done.error().message();
 }
 

@@ -330,11 +330,6 @@ void Partition::Remove() {
     extents_.clear();
 }
 
-bool Partition::removed() const {
-    std::lock_guard lock(mutex_);
-    return removed_;
-}
-
 void Partition::Watch(const std::shared_ptr<AppendWatcher>& watcher) {
     std::lock_guard lock(mutex_);
     std::erase_if(watchers_, [](const auto& weak) { return weak.expired(); });

@@ -22,7 +22,7 @@
 namespace tarn::buffer {
 
 // Why a batch isn't taken, beyond Status: each has a Kafka error code of its own.
-enum class AppendProblem : uint8_t { kNone, kStaleEpoch, kOutOfOrder, kBadTransaction };
+enum class AppendProblem : uint8_t { kNone, kStaleEpoch, kOutOfOrder };
 
 struct AppendOutcome {
     AppendProblem problem = AppendProblem::kNone;
@@ -88,7 +88,6 @@ class Partition {
     bool MoveStart(uint64_t offset);
     std::vector<Extent> extents() const;  // what lies where; none once removed
     void Remove();  // the topic was deleted: nothing more is taken
-    bool removed() const;
 
     void Watch(const std::shared_ptr<AppendWatcher>& watcher);
 

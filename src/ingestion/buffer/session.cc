@@ -1,5 +1,6 @@
 #include "ingestion/buffer/session.h"
 
+#include "wire/kafka/errors.h"
 #include "wire/pgwire/scram.h"
 
 namespace tarn::buffer {
@@ -262,7 +263,13 @@ Status Exchange::Run(const std::string& kind, const std::string& name,
 Status Exchange::RunAs(kafka::ApiKey api, const std::string& kind, const std::string& name,
                        const std::function<Status(security::Call&)>& handler) {
     const security::Operation& operation = FindRow(static_cast<int16_t>(api))->operation;
-    return broker().dispatcher.Run(operation, principal(), {kind, name}, session_->remote_, handler);
+    Status done = broker().dispatcher.Run(operation, principal(), {kind, name}, session_->remote_, handler);
+    if (done.ok() || done.error().code() != ErrorCode::kPermissionDenied) return done;
+    // Kafka has a code for each kind of thing that one may not do something to.
+    kafka::KafkaError code = kind == "topic"   ? kafka::KafkaError::kTopicAuthorizationFailed
+                             : kind == "group" ? kafka::KafkaError::kGroupAuthorizationFailed
+                                               : kafka::KafkaError::kClusterAuthorizationFailed;
+    return std::move(done).error().WithDetailCode(std::string(kafka::ErrorName(code)));
 }
 
 }  // namespace tarn::buffer

@@ -1,6 +1,7 @@
 #include "ingestion/buffer/topic_store.h"
 
 #include <algorithm>
+#include <latch>
 #include <set>
 
 namespace tarn::buffer {
@@ -405,8 +406,19 @@ Status TopicStore::AppendState(Json change, CommitLog::Done done) {
     return commit_log_->Append(std::move(set), std::move(done));
 }
 
-Status TopicStore::MoveStart(const Partition& partition, uint64_t offset, CommitLog::Done done) {
-    return AppendState({{"start", {{partition.number(), offset}}}}, std::move(done));
+Status TopicStore::AppendStateAndWait(Json change) {
+    std::latch known(1);
+    Status outcome = Ok();
+    TRY(AppendState(std::move(change), [&](const Status& done) {
+        outcome = done;
+        known.count_down();
+    }));
+    known.wait();
+    return outcome;
+}
+
+Status TopicStore::MoveStart(const Partition& partition, uint64_t offset) {
+    return AppendStateAndWait({{"start", {{partition.number(), offset}}}});
 }
 
 // ---- what became of it
@@ -535,8 +547,6 @@ Status TopicStore::RemoveUnneeded() {
     disk_bytes_.Set(static_cast<double>(bytes));
     return Ok();
 }
-
-uint64_t TopicStore::DiskBytes() const { return static_cast<uint64_t>(disk_bytes_.value()); }
 
 Status TopicStore::Health() const {
     TRY(commit_log_->Health());

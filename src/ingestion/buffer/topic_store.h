@@ -77,14 +77,15 @@ class TopicStore final : public LogListener {
     };
     Status AppendTogether(std::vector<Part> parts, Json change, CommitLog::Done done);
     Status AppendState(Json change, CommitLog::Done done);
-    // What is before is gone for readers; durable when `done` says so.
-    Status MoveStart(const Partition& partition, uint64_t offset, CommitLog::Done done);
+    // As AppendState, and returns what became of it. Blocks.
+    Status AppendStateAndWait(Json change);
+    // What is before is gone for readers. Blocks.
+    Status MoveStart(const Partition& partition, uint64_t offset);
 
     // Retention: drops what topics no longer keep and files that nothing needs.
     Status Retain(Timestamp now);
     SegmentStore& segments() { return segments_; }
     Status Health() const;
-    uint64_t DiskBytes() const;
     // The next unused id of a producer.
     Result<int64_t> NewProducerId();
     const TopicId& cluster_id() const { return cluster_id_; }
