@@ -327,20 +327,28 @@ Result<std::vector<std::string>> LoadStore::Streams(const std::string& source) {
     return std::vector<std::string>(streams.begin(), streams.end());
 }
 
-Status LoadStore::RemoveGarbage(const std::string& source, const std::string& stream, int64_t from_load) {
+Status LoadStore::ForObjects(const std::string& folder, int64_t from_load, const OnObject& on_object) {
     // Digits sort before '_', so this stops at the folders of the manifests and of what was pushed.
     lake::ListOptions options;
-    options.prefix = FolderOf(source, stream) + "/";
+    options.prefix = folder + "/";
     options.start_after = options.prefix + LoadName(from_load - 1) + "/\x7f";
     while (true) {
         lake::ListPage page = TRY(lake_.List(Self(), kRawBucket, options));
         for (const lake::ObjectInfo& object : page.objects) {
-            if (object.name.key.starts_with(options.prefix + "_")) return Ok();
-            TRY(lake_.Delete(Self(), object.name));
+            std::string_view rest = std::string_view(object.name.key).substr(options.prefix.size());
+            if (rest.starts_with("_") || !TRY(on_object(object, rest.substr(0, rest.find('/'))))) return Ok();
         }
         if (!page.truncated) return Ok();
         options.start_after = page.next_start_after;
     }
+}
+
+Status LoadStore::RemoveGarbage(const std::string& source, const std::string& stream, int64_t from_load) {
+    return ForObjects(FolderOf(source, stream), from_load,
+                      [&](const lake::ObjectInfo& object, std::string_view) -> Result<bool> {
+                          TRY(lake_.Delete(Self(), object.name));
+                          return true;
+                      });
 }
 
 std::string LoadStore::ManifestKey(const Manifest& manifest) const {
@@ -349,23 +357,20 @@ std::string LoadStore::ManifestKey(const Manifest& manifest) const {
 }
 
 Result<int64_t> LoadStore::RemoveDropped(const StreamState& state, const std::string& folder) {
+    std::set<std::string, std::less<>> dropped;  // as folders
+    for (const Manifest& load : state.loads) {
+        if (load.dropped) dropped.insert(LoadName(load.load));
+    }
+    if (dropped.empty()) return int64_t{0};
     std::set<std::string> in_use = KeysInUse(state);
     int64_t bytes = 0;
-    for (const Manifest& load : state.loads) {
-        if (!load.dropped) continue;
-        lake::ListOptions options;
-        options.prefix = folder + "/" + LoadName(load.load) + "/";
-        while (true) {
-            lake::ListPage page = TRY(lake_.List(Self(), kRawBucket, options));
-            for (const lake::ObjectInfo& object : page.objects) {
-                if (in_use.contains(object.name.key)) continue;
-                TRY(lake_.Delete(Self(), object.name));
-                bytes += static_cast<int64_t>(object.bytes);
-            }
-            if (!page.truncated) break;
-            options.start_after = page.next_start_after;
-        }
-    }
+    TRY(ForObjects(folder, 1, [&](const lake::ObjectInfo& object, std::string_view load) -> Result<bool> {
+        if (load > *dropped.rbegin()) return false;
+        if (!dropped.contains(load) || in_use.contains(object.name.key)) return true;
+        TRY(lake_.Delete(Self(), object.name));
+        bytes += static_cast<int64_t>(object.bytes);
+        return true;
+    }));
     return bytes;
 }
 

@@ -145,6 +145,9 @@ class LoadStore {
   private:
     Result<std::vector<std::string>> FoldersIn(const std::string& prefix);
     std::string ManifestKey(const Manifest& manifest) const;
+    // Calls `on_object` for the objects of loads from that number on, in order, until it says false.
+    using OnObject = std::function<Result<bool>(const lake::ObjectInfo& object, std::string_view load)>;
+    Status ForObjects(const std::string& folder, int64_t from_load, const OnObject& on_object);
     // Everything in the folders of dropped loads that no other load names.
     Result<int64_t> RemoveDropped(const StreamState& state, const std::string& folder);
 

@@ -1,18 +1,10 @@
 // The very charts of the dashboard's page, drawn by the same options to SVG without a browser.
-import { BarChart, HeatmapChart, LineChart, MapChart, ScatterChart } from 'echarts/charts';
-import {
-  GeoComponent,
-  GridComponent,
-  LegendComponent,
-  TooltipComponent,
-  VisualMapContinuousComponent,
-} from 'echarts/components';
 import { init, registerMap, setPlatformAPI, use as register, type EChartsCoreOption } from 'echarts/core';
-import { LabelLayout } from 'echarts/features';
 import { SVGRenderer } from 'echarts/renderers';
 import type { Tile, TileData } from '../api/types';
 import { chartOptions } from '../design/chart/options';
 import { light } from '../design/chart/palette';
+import { chartParts } from '../design/chart/parts';
 import type { Drawable } from '../pages/dashboards/draw/drawable';
 import { heatOptions } from '../pages/dashboards/draw/heat';
 import { mapOptions, ownShapes, unknownShapes, type GeoJson, type Shapes } from '../pages/dashboards/draw/map';
@@ -21,20 +13,7 @@ import { countryOf, kWorld, worldShapes } from '../pages/dashboards/draw/world';
 import { xyOf } from '../pages/dashboards/draw/xy';
 import { fitted, textAt, widthOf } from './svg';
 
-register([
-  BarChart,
-  HeatmapChart,
-  LineChart,
-  MapChart,
-  ScatterChart,
-  GeoComponent,
-  GridComponent,
-  LegendComponent,
-  TooltipComponent,
-  VisualMapContinuousComponent,
-  LabelLayout,
-  SVGRenderer,
-]);
+register([...chartParts, SVGRenderer]);
 setPlatformAPI({
   measureText: (text, font) => {
     const size = Number(/(\d+(?:\.\d+)?)px/.exec(font ?? '')?.[1] ?? 12);

@@ -1,35 +1,14 @@
 // Draws a chart with ECharts. Loaded only where one is shown (see index.tsx).
 import { useComputedColorScheme } from '@mantine/core';
-import { BarChart, HeatmapChart, LineChart, MapChart, ScatterChart } from 'echarts/charts';
-import {
-  GeoComponent,
-  GridComponent,
-  LegendComponent,
-  TooltipComponent,
-  VisualMapContinuousComponent,
-} from 'echarts/components';
 import { init, registerMap, use as register, type EChartsCoreOption, type EChartsType } from 'echarts/core';
-import { LabelLayout } from 'echarts/features';
 import { CanvasRenderer } from 'echarts/renderers';
 import { useEffect, useMemo, useRef } from 'react';
 import { chartOptions, type ChartKind, type ChartLook } from './options';
 import { dark, light, type Palette } from './palette';
+import { chartParts } from './parts';
 import type { ChartData } from './series';
 
-register([
-  BarChart,
-  HeatmapChart,
-  LineChart,
-  MapChart,
-  ScatterChart,
-  GeoComponent,
-  GridComponent,
-  LegendComponent,
-  TooltipComponent,
-  VisualMapContinuousComponent,
-  LabelLayout,
-  CanvasRenderer,
-]);
+register([...chartParts, CanvasRenderer]);
 
 // What was clicked: the place in a series, and where on the screen.
 export interface Pick {
