@@ -1,5 +1,8 @@
 #include "ingestion/buffer/buffer.h"
 
+#include <latch>
+
+#include "ingestion/buffer/own_topics.h"
 #include "ingestion/buffer/session.h"
 
 namespace tarn::buffer {
@@ -26,7 +29,12 @@ class RunningBuffer final : public Buffer {
           groups_(GroupConfig{}, dependencies.env, timers_),
           executor_(Executor::Create({.name = "kafka", .threads = kBlockingThreads, .queue_max = 20'000})) {}
 
-    ~RunningBuffer() override { StopListening(); }
+    ~RunningBuffer() override {
+        StopListening();
+        // Answers under way use the broker: the log finishes them first.
+        own_topics_.reset();
+        topics_.reset();
+    }
 
     Status Open(const std::string& directory) {
         Secret key = TRY(dependencies_.keys.KeyOf("buffer"));
@@ -36,6 +44,7 @@ class RunningBuffer final : public Buffer {
         topics_ = TRY(TopicStore::Create(
             config, {dependencies_.env, dependencies_.metadata, dependencies_.log, dependencies_.metrics}, key.bytes(),
             groups_));
+        own_topics_ = MakeOwnTopics(dependencies_.env, *topics_, dependencies_.dispatcher.gate());
         return Ok();
     }
 
@@ -57,16 +66,26 @@ class RunningBuffer final : public Buffer {
 
     void StopListening() override {
         server_.reset();
-        // Answers under way use the broker: the log and the executor finish theirs first.
-        executor_.reset();
-        topics_.reset();
+        FinishAnswers();
     }
 
+    Topics& topics() override { return *own_topics_; }
     Address address() const override { return server_ ? server_->address() : Address(); }
     Status Maintain() override { return topics_->Retain(dependencies_.env.clock().Now()); }
     Status Health() override { return topics_->Health(); }
 
   private:
+    // Returns once the executor is through with everything that it was given before.
+    void FinishAnswers() {
+        std::latch all(kBlockingThreads + 1);
+        for (int thread = 0; thread < kBlockingThreads; ++thread) {
+            while (!executor_->Submit([&all] { all.arrive_and_wait(); }).ok()) {
+                dependencies_.env.clock().Sleep(std::chrono::milliseconds(1));
+            }
+        }
+        all.arrive_and_wait();
+    }
+
     const BufferConfig config_;
     BufferDependencies dependencies_;
     Timers timers_;
@@ -74,6 +93,7 @@ class RunningBuffer final : public Buffer {
     std::unique_ptr<Broker> broker_;
     std::unique_ptr<Executor> executor_;
     std::unique_ptr<TopicStore> topics_;
+    std::unique_ptr<Topics> own_topics_;
     std::unique_ptr<FrameServer> server_;
 };
 

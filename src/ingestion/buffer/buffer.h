@@ -20,6 +20,7 @@
 #include "base/metrics.h"
 #include "base/net.h"
 #include "ingestion/buffer/config.h"
+#include "ingestion/buffer/topics.h"
 #include "metadata/metadata.h"
 #include "security/authenticator.h"
 #include "security/keys.h"
@@ -51,6 +52,8 @@ class Buffer {
     virtual Status Listen(KafkaListener listener) = 0;
     virtual void StopListening() = 0;
     virtual Address address() const = 0;
+    // For the rest of the program; good as long as the buffer is, also after StopListening.
+    virtual Topics& topics() = 0;
     // Retention; called now and then.
     virtual Status Maintain() = 0;
     virtual Status Health() = 0;

@@ -2,6 +2,7 @@
 //
 // Fetch sessions (KIP-227) are not kept: a request always names all its partitions, which clients do when the session's
 // id in the answer is 0.
+#include "ingestion/buffer/batch_check.h"
 #include "ingestion/buffer/handlers.h"
 #include "wire/kafka/messages/fetch.h"
 #include "wire/kafka/messages/list_offsets.h"
@@ -13,7 +14,6 @@ namespace {
 
 constexpr size_t kFetchBytesMax = 64 << 20;  // of one answer
 constexpr Duration kWaitMax = std::chrono::minutes(5);
-constexpr size_t kDecompressedBytesMax = 256 << 20;
 
 // A fetch under way, which may wait for records.
 struct Fetching {
@@ -206,29 +206,6 @@ namespace {
 
 constexpr int64_t kLatest = -1, kEarliest = -2, kLargestTime = -3;
 
-struct Place {
-    int64_t offset = -1;
-    int64_t timestamp = -1;
-};
-
-// The first record from `base` on with such a time; `latest`: the last of those with the largest.
-Result<Place> FindRecord(Broker& broker, const Partition& partition, uint64_t base, int64_t timestamp_ms) {
-    StoredBatches stored = TRY(partition.Read(base, UINT64_MAX, 1, &broker.topics.segments()));
-    if (stored.batches.empty()) return Place();
-    kafka::BatchView batch = TRY(kafka::BatchView::First(stored.batches[0].bytes));
-    kafka::RecordCursor cursor = TRY(kafka::RecordCursor::Open(batch, kDecompressedBytesMax));
-    while (const kafka::Record* record = TRY(cursor.Next())) {
-        if (record->timestamp >= timestamp_ms) return Place{record->offset, record->timestamp};
-    }
-    return Place();
-}
-
-Result<Place> FindByTime(Broker& broker, const Partition& partition, int64_t timestamp_ms) {
-    auto base = TRY(partition.FirstBatchSince(timestamp_ms, broker.topics.segments()));
-    if (!base) return Place();
-    return FindRecord(broker, partition, *base, timestamp_ms);
-}
-
 void ListOne(Broker& broker, const Topic* topic, bool allowed, const kafka::ListOffsetsRequestPartition& wanted,
              bool committed_only, kafka::ListOffsetsResponsePartition& into) {
     into.partition_index = wanted.partition_index;
@@ -249,10 +226,10 @@ void ListOne(Broker& broker, const Topic* topic, bool allowed, const kafka::List
         into.offset = static_cast<int64_t>(offsets.start);
     } else if (wanted.timestamp >= 0 || wanted.timestamp == kLargestTime) {
         int64_t since = wanted.timestamp == kLargestTime ? partition.max_timestamp_ms() : wanted.timestamp;
-        Result<Place> place = FindByTime(broker, partition, since);
+        Result<RecordTime> place = FindByTime(partition, since, broker.topics.segments());
         if (!place.ok()) return refuse(KafkaError::kKafkaStorageError);
         into.offset = place->offset;
-        into.timestamp = place->timestamp;
+        into.timestamp = place->timestamp_ms;
         if (place->offset < 0) into.leader_epoch = -1;
     } else {
         refuse(KafkaError::kUnsupportedVersion);  // of tiers that Tarn does not have
