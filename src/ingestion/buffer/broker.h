@@ -12,6 +12,7 @@
 #include "base/net.h"
 #include "ingestion/buffer/config.h"
 #include "ingestion/buffer/groups.h"
+#include "ingestion/buffer/quotas.h"
 #include "ingestion/buffer/timers.h"
 #include "ingestion/buffer/topic_store.h"
 #include "security/authenticator.h"
@@ -31,6 +32,7 @@ struct Broker {
     security::Dispatcher& dispatcher;
     TopicStore& topics;
     Groups& groups;
+    Quotas& quotas;
     Timers& timers;
     const BufferConfig& config;
     Executor& executor;  // for what blocks

@@ -45,6 +45,7 @@ class RunningBuffer final : public Buffer {
             config, {dependencies_.env, dependencies_.metadata, dependencies_.log, dependencies_.metrics}, key.bytes(),
             groups_));
         own_topics_ = MakeOwnTopics(dependencies_.env, *topics_, dependencies_.dispatcher.gate());
+        quotas_ = TRY(Quotas::Create(dependencies_.env, dependencies_.metadata, dependencies_.metrics));
         return Ok();
     }
 
@@ -54,7 +55,7 @@ class RunningBuffer final : public Buffer {
         config.tls = listener.tls;
         broker_ = std::make_unique<Broker>(Broker{dependencies_.env, dependencies_.log, dependencies_.metrics,
                                                   dependencies_.authenticator, dependencies_.dispatcher, *topics_,
-                                                  groups_, timers_, config_, *executor_, listener.listen});
+                                                  groups_, *quotas_, timers_, config_, *executor_, listener.listen});
         if (!listener.advertised.empty()) broker_->advertised.host = listener.advertised;
         server_ =
             TRY(FrameServer::Create(config, dependencies_.log, [this](std::shared_ptr<FrameConnection> connection) {
@@ -94,6 +95,7 @@ class RunningBuffer final : public Buffer {
     std::unique_ptr<Executor> executor_;
     std::unique_ptr<TopicStore> topics_;
     std::unique_ptr<Topics> own_topics_;
+    std::unique_ptr<Quotas> quotas_;
     std::unique_ptr<FrameServer> server_;
 };
 

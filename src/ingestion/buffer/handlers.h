@@ -35,6 +35,9 @@ void HandleDescribeConfigs(const ExchangePtr& exchange);
 void HandleAlterConfigs(const ExchangePtr& exchange);
 void HandleIncrementalAlterConfigs(const ExchangePtr& exchange);
 void HandleDescribeCluster(const ExchangePtr& exchange);
+// handlers_quotas.cc
+void HandleDescribeClientQuotas(const ExchangePtr& exchange);
+void HandleAlterClientQuotas(const ExchangePtr& exchange);
 // handlers_members.cc
 void HandleFindCoordinator(const ExchangePtr& exchange);
 void HandleJoinGroup(const ExchangePtr& exchange);

@@ -14,6 +14,7 @@ constexpr int kPartitionsAtOnceMax = 10'000;
 
 // What an Error of topics is called by Kafka.
 KafkaError CodeOfTopicError(const Error& error, KafkaError invalid) {
+    if (!error.detail_code().empty()) return kafka::KafkaErrorOf(error);
     switch (error.code()) {
         case ErrorCode::kAlreadyExists:
             return KafkaError::kTopicAlreadyExists;
@@ -24,7 +25,7 @@ KafkaError CodeOfTopicError(const Error& error, KafkaError invalid) {
         case ErrorCode::kResourceExhausted:
             return KafkaError::kPolicyViolation;
         case ErrorCode::kInvalidArgument:
-            return error.detail_code().empty() ? invalid : kafka::KafkaErrorOf(error);
+            return invalid;
         default:
             return kafka::KafkaErrorOf(error);
     }
@@ -69,7 +70,7 @@ Result<NewTopic> CheckNew(const Broker& broker, const kafka::CreateTopicsRequest
 }
 
 void CreateOne(const ExchangePtr& exchange, const kafka::CreateTopicsRequestTopic& wanted, bool validate_only,
-               kafka::CreateTopicsResponseTopic& into) {
+               int32_t& throttle_time_ms, kafka::CreateTopicsResponseTopic& into) {
     Broker& broker = exchange->broker();
     into.name = wanted.name;
     into.configs.emplace();
@@ -89,6 +90,7 @@ void CreateOne(const ExchangePtr& exchange, const kafka::CreateTopicsRequestTopi
             if (!broker.topics.Find(wanted.name)) return Ok();
             return Error(ErrorCode::kAlreadyExists, "there is a topic {} already", wanted.name);
         }
+        TRY(exchange->ThrottleChanges(topic.partitions, exchange->version() >= 6, throttle_time_ms));
         into.topic_id = TRY(broker.topics.CreateTopic(wanted.name, topic.partitions, topic.settings))->id;
         return Ok();
     });
@@ -116,7 +118,7 @@ void HandleCreateTopics(const ExchangePtr& exchange) {
                 into.error_message = "the topic is named twice";
                 continue;
             }
-            CreateOne(exchange, topic, request.validate_only, answer.topics.emplace_back());
+            CreateOne(exchange, topic, request.validate_only, answer.throttle_time_ms, answer.topics.emplace_back());
         }
         exchange->Answer(answer);
     });
@@ -130,7 +132,11 @@ void HandleDeleteTopics(const ExchangePtr& exchange) {
         kafka::DeleteTopicsResponse answer;
         auto remove = [&](const std::string& name, kafka::DeleteTopicsResponseTopic& into) {
             Status done = exchange->Run("topic", name, [&](security::Call&) -> Status {
-                if (auto topic = broker.topics.Find(name)) into.topic_id = topic->id;
+                auto topic = broker.topics.Find(name);
+                if (!topic) return Error(ErrorCode::kNotFound, "there is no topic {}", name);
+                into.topic_id = topic->id;
+                TRY(exchange->ThrottleChanges(static_cast<double>(topic->partitions.size()), exchange->version() >= 5,
+                                              answer.throttle_time_ms));
                 TRY(broker.topics.DeleteTopic(name));
                 // Its groups' offsets are of nothing now. Should this get lost, they are passed over.
                 return broker.topics.AppendState(Groups::RemoveTopicChange(name), nullptr);
@@ -182,7 +188,9 @@ void HandleCreatePartitions(const ExchangePtr& exchange) {
                     return kafka::MakeError(KafkaError::kInvalidReplicaAssignment,
                                             "there is an assignment for each new partition, or none");
                 }
-                return request.validate_only ? Ok() : topics.AddPartitions(wanted.name, wanted.count);
+                if (request.validate_only) return Ok();
+                TRY(exchange->ThrottleChanges(wanted.count - had, exchange->version() >= 3, answer.throttle_time_ms));
+                return topics.AddPartitions(wanted.name, wanted.count);
             });
             if (done.ok()) continue;
             into.error_code = CodeOf(CodeOfTopicError(done.error(), KafkaError::kInvalidPartitions));

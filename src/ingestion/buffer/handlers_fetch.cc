@@ -118,6 +118,8 @@ Found ReadAll(const Fetching& fetching, bool blocking) {
 
 void Answer(const Fetching& fetching, Found found) {
     for (const auto& [topic, bytes] : found.read) fetching.exchange->Count("topic", topic, 0, bytes);
+    found.answer.throttle_time_ms =
+        fetching.exchange->Throttle(QuotaKind::kFetchBytes, static_cast<double>(found.bytes));
     fetching.exchange->Answer(found.answer);
 }
 

@@ -110,6 +110,8 @@ void Produce(const ExchangePtr& exchange, const kafka::ProduceRequest& request, 
              const std::vector<std::shared_ptr<const Topic>>& topics) {
     auto answering = std::make_shared<Answering>(exchange);
     answering->answers = request.acks != 0;
+    answering->response.throttle_time_ms =
+        exchange->Throttle(QuotaKind::kProduceBytes, static_cast<double>(exchange->frame()->size()));
     // All places first: batches that are being written refer to them.
     for (const auto& topic : request.topic_data) {
         auto& into = answering->response.responses.emplace_back();

@@ -58,6 +58,10 @@ const std::vector<ApiRow>& ApiRows() {
          HandleIncrementalAlterConfigs},
         {ApiKey::kDescribeCluster, 0, 1, Row("DescribeCluster", kSelf, "platform"), HandleDescribeCluster},
         {ApiKey::kDescribeLogDirs, 1, 4, Row("DescribeLogDirs", kSelf, "topic"), HandleDescribeLogDirs},
+        {ApiKey::kDescribeClientQuotas, 0, 1, Row("DescribeClientQuotas", "quota:Describe", "platform"),
+         HandleDescribeClientQuotas},
+        {ApiKey::kAlterClientQuotas, 0, 1, Row("AlterClientQuotas", "quota:Alter", "platform", kChange),
+         HandleAlterClientQuotas},
         {ApiKey::kSaslAuthenticate, 0, 2, Row("SaslAuthenticate", kPublic, "platform"), HandleSaslAuthenticate, true},
     };
     return kRows;

@@ -45,9 +45,29 @@ bool Session::StillWelcome() {
     return true;
 }
 
+void Session::Mute(Duration time) { muted_until_.store(broker_.env.clock().Monotonic() + time); }
+
 FrameHandler::Next Session::OnFrame(Bytes frame) {
+    auto owned = std::make_shared<Bytes>(std::move(frame));  // shared with what answers it
+    Duration muted_until = muted_until_.load();
+    if (muted_until == Duration(0)) return Take(std::move(owned));
+    Duration left = muted_until - broker_.env.clock().Monotonic();
+    if (left <= Duration(0)) return Take(std::move(owned));
+    Hold(std::move(owned), left);
+    return FrameHandler::Next::kWait;
+}
+
+// The connection waits meanwhile, so its thread is not in here.
+void Session::Hold(std::shared_ptr<Bytes> frame, Duration time) {
+    broker_.timers.After(time, [self = shared_from_this(), frame = std::move(frame)] {
+        FrameHandler::Next next = self->Take(frame);
+        if (next == FrameHandler::Next::kContinue) self->connection_->Resume();
+        if (next == FrameHandler::Next::kClose) self->connection_->Close();
+    });
+}
+
+FrameHandler::Next Session::Take(std::shared_ptr<Bytes> owned) {
     if (!StillWelcome()) return FrameHandler::Next::kClose;
-    auto owned = std::make_shared<Bytes>(std::move(frame));
     kafka::ReaderLimits limits;
     if (!logged_in()) limits.elements_max = 1000;
     kafka::Reader reader(*owned, limits);
@@ -68,7 +88,7 @@ FrameHandler::Next Session::OnFrame(Bytes frame) {
                                                    std::move(reader), OpenSlot());
         bool known = exchange->version() >= row->version_min && exchange->version() <= row->version_max;
         if (known || row->key == kafka::ApiKey::kApiVersions) {
-            row->handle(exchange);
+            exchange->Timed([&] { row->handle(exchange); });
         } else {
             exchange->Break(Error(ErrorCode::kNotSupported, "{} version {} is not supported", row->operation.name,
                                   exchange->version()));
@@ -205,7 +225,7 @@ void Exchange::OnExecutor(std::function<void()> work) {
     on_executor_ = true;
     session_->waiting_ = true;
     Status submitted = broker().executor.Submit([self = shared_from_this(), work = std::move(work)] {
-        work();
+        self->Timed(work);
         self->on_executor_ = false;
         self->session_->connection().Resume();
     });
@@ -213,7 +233,8 @@ void Exchange::OnExecutor(std::function<void()> work) {
 }
 
 void Exchange::Later(std::function<void()> work) {
-    Status submitted = broker().executor.Submit([self = shared_from_this(), work = std::move(work)] { work(); });
+    Status submitted =
+        broker().executor.Submit([self = shared_from_this(), work = std::move(work)] { self->Timed(work); });
     if (!submitted.ok()) Break(submitted.error());
 }
 
@@ -253,6 +274,32 @@ void Exchange::Count(const std::string& kind, const std::string& name, int64_t r
     found->second.requests++;
     found->second.rows += rows;
     found->second.bytes += bytes;
+}
+
+int32_t Exchange::Throttle(QuotaKind kind, double amount) {
+    if (!broker().quotas.any()) return 0;
+    Duration wait = broker().quotas.Note(kind, principal().name, client_id(), amount).wait;
+    if (wait > Duration(0)) session_->Mute(wait);
+    return static_cast<int32_t>(std::chrono::ceil<std::chrono::milliseconds>(wait).count());
+}
+
+Status Exchange::ThrottleChanges(double partitions, bool strict, int32_t& throttle_time_ms) {
+    if (!broker().quotas.any()) return Ok();
+    Quotas::Verdict verdict =
+        broker().quotas.Note(QuotaKind::kMutations, principal().name, client_id(), partitions, strict);
+    auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(verdict.wait).count();
+    throttle_time_ms = std::max(throttle_time_ms, static_cast<int32_t>(wait_ms));
+    if (verdict.wait > Duration(0)) session_->Mute(verdict.wait);
+    if (!verdict.refused) return Ok();
+    return kafka::MakeError(kafka::KafkaError::kThrottlingQuotaExceeded,
+                            "too many partitions were made or removed (quota controller_mutation_rate)");
+}
+
+void Exchange::Timed(const std::function<void()>& work) {
+    if (!session_->logged_in() || !broker().quotas.any()) return work();
+    Duration begun = broker().env.clock().Monotonic();
+    work();
+    Throttle(QuotaKind::kRequestTime, std::chrono::duration<double>(broker().env.clock().Monotonic() - begun).count());
 }
 
 Status Exchange::Run(const std::string& kind, const std::string& name,

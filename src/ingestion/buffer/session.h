@@ -51,6 +51,8 @@ class Session : public std::enable_shared_from_this<Session> {
     Broker& broker() { return broker_; }
     FrameConnection& connection() { return *connection_; }
     security::Principal principal() const;
+    // Nothing is read from the connection for so long.
+    void Mute(Duration time);
     bool logged_in() const { return logged_in_.load(); }
     void LogIn(security::Principal principal);
 
@@ -71,6 +73,8 @@ class Session : public std::enable_shared_from_this<Session> {
     };
     using WindowKey = std::tuple<int16_t, std::string, std::string>;  // API, kind and name of the resource
 
+    FrameHandler::Next Take(std::shared_ptr<Bytes> frame);
+    void Hold(std::shared_ptr<Bytes> frame, Duration time);
     uint64_t OpenSlot();
     void Fill(uint64_t slot, std::vector<SharedBytes> pieces);
     bool HasWindow(const WindowKey& key);
@@ -82,6 +86,7 @@ class Session : public std::enable_shared_from_this<Session> {
     const std::shared_ptr<FrameConnection> connection_;
     const std::string remote_;
     std::atomic<bool> logged_in_{false};
+    std::atomic<Duration> muted_until_{Duration(0)};
     bool waiting_ = false;  // of the connection's thread: its request runs elsewhere
     Duration refreshed_{0};
 
@@ -140,12 +145,18 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     // As OnExecutor, but the connection goes on: for answers that wait for something.
     void Later(std::function<void()> work);
 
+    // Counts the time that `work` takes towards the client's quota.
+    void Timed(const std::function<void()>& work);
     // May the principal do the row's action to it? Only asks.
     bool May(std::string_view action, const std::string& kind, const std::string& name) const;
     // Asks for each name and sees to the audit's windows; `then` gets the answers, perhaps on the executor.
     using Then = std::function<void(const std::vector<bool>& allowed)>;
     void WithAccess(const std::string& kind, std::vector<std::string> names, Then then);
     void Count(const std::string& kind, const std::string& name, int64_t rows, int64_t bytes);
+    // Counts it towards the client's quotas. How long it has to wait now, in ms: it is told so, and muted (KIP-219).
+    int32_t Throttle(QuotaKind kind, double amount);
+    // As Throttle, for changes of topics, which are refused while there were too many (KIP-599).
+    Status ThrottleChanges(double partitions, bool strict, int32_t& throttle_time_ms);
     // One audited call by the row. Blocks: on the executor.
     Status Run(const std::string& kind, const std::string& name, const std::function<Status(security::Call&)>& handler);
     // As another API's call: what one does on the way of the other.
