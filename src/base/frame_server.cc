@@ -100,7 +100,8 @@ class Connection final : public FrameConnection, public std::enable_shared_from_
     bool starved_ = false;  // for memory
     bool crowded_ = false;  // too much is being sent
     bool ended_ = false;
-    bool want_write_ = false;
+    bool read_wants_write_ = false;   // TLS may answer before it reads on
+    bool write_wants_write_ = false;  // the peer takes no more for now
     uint32_t interest_ = EPOLLIN;
     Bytes left_;  // read, but behind a frame that made us wait
     uint8_t length_[kLengthBytes] = {};
@@ -220,7 +221,8 @@ void Connection::End() {
 
 void Connection::Want() {
     if (ended_) return;
-    uint32_t interest = (MayRead() && !crowded_ ? EPOLLIN : 0u) | (want_write_ ? EPOLLOUT : 0u);
+    uint32_t interest =
+        (MayRead() && !crowded_ ? EPOLLIN : 0u) | (read_wants_write_ || write_wants_write_ ? EPOLLOUT : 0u);
     if (interest == interest_) return;
     loop_->Watch(*this, interest, false);
     interest_ = interest;
@@ -228,7 +230,7 @@ void Connection::Want() {
 
 bool Connection::Handshake() {
     IoOutcome outcome = channel_->Handshake();
-    want_write_ = outcome.state == IoState::kWantWrite;
+    read_wants_write_ = outcome.state == IoState::kWantWrite;
     if (outcome.state == IoState::kDone) return handshaken_ = true;
     if (outcome.state == IoState::kFailed || outcome.state == IoState::kEnd) End();
     return false;
@@ -267,7 +269,7 @@ bool Connection::ReadSome() {
     MutableByteSpan target = direct ? MutableByteSpan(frame_).subspan(filled_) : loop_->scratch();
     IoOutcome outcome = channel_->Read(target);
     if (outcome.state == IoState::kFailed || outcome.state == IoState::kEnd) return End(), false;
-    want_write_ = outcome.state == IoState::kWantWrite;
+    read_wants_write_ = outcome.state == IoState::kWantWrite;
     if (outcome.state != IoState::kDone) return false;
     active_ = MonotonicNow();
     if (!direct) return Take(target.first(outcome.bytes));
@@ -364,7 +366,7 @@ void Connection::Flush() {
         if (pieces.empty()) break;
         IoOutcome outcome = channel_->Write(pieces);
         if (outcome.state == IoState::kFailed || outcome.state == IoState::kEnd) return End();
-        want_write_ = outcome.state == IoState::kWantWrite;
+        write_wants_write_ = outcome.state == IoState::kWantWrite;
         if (outcome.state != IoState::kDone) return Want();
         active_ = sending_since_ = MonotonicNow();
         std::lock_guard lock(mutex_);
@@ -377,7 +379,7 @@ void Connection::Flush() {
             if (first.bytes.empty()) unsent_.pop_front();
         }
     }
-    want_write_ = false;
+    write_wants_write_ = false;
     sending_since_ = MonotonicNow();
     if (closing_.load()) return End();
     Want();
@@ -385,7 +387,7 @@ void Connection::Flush() {
 
 void Connection::OnTick(Duration now) {
     if (ended_) return;
-    bool stuck = want_write_ && now - sending_since_ > kSendingTime;
+    bool stuck = write_wants_write_ && now - sending_since_ > kSendingTime;
     bool stranger = !trusted_.load() && now - begun_ > kUntrustedTime;
     bool idle = !waiting_ && now - active_ > shared_->config.idle_timeout;
     if (stuck || stranger || idle) return End();

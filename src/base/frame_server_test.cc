@@ -19,7 +19,10 @@ void SendText(FrameConnection& connection, std::string_view text) {
     connection.Send({{*owned, owned}});
 }
 
-// "echo ..." is sent back at once, "later ..." from another thread, "close" closes; "trust" lifts the limits.
+constexpr size_t kLarge = 40 << 20;  // more than the buffers of any socket
+
+// "echo ..." is sent back at once, "later ..." from another thread, "close" closes; "trust" lifts the limits; the
+// answer to "large" has kLarge bytes.
 class Echo final : public FrameHandler {
   public:
     Echo(std::shared_ptr<FrameConnection> connection, std::atomic<int>& open)
@@ -33,6 +36,7 @@ class Echo final : public FrameHandler {
         std::string text(AsText(frame));
         if (text == "close") return SendText(*connection_, "bye"), Next::kClose;
         if (text == "trust") connection_->Trust();
+        if (text == "large") return SendText(*connection_, std::string(kLarge, 'z')), Next::kContinue;
         if (!text.starts_with("later")) return SendText(*connection_, text), Next::kContinue;
         if (later_.joinable()) later_.join();
         later_ = std::thread([connection = connection_, text] {
@@ -122,6 +126,16 @@ TEST_F(FrameServerTest, AHandlerThatWaitsKeepsTheOrderOfItsConnectionOnly) {
     EXPECT_EQ(Receive(*slow), "later 1");
     EXPECT_EQ(Receive(*slow), "later 2");
     EXPECT_EQ(Receive(*slow), "echo 3");
+}
+
+TEST_F(FrameServerTest, AnAnswerLargerThanTheSocketArrivesThoughTheClientOnlyReads) {
+    Start();
+    auto stream = Connect();
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_TRUE(stream->Write(Framed("large")).ok());
+        SystemEnv().clock().Sleep(std::chrono::milliseconds(50));  // the socket is full by now
+        EXPECT_EQ(Receive(*stream).size(), kLarge);
+    }
 }
 
 TEST_F(FrameServerTest, LargeFramesAndSlowReaders) {
