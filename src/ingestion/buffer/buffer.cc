@@ -78,13 +78,14 @@ class RunningBuffer final : public Buffer {
   private:
     // Returns once the executor is through with everything that it was given before.
     void FinishAnswers() {
-        std::latch all(kBlockingThreads + 1);
+        // Shared: a thread that wakes up late looks at it once more.
+        auto all = std::make_shared<std::latch>(kBlockingThreads + 1);
         for (int thread = 0; thread < kBlockingThreads; ++thread) {
-            while (!executor_->Submit([&all] { all.arrive_and_wait(); }).ok()) {
+            while (!executor_->Submit([all] { all->arrive_and_wait(); }).ok()) {
                 dependencies_.env.clock().Sleep(std::chrono::milliseconds(1));
             }
         }
-        all.arrive_and_wait();
+        all->arrive_and_wait();
     }
 
     const BufferConfig config_;
