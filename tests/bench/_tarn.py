@@ -19,6 +19,7 @@ class Tarn:
         self.folder = folder
         self.process = process
         self.web, self.s3, self.sql = ready["web"], ready["s3"], ready["sql"]
+        self.kafka = ready["kafka"]
         self.user = ready["admin_user"]
         self.token = pathlib.Path(ready["admin_token_file"]).read_text().strip()
         self.seconds_to_ready = seconds
@@ -93,9 +94,8 @@ def started(folder):
     environment = dict(os.environ, TARN_ROOT_KEY_FILE=str(folder / "root.key"))
     begin = time.monotonic()
     process = subprocess.Popen([PROGRAM, "up", str(folder), "--ready-file", str(ready_file), "--web", "127.0.0.1:0",
-                                "--s3", "127.0.0.1:0", "--sql", "127.0.0.1:0",
-            "--kafka", "127.0.0.1:0"], env=environment,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                "--s3", "127.0.0.1:0", "--sql", "127.0.0.1:0", "--kafka", "127.0.0.1:0"],
+                               env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not ready_file.exists():
             if process.poll() is not None:
