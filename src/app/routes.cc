@@ -342,6 +342,7 @@ void AddRoutes(Components& parts, Env& env) {
     router.Add(parts.monitoring->Routes());
     router.Add(parts.backup->Routes());
     router.Add(parts.orchestrator->Routes());
+    router.Add(parts.buffer->Routes());
     router.Add(parts.connectors->Routes());
     router.Add(parts.dashboards->Routes(
         [&router](HttpRequest& request, HttpResponder& responder) { return router.Serve(request, responder); }));

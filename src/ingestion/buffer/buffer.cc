@@ -2,6 +2,7 @@
 
 #include <latch>
 
+#include "ingestion/buffer/operations.h"
 #include "ingestion/buffer/own_topics.h"
 #include "ingestion/buffer/session.h"
 
@@ -25,6 +26,7 @@ class RunningBuffer final : public Buffer {
     RunningBuffer(BufferConfig config, BufferDependencies dependencies)
         : config_(config),
           dependencies_(dependencies),
+          throughput_(dependencies.env.clock()),
           timers_(dependencies.env.clock()),
           groups_(GroupConfig{}, dependencies.env, timers_),
           executor_(Executor::Create({.name = "kafka", .threads = kBlockingThreads, .queue_max = 20'000})) {}
@@ -46,6 +48,7 @@ class RunningBuffer final : public Buffer {
             groups_));
         own_topics_ = MakeOwnTopics(dependencies_.env, *topics_, dependencies_.dispatcher.gate());
         quotas_ = TRY(Quotas::Create(dependencies_.env, dependencies_.metadata, dependencies_.metrics));
+        LookAtThroughput();
         return Ok();
     }
 
@@ -66,12 +69,23 @@ class RunningBuffer final : public Buffer {
     }
 
     void StopListening() override {
+        {
+            std::lock_guard lock(look_mutex_);
+            stopping_ = true;
+        }
         server_.reset();
         FinishAnswers();
     }
 
     Topics& topics() override { return *own_topics_; }
     Address address() const override { return server_ ? server_->address() : Address(); }
+    std::vector<security::Route> Routes() override {
+        OperationsDependencies parts{
+            dependencies_.env, dependencies_.dispatcher.gate(), *topics_, groups_, throughput_, config_};
+        std::vector<security::Route> routes = TopicRoutes(parts);
+        for (security::Route& route : GroupRoutes(parts)) routes.push_back(std::move(route));
+        return routes;
+    }
     Status Maintain() override { return topics_->Retain(dependencies_.env.clock().Now()); }
     Status Health() override { return topics_->Health(); }
 
@@ -88,8 +102,18 @@ class RunningBuffer final : public Buffer {
         all->arrive_and_wait();
     }
 
+    void LookAtThroughput() {
+        std::lock_guard lock(look_mutex_);
+        if (stopping_) return;
+        throughput_.Look(*topics_);
+        timers_.After(kThroughputStep, [this] { LookAtThroughput(); });
+    }
+
     const BufferConfig config_;
     BufferDependencies dependencies_;
+    std::mutex look_mutex_;  // guards `stopping_`, and `topics_` while they are looked at
+    bool stopping_ = false;
+    Throughput throughput_;
     Timers timers_;
     Groups groups_;
     std::unique_ptr<Broker> broker_;

@@ -25,6 +25,7 @@
 #include "security/authenticator.h"
 #include "security/keys.h"
 #include "security/operation.h"
+#include "security/router.h"
 
 namespace tarn::buffer {
 
@@ -54,6 +55,8 @@ class Buffer {
     virtual Address address() const = 0;
     // For the rest of the program; good as long as the buffer is, also after StopListening.
     virtual Topics& topics() = 0;
+    // GET /api/v1/topics, /api/v1/consumer-groups and below.
+    virtual std::vector<security::Route> Routes() = 0;
     // Retention; called now and then.
     virtual Status Maintain() = 0;
     virtual Status Health() = 0;

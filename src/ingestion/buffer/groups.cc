@@ -51,6 +51,18 @@ bool Groups::HasOffsets(const std::string& group) const {
     return offsets_.contains(group);
 }
 
+std::map<std::string, std::map<int32_t, CommittedOffset>> Groups::OffsetsOfTopic(const std::string& topic) const {
+    std::map<std::string, std::map<int32_t, CommittedOffset>> found;
+    std::shared_lock lock(mutex_);
+    for (const auto& [group, offsets] : offsets_) {
+        auto one = offsets.lower_bound({topic, INT32_MIN});
+        for (; one != offsets.end() && one->first.first == topic; ++one) {
+            found[group][one->first.second] = one->second;
+        }
+    }
+    return found;
+}
+
 // ---- in the log
 
 namespace {

@@ -44,6 +44,8 @@ class Groups final : public LogState {
     static Json RemoveTopicChange(const std::string& topic);
     Offsets OffsetsOf(const std::string& group) const;
     bool HasOffsets(const std::string& group) const;
+    // What each group has committed of a topic.
+    std::map<std::string, std::map<int32_t, CommittedOffset>> OffsetsOfTopic(const std::string& topic) const;
     // A group without members that is to be removed: nobody joins it from now on. False: it has members.
     bool Close(const std::string& id);
 

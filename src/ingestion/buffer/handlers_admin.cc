@@ -1,5 +1,6 @@
 // Making and removing topics: CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords; DescribeLogDirs. Each topic
 // is a call of its own: asked of the gate, recorded, done.
+#include "ingestion/buffer/administration.h"
 #include "ingestion/buffer/handlers.h"
 #include "wire/kafka/messages/create_partitions.h"
 #include "wire/kafka/messages/create_topics.h"
@@ -9,8 +10,6 @@
 
 namespace tarn::buffer {
 namespace {
-
-constexpr int kPartitionsAtOnceMax = 10'000;
 
 // What an Error of topics is called by Kafka.
 KafkaError CodeOfTopicError(const Error& error, KafkaError invalid) {
@@ -57,10 +56,7 @@ Result<NewTopic> CheckNew(const Broker& broker, const kafka::CreateTopicsRequest
         }
         topic.partitions = wanted.num_partitions == -1 ? broker.config.partitions : wanted.num_partitions;
     }
-    if (topic.partitions < 1 || topic.partitions > kPartitionsAtOnceMax) {
-        return kafka::MakeError(KafkaError::kInvalidPartitions,
-                                fmt::format("a topic has 1 to {} partitions", kPartitionsAtOnceMax));
-    }
+    TRY(CheckPartitions(topic.partitions));
     for (const auto& one : wanted.configs) {
         if (!one.value) continue;
         TRY(CheckSetting(one.name, *one.value));
@@ -137,9 +133,7 @@ void HandleDeleteTopics(const ExchangePtr& exchange) {
                 into.topic_id = topic->id;
                 TRY(exchange->ThrottleChanges(static_cast<double>(topic->partitions.size()), exchange->version() >= 5,
                                               answer.throttle_time_ms));
-                TRY(broker.topics.DeleteTopic(name));
-                // Its groups' offsets are of nothing now. Should this get lost, they are passed over.
-                return broker.topics.AppendState(Groups::RemoveTopicChange(name), nullptr);
+                return DeleteTopic(broker.topics, name);
             });
             if (done.ok()) return;
             into.error_code = CodeOf(CodeOfTopicError(done.error(), KafkaError::kInvalidRequest));
@@ -177,20 +171,17 @@ void HandleCreatePartitions(const ExchangePtr& exchange) {
             into.name = wanted.name;
             Status done = exchange->Run("topic", wanted.name, [&](security::Call& call) -> Status {
                 call.details["partitions"] = wanted.count;
-                auto topic = topics.Find(wanted.name);
-                if (!topic) return Error(ErrorCode::kNotFound, "there is no topic {}", wanted.name);
-                auto had = static_cast<int32_t>(topic->partitions.size());
-                if (wanted.count <= had || wanted.count > kPartitionsAtOnceMax) {
-                    return Error(ErrorCode::kInvalidArgument, "topic {} has {} partitions; it can get up to {}",
-                                 wanted.name, had, kPartitionsAtOnceMax);
-                }
-                if (wanted.assignments && wanted.assignments->size() != static_cast<size_t>(wanted.count - had)) {
+                auto topic = TRY(FindTopic(topics, wanted.name));
+                size_t total = topic->partitions.size() + (wanted.assignments ? wanted.assignments->size() : 0);
+                if (wanted.assignments && static_cast<size_t>(wanted.count) != total) {
                     return kafka::MakeError(KafkaError::kInvalidReplicaAssignment,
                                             "there is an assignment for each new partition, or none");
                 }
+                TRY(AddPartitions(topics, wanted.name, wanted.count, true));
                 if (request.validate_only) return Ok();
-                TRY(exchange->ThrottleChanges(wanted.count - had, exchange->version() >= 3, answer.throttle_time_ms));
-                return topics.AddPartitions(wanted.name, wanted.count);
+                double more = wanted.count - static_cast<double>(topic->partitions.size());
+                TRY(exchange->ThrottleChanges(more, exchange->version() >= 3, answer.throttle_time_ms));
+                return AddPartitions(topics, wanted.name, wanted.count, false);
             });
             if (done.ok()) continue;
             into.error_code = CodeOf(CodeOfTopicError(done.error(), KafkaError::kInvalidPartitions));
@@ -199,29 +190,6 @@ void HandleCreatePartitions(const ExchangePtr& exchange) {
         exchange->Answer(answer);
     });
 }
-
-namespace {
-
-void DeleteOne(TopicStore& topics, const Topic& topic, const kafka::DeleteRecordsRequestPartition& wanted,
-               kafka::DeleteRecordsResponsePartition& into) {
-    if (wanted.partition_index < 0 || static_cast<size_t>(wanted.partition_index) >= topic.partitions.size()) {
-        into.error_code = CodeOf(KafkaError::kUnknownTopicOrPartition);
-        return;
-    }
-    const Partition& partition = *topic.partitions[static_cast<size_t>(wanted.partition_index)];
-    PartitionOffsets offsets = partition.Offsets();
-    auto end = static_cast<int64_t>(offsets.durable_end);
-    int64_t to = wanted.offset == -1 ? end : wanted.offset;
-    if (to < 0 || to > end) {
-        into.error_code = CodeOf(KafkaError::kOffsetOutOfRange);
-        return;
-    }
-    Status moved = topics.MoveStart(partition, static_cast<uint64_t>(to));
-    if (!moved.ok()) into.error_code = CodeOf(KafkaError::kKafkaStorageError);
-    into.low_watermark = static_cast<int64_t>(partition.Offsets().start);
-}
-
-}  // namespace
 
 void HandleDeleteRecords(const ExchangePtr& exchange) {
     auto request = exchange->Decode<kafka::DeleteRecordsRequest>();
@@ -236,14 +204,12 @@ void HandleDeleteRecords(const ExchangePtr& exchange) {
                 into.partitions.push_back({part.partition_index, -1, 0});
             }
             Status done = exchange->Run("topic", wanted.name, [&](security::Call&) -> Status {
-                auto topic = topics.Find(wanted.name);
-                if (!topic) return Error(ErrorCode::kNotFound, "there is no topic {}", wanted.name);
-                if (!topic->Has("delete")) {
-                    return kafka::MakeError(KafkaError::kPolicyViolation,
-                                            "records of a topic that is only compacted can't be deleted so");
-                }
+                auto topic = TRY(FindTopic(topics, wanted.name));
                 for (size_t index = 0; index < wanted.partitions.size(); ++index) {
-                    DeleteOne(topics, *topic, wanted.partitions[index], into.partitions[index]);
+                    const auto& part = wanted.partitions[index];
+                    auto start = DeleteRecords(topics, *topic, part.partition_index, part.offset);
+                    if (start.ok()) into.partitions[index].low_watermark = static_cast<int64_t>(*start);
+                    if (!start.ok()) into.partitions[index].error_code = CodeOf(start.error());
                 }
                 return Ok();
             });

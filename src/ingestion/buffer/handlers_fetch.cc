@@ -7,7 +7,6 @@
 #include "wire/kafka/messages/fetch.h"
 #include "wire/kafka/messages/list_offsets.h"
 #include "wire/kafka/messages/offset_for_leader_epoch.h"
-#include "wire/kafka/record_batch.h"
 
 namespace tarn::buffer {
 namespace {

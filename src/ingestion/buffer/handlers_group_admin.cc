@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "ingestion/buffer/administration.h"
 #include "ingestion/buffer/handlers.h"
 #include "wire/kafka/messages/delete_groups.h"
 #include "wire/kafka/messages/describe_groups.h"
@@ -11,11 +12,6 @@
 
 namespace tarn::buffer {
 namespace {
-
-GroupView ViewOf(Groups& groups, const std::string& id) {
-    if (auto group = groups.Find(id)) return group->View();
-    return {groups.HasOffsets(id) ? "Empty" : "Dead", "", "", {}};
-}
 
 bool Contains(const std::vector<std::string>& list, const std::string& word) {
     return std::any_of(list.begin(), list.end(), [&](const std::string& one) { return EqualsIgnoreCase(one, word); });
@@ -91,14 +87,8 @@ void HandleDeleteGroups(const ExchangePtr& exchange) {
         Broker& broker = exchange->broker();
         kafka::DeleteGroupsResponse answer;
         for (const std::string& id : request.groups_names) {
-            Status done = exchange->Run("group", id, [&](security::Call&) -> Status {
-                bool known = broker.groups.Find(id) || broker.groups.HasOffsets(id);
-                if (!known) return kafka::MakeError(KafkaError::kGroupIdNotFound, "there is no such group");
-                if (!broker.groups.Close(id)) {
-                    return kafka::MakeError(KafkaError::kNonEmptyGroup, "the group has members");
-                }
-                return broker.topics.AppendStateAndWait(Groups::RemoveChange(id));
-            });
+            Status done = exchange->Run(
+                "group", id, [&](security::Call&) -> Status { return DeleteGroup(broker.topics, broker.groups, id); });
             answer.results.push_back({id, CodeOf(done.ok() ? KafkaError::kNone : kafka::KafkaErrorOf(done.error()))});
         }
         exchange->Answer(answer);

@@ -1,5 +1,6 @@
 // Settings of topics and of the broker: DescribeConfigs, AlterConfigs, IncrementalAlterConfigs; DescribeCluster.
 #include "base/text.h"
+#include "ingestion/buffer/administration.h"
 #include "ingestion/buffer/handlers.h"
 #include "wire/kafka/messages/alter_configs.h"
 #include "wire/kafka/messages/describe_cluster.h"
@@ -78,12 +79,6 @@ void DescribeBroker(const Broker& broker, const kafka::DescribeConfigsRequestRes
     }
 }
 
-Result<std::shared_ptr<const Topic>> FindTopic(Broker& broker, const std::string& name) {
-    auto topic = broker.topics.Find(name);
-    if (topic) return topic;
-    return kafka::MakeError(KafkaError::kUnknownTopicOrPartition, fmt::format("there is no topic {}", name));
-}
-
 Status DescribeOne(const ExchangePtr& exchange, const kafka::DescribeConfigsRequest& request,
                    const kafka::DescribeConfigsRequestResource& resource, kafka::DescribeConfigsResponseResult& into) {
     Broker& broker = exchange->broker();
@@ -100,7 +95,7 @@ Status DescribeOne(const ExchangePtr& exchange, const kafka::DescribeConfigsRequ
     if (!exchange->May("topic:Describe", "topic", resource.resource_name)) {
         return kafka::MakeError(KafkaError::kTopicAuthorizationFailed, "you may not know of this topic");
     }
-    DescribeTopic(request, resource, *TRY(FindTopic(broker, resource.resource_name)), into);
+    DescribeTopic(request, resource, *TRY(FindTopic(broker.topics, resource.resource_name)), into);
     return Ok();
 }
 
@@ -116,9 +111,7 @@ void AlterOne(const ExchangePtr& exchange, const Resource& resource, bool valida
             return kafka::MakeError(KafkaError::kInvalidRequest,
                                     "only topics' settings are changed so; the broker's stand in tarn.yaml");
         }
-        TopicSettings settings = TRY(FindTopic(broker, resource.resource_name))->settings;
-        TRY(change(settings));
-        for (const auto& [name, value] : settings) TRY(CheckSetting(name, value));
+        TopicSettings settings = TRY(ChangedSettings(broker.topics, resource.resource_name, change));
         call.details["settings"] = settings;
         return validate_only ? Ok() : broker.topics.SetSettings(resource.resource_name, settings);
     });

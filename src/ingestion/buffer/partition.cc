@@ -143,7 +143,11 @@ void Partition::OnDurable(const BatchFacts& facts, const IndexEntry& entry, uint
         open_segment_ = segment;
         open_index_.push_back(entry);
         if (facts.control) EndTransaction(facts);
-        if (tail) tail_.push_back({entry.base_offset, entry.end(), *tail});
+        if (tail) {
+            tail_.push_back({entry.base_offset, entry.end(), *tail});
+            traffic_.records += entry.end() - entry.base_offset;
+            traffic_.bytes += entry.content_bytes;
+        }
         std::erase_if(watchers_, [](const auto& weak) { return weak.expired(); });
         watchers = watchers_;
     }
@@ -299,6 +303,11 @@ int64_t Partition::max_timestamp_ms() const {
 uint64_t Partition::bytes() const {
     std::lock_guard lock(mutex_);
     return bytes_;
+}
+
+Traffic Partition::traffic() const {
+    std::lock_guard lock(mutex_);
+    return traffic_;
 }
 
 bool Partition::MoveStart(uint64_t offset) {

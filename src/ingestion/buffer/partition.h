@@ -43,6 +43,12 @@ struct PartitionOffsets {
     uint64_t durable_end = 0;  // the high watermark
 };
 
+// What came in since the start.
+struct Traffic {
+    uint64_t records = 0;
+    uint64_t bytes = 0;
+};
+
 struct StoredBatches {
     std::vector<SharedBytes> batches;  // whole ones; the first holds the offset asked for
     size_t bytes = 0;
@@ -83,6 +89,7 @@ class Partition {
     Result<std::optional<uint64_t>> FirstBatchSince(int64_t timestamp_ms, SegmentStore& segments) const;
     int64_t max_timestamp_ms() const;
     uint64_t bytes() const;
+    Traffic traffic() const;
 
     // What is before `offset` is gone for readers. False: it was already.
     bool MoveStart(uint64_t offset);
@@ -126,6 +133,7 @@ class Partition {
     uint64_t next_ = 0;
     uint64_t bytes_ = 0;
     int64_t max_timestamp_ms_ = -1;
+    Traffic traffic_;
     bool removed_ = false;
     std::deque<Pending> pending_;
     std::map<int64_t, Producer> producers_;

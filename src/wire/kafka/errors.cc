@@ -9,6 +9,8 @@ namespace {
 ErrorCode KindOf(KafkaError code) {
     switch (code) {
         case KafkaError::kCorruptMessage:
+        case KafkaError::kInvalidConfig:
+        case KafkaError::kInvalidPartitions:
         case KafkaError::kInvalidRecord:
         case KafkaError::kInvalidRequest:
         case KafkaError::kInvalidTimestamp:
