@@ -292,7 +292,8 @@ Status RunningPlatform::BuildProcessing() {
     parts.http = HttpClient::Create(*parts.dialer);
     parts.buffer = TRY(buffer::Buffer::Create(parts.config.buffer, parts.state->PathOf("buffer"),
                                               {parts.budget->LakeEnv(), *parts.database, *parts.identity,
-                                               *parts.dispatcher, *parts.encryption, parts.metrics, *parts.log}));
+                                               *parts.dispatcher, *parts.encryption, *parts.identity, parts.metrics,
+                                               *parts.log}));
     parts.connectors = TRY(connectors::Connectors::Create({env_, *parts.lake, *parts.engine, *parts.catalog,
                                                            *parts.encryption, *parts.dialer, *parts.http, parts.metrics,
                                                            *parts.log, options_.directory, &parts.homes}));

@@ -107,6 +107,10 @@ void Directory::AddMembers(const PolicyFile& file, const std::map<std::string, s
     for (const auto& [role, definition] : file.roles) {
         for (const std::string& member : definition.members) {
             std::string name = member.substr(member.find(':') + 1);
+            if (member == kEverybody) {
+                for (const auto& [user, account] : accounts_) AddRole(user, role);
+                continue;
+            }
             if (member.starts_with("user:")) AddRole(name, role);
             auto group = member.starts_with("group:") ? groups.find(name) : groups.end();
             if (group == groups.end()) continue;

@@ -480,4 +480,30 @@ Status Identity::DeleteApiRole(const std::string& name) {
     return Ok();
 }
 
+std::vector<security::StoredRole> Identity::StoredRoles() const {
+    auto statements = [](const std::vector<Statement>& list) {
+        std::vector<security::RoleStatement> copies;
+        for (const Statement& one : list) copies.push_back({one.actions, one.resources});
+        return copies;
+    };
+    std::vector<security::StoredRole> stored;
+    for (RoleInfo& role : Roles()) {
+        stored.push_back({role.name, role.file, role.definition.description, role.definition.members, role.users,
+                          statements(role.definition.allow), statements(role.definition.deny)});
+    }
+    return stored;
+}
+
+Status Identity::PutRole(const security::StoredRole& role) {
+    auto statements = [](const std::vector<security::RoleStatement>& list) {
+        Json copies = Json::array();
+        for (const auto& one : list) copies.push_back({{"actions", one.actions}, {"resources", one.resources}});
+        return copies;
+    };
+    return PutApiRole(role.name, {{"description", role.description},
+                                  {"members", role.members},
+                                  {"allow", statements(role.allow)},
+                                  {"deny", statements(role.deny)}});
+}
+
 }  // namespace tarn::identity

@@ -33,6 +33,7 @@
 #include "security/gate.h"
 #include "security/keys.h"
 #include "security/operation.h"
+#include "security/role_store.h"
 #include "security/router.h"
 #include "security/table_facts.h"
 #include "workspace/workspace.h"
@@ -106,7 +107,7 @@ struct NewSession {
     Timestamp expires_at;
 };
 
-class Identity : public security::Gate, public security::Authenticator {
+class Identity : public security::Gate, public security::Authenticator, public security::RoleStore {
   public:
     // The first start makes the user "admin", with role admin and no credential: a login link is its way in.
     static Result<std::unique_ptr<Identity>> Create(IdentityConfig config, IdentityDependencies dependencies);
@@ -151,6 +152,11 @@ class Identity : public security::Gate, public security::Authenticator {
     // `definition` is a role as it stands in a policy file: {"description", "members", "allow", "deny"}.
     Status PutApiRole(const std::string& name, const Json& definition);
     Status DeleteApiRole(const std::string& name);
+
+    // ---- security::RoleStore: the same roles
+    std::vector<security::StoredRole> StoredRoles() const override;
+    Status PutRole(const security::StoredRole& role) override;
+    Status RemoveRole(const std::string& name) override { return DeleteApiRole(name); }
 
     // ---- policies of the workspace: all files at once, or none; the same files again cost nothing.
     Status SetPolicies(std::vector<PolicyFile> files);

@@ -182,6 +182,21 @@ TEST_F(IdentityTest, RolesOfTheApi) {
     EXPECT_FALSE(May("carol", "table:Read", "fleet.planes")) << "a role made anew has no old members";
 }
 
+TEST_F(IdentityTest, ARoleOfEverybodyIsOfUsersToComeToo) {
+    Check(identity_->CreateUser("carol"));
+    Check(identity_->PutRole({.name = "all", .members = {"user:*"}, .allow = {{{"table:Read"}, {"fleet.*"}}}}));
+    EXPECT_TRUE(May("carol", "table:Read", "fleet.planes"));
+    Check(identity_->CreateUser("dora"));
+    EXPECT_TRUE(May("dora", "table:Read", "fleet.planes"));
+    auto roles = identity_->StoredRoles();
+    auto all = std::find_if(roles.begin(), roles.end(), [](const auto& role) { return role.name == "all"; });
+    ASSERT_NE(all, roles.end());
+    EXPECT_EQ(all->allow[0].resources, std::vector<std::string>{"fleet.*"});
+    EXPECT_EQ(all->users.size(), 3U);  // and admin
+    Check(identity_->RemoveRole("all"));
+    EXPECT_FALSE(May("dora", "table:Read", "fleet.planes"));
+}
+
 // ---- tokens
 
 TEST_F(IdentityTest, TokensAreShownOnceNamedAndExpire) {

@@ -61,7 +61,7 @@ void Bind(ConfigBinder& binder, Statement& statement) {
 void Bind(ConfigBinder& binder, RoleDefinition& role) {
     role.line = binder.LineOf("");
     binder.Key("description", role.description, "What this role is for.");
-    binder.Key("members", role.members, "Who has this role: user:NAME or group:NAME.");
+    binder.Key("members", role.members, "Who has this role: user:NAME, group:NAME or user:* (everybody).");
     binder.List("allow", role.allow, "What the role may do.");
     binder.List("deny", role.deny, "What the role may not do, whatever else allows it.");
     CheckMembers(binder, role);

@@ -29,6 +29,9 @@ namespace tarn::identity {
 // The built-in role that may everything; no file and no API call defines it.
 inline constexpr std::string_view kAdminRole = "admin";
 
+// The member that is each user.
+inline constexpr std::string_view kEverybody = "user:*";
+
 struct Statement {
     std::vector<std::string> actions;    // "table:Read", "lake:*", "*"
     std::vector<std::string> resources;  // names: "delays.*", "raw/registry/*"
@@ -37,7 +40,7 @@ struct Statement {
 
 struct RoleDefinition {
     std::string description;
-    std::vector<std::string> members;  // "user:alice", "group:analysts"
+    std::vector<std::string> members;  // "user:alice", "group:analysts", "user:*"
     std::vector<Statement> allow;
     std::vector<Statement> deny;
     int line = 0;

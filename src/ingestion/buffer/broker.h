@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/net.h"
+#include "ingestion/buffer/acls.h"
 #include "ingestion/buffer/config.h"
 #include "ingestion/buffer/groups.h"
 #include "ingestion/buffer/quotas.h"
@@ -33,6 +34,7 @@ struct Broker {
     TopicStore& topics;
     Groups& groups;
     Quotas& quotas;
+    Acls& acls;
     Timers& timers;
     const BufferConfig& config;
     Executor& executor;  // for what blocks

@@ -29,6 +29,7 @@ class RunningBuffer final : public Buffer {
           throughput_(dependencies.env.clock()),
           timers_(dependencies.env.clock()),
           groups_(GroupConfig{}, dependencies.env, timers_),
+          acls_(dependencies.roles),
           executor_(Executor::Create({.name = "kafka", .threads = kBlockingThreads, .queue_max = 20'000})) {}
 
     ~RunningBuffer() override {
@@ -56,9 +57,10 @@ class RunningBuffer final : public Buffer {
         FrameServerConfig config;
         config.listen = listener.listen;
         config.tls = listener.tls;
-        broker_ = std::make_unique<Broker>(Broker{dependencies_.env, dependencies_.log, dependencies_.metrics,
-                                                  dependencies_.authenticator, dependencies_.dispatcher, *topics_,
-                                                  groups_, *quotas_, timers_, config_, *executor_, listener.listen});
+        broker_ =
+            std::make_unique<Broker>(Broker{dependencies_.env, dependencies_.log, dependencies_.metrics,
+                                            dependencies_.authenticator, dependencies_.dispatcher, *topics_, groups_,
+                                            *quotas_, acls_, timers_, config_, *executor_, listener.listen});
         if (!listener.advertised.empty()) broker_->advertised.host = listener.advertised;
         server_ =
             TRY(FrameServer::Create(config, dependencies_.log, [this](std::shared_ptr<FrameConnection> connection) {
@@ -116,6 +118,7 @@ class RunningBuffer final : public Buffer {
     Throughput throughput_;
     Timers timers_;
     Groups groups_;
+    Acls acls_;
     std::unique_ptr<Broker> broker_;
     std::unique_ptr<Executor> executor_;
     std::unique_ptr<TopicStore> topics_;

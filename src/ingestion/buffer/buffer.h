@@ -25,6 +25,7 @@
 #include "security/authenticator.h"
 #include "security/keys.h"
 #include "security/operation.h"
+#include "security/role_store.h"
 #include "security/router.h"
 
 namespace tarn::buffer {
@@ -35,6 +36,7 @@ struct BufferDependencies {
     security::Authenticator& authenticator;
     security::Dispatcher& dispatcher;
     security::KeyProvider& keys;
+    security::RoleStore& roles;
     Metrics& metrics;
     Log& log;
 };

@@ -35,6 +35,10 @@ void HandleDescribeConfigs(const ExchangePtr& exchange);
 void HandleAlterConfigs(const ExchangePtr& exchange);
 void HandleIncrementalAlterConfigs(const ExchangePtr& exchange);
 void HandleDescribeCluster(const ExchangePtr& exchange);
+// handlers_acls.cc
+void HandleDescribeAcls(const ExchangePtr& exchange);
+void HandleCreateAcls(const ExchangePtr& exchange);
+void HandleDeleteAcls(const ExchangePtr& exchange);
 // handlers_quotas.cc
 void HandleDescribeClientQuotas(const ExchangePtr& exchange);
 void HandleAlterClientQuotas(const ExchangePtr& exchange);

@@ -92,7 +92,7 @@ Status DescribeOne(const ExchangePtr& exchange, const kafka::DescribeConfigsRequ
     if (resource.resource_type != kTopic) {
         return kafka::MakeError(KafkaError::kInvalidRequest, "only topics and the broker have settings");
     }
-    if (!exchange->May("topic:Describe", "topic", resource.resource_name)) {
+    if (!exchange->May("topic:DescribeConfigs", "topic", resource.resource_name)) {
         return kafka::MakeError(KafkaError::kTopicAuthorizationFailed, "you may not know of this topic");
     }
     DescribeTopic(request, resource, *TRY(FindTopic(broker.topics, resource.resource_name)), into);

@@ -144,10 +144,11 @@ Result<HttpResponse> GetTopic(const Dependencies& parts, HttpCall& call) {
     Json answer = SummaryJson(parts, *topic);
     answer["id"] = Base64UrlEncode(topic->id);
     answer["partitions"] = PartitionsJson(*topic);
-    answer["settings"] = SettingsJson(*topic);
+    bool settings = parts.May(call.principal, "topic:DescribeConfigs", "topic", topic->name);
+    answer["settings"] = settings ? SettingsJson(*topic) : Json::array();
     answer["groups"] = ReadersJson(parts, call.principal, *topic);
     answer["throughput"] = ThroughputJson(parts, *topic);
-    for (const char* action : {"topic:Read", "topic:Write", "topic:Alter", "topic:Delete"}) {
+    for (const char* action : {"topic:Read", "topic:Write", "topic:Alter", "topic:AlterConfigs", "topic:Delete"}) {
         answer["may"][action] = parts.May(call.principal, action, "topic", topic->name);
     }
     return JsonResponse(answer);
@@ -267,7 +268,7 @@ std::vector<Route> TopicRoutes(Dependencies dependencies) {
         {{"http", "GET /api/v1/topics/{name}", "topic:Describe", "topic", kRead, {}}, "{name}", bound(GetTopic)},
         {{"http", "PUT /api/v1/topics/{name}", "topic:Create", "topic", kChange, kSmall}, "{name}", bound(CreateTopic)},
         {{"http", "DELETE /api/v1/topics/{name}", "topic:Delete", "topic", kChange, {}}, "{name}", bound(RemoveTopic)},
-        {{"http", "POST /api/v1/topics/{name}/settings", "topic:Alter", "topic", kChange, kSmall},
+        {{"http", "POST /api/v1/topics/{name}/settings", "topic:AlterConfigs", "topic", kChange, kSmall},
          "{name}",
          bound(ChangeSettings)},
         {{"http", "POST /api/v1/topics/{name}/partitions", "topic:Alter", "topic", kChange, kSmall},
