@@ -187,12 +187,6 @@ def test_bad_batches_are_refused(small, topic):
     assert without_key[0].name() == "INVALID_RECORD"
 
 
-def test_transactions_are_refused_by_name(small):
-    producer = Producer({**login(small), "transactional.id": "mine"})
-    with pytest.raises(KafkaException):
-        producer.init_transactions(5)
-
-
 def test_a_topic_made_by_asking_is_in_the_audit_log(small, topic):
     produce(small, topic, [b"x"])
     made = small.query("SELECT status, details->>'asked_by' FROM system.audit WHERE operation = 'CreateTopics' AND "

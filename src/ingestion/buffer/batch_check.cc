@@ -47,10 +47,6 @@ Result<kafka::BatchView> CheckBatch(const Topic& topic, const kafka::Records& re
                                    topic.name, bytes_max));
     }
     TRY(batch->Validate());
-    // Nobody could end it: what read_committed sees would stand still for ever.
-    if (batch->is_transactional()) {
-        return Invalid(KafkaError::kInvalidTxnState, "transactions are not supported yet");
-    }
     if (batch->is_control()) return Invalid(KafkaError::kInvalidRecord, "clients write no control batches");
     TRY(CheckRecords(topic, *batch, now_ms));
     return *batch;

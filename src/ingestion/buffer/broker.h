@@ -16,6 +16,7 @@
 #include "ingestion/buffer/quotas.h"
 #include "ingestion/buffer/timers.h"
 #include "ingestion/buffer/topic_store.h"
+#include "ingestion/buffer/transactions.h"
 #include "security/authenticator.h"
 #include "security/operation.h"
 
@@ -35,6 +36,7 @@ struct Broker {
     Groups& groups;
     Quotas& quotas;
     Acls& acls;
+    Transactions& transactions;
     Timers& timers;
     const BufferConfig& config;
     Executor& executor;  // for what blocks

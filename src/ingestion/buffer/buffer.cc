@@ -30,6 +30,8 @@ class RunningBuffer final : public Buffer {
           timers_(dependencies.env.clock()),
           groups_(GroupConfig{}, dependencies.env, timers_),
           acls_(dependencies.roles),
+          transactions_(std::make_shared<Transactions>(TransactionConfig{.timeout_max = config.transaction_timeout_max},
+                                                       dependencies.env, dependencies.log, timers_, groups_)),
           executor_(Executor::Create({.name = "kafka", .threads = kBlockingThreads, .queue_max = 20'000})) {}
 
     ~RunningBuffer() override {
@@ -46,7 +48,8 @@ class RunningBuffer final : public Buffer {
                                 .tail_bytes = static_cast<size_t>(config_.memory.bytes)};
         topics_ = TRY(TopicStore::Create(
             config, {dependencies_.env, dependencies_.metadata, dependencies_.log, dependencies_.metrics}, key.bytes(),
-            groups_));
+            *transactions_));
+        transactions_->Start(*topics_);
         own_topics_ = MakeOwnTopics(dependencies_.env, *topics_, dependencies_.dispatcher.gate());
         quotas_ = TRY(Quotas::Create(dependencies_.env, dependencies_.metadata, dependencies_.metrics));
         LookAtThroughput();
@@ -57,10 +60,10 @@ class RunningBuffer final : public Buffer {
         FrameServerConfig config;
         config.listen = listener.listen;
         config.tls = listener.tls;
-        broker_ =
-            std::make_unique<Broker>(Broker{dependencies_.env, dependencies_.log, dependencies_.metrics,
-                                            dependencies_.authenticator, dependencies_.dispatcher, *topics_, groups_,
-                                            *quotas_, acls_, timers_, config_, *executor_, listener.listen});
+        broker_ = std::make_unique<Broker>(Broker{dependencies_.env, dependencies_.log, dependencies_.metrics,
+                                                  dependencies_.authenticator, dependencies_.dispatcher, *topics_,
+                                                  groups_, *quotas_, acls_, *transactions_, timers_, config_,
+                                                  *executor_, listener.listen});
         if (!listener.advertised.empty()) broker_->advertised.host = listener.advertised;
         server_ =
             TRY(FrameServer::Create(config, dependencies_.log, [this](std::shared_ptr<FrameConnection> connection) {
@@ -76,6 +79,7 @@ class RunningBuffer final : public Buffer {
             stopping_ = true;
         }
         server_.reset();
+        transactions_->Stop();
         FinishAnswers();
     }
 
@@ -88,7 +92,10 @@ class RunningBuffer final : public Buffer {
         for (security::Route& route : GroupRoutes(parts)) routes.push_back(std::move(route));
         return routes;
     }
-    Status Maintain() override { return topics_->Retain(dependencies_.env.clock().Now()); }
+    Status Maintain() override {
+        transactions_->Expire();
+        return topics_->Retain(dependencies_.env.clock().Now());
+    }
     Status Health() override { return topics_->Health(); }
 
   private:
@@ -119,6 +126,7 @@ class RunningBuffer final : public Buffer {
     Timers timers_;
     Groups groups_;
     Acls acls_;
+    const std::shared_ptr<Transactions> transactions_;  // shared with its timers
     std::unique_ptr<Broker> broker_;
     std::unique_ptr<Executor> executor_;
     std::unique_ptr<TopicStore> topics_;

@@ -12,6 +12,7 @@ struct BufferConfig {
     bool create_topics = true;  // for who produces to one that isn't there, and may
     ByteSize segment{256 << 20};
     ByteSize memory{64 << 20};  // of the newest records, kept for readers
+    Duration transaction_timeout_max = std::chrono::minutes(15);
 };
 
 inline void Bind(ConfigBinder& binder, BufferConfig& config) {
@@ -20,6 +21,8 @@ inline void Bind(ConfigBinder& binder, BufferConfig& config) {
                "A client that asks for a topic which isn't there gets one, if it may make it.");
     binder.Key("segment", config.segment, "How large a segment of the log becomes before the next is begun.");
     binder.Key("memory", config.memory, "Of the newest records, kept in memory for consumers.");
+    binder.Key("transaction_timeout_max", config.transaction_timeout_max,
+               "The longest transaction.timeout.ms that a producer may ask for.");
 }
 
 }  // namespace tarn::buffer

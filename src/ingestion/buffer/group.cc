@@ -459,6 +459,15 @@ Code Group::CheckCommit(const std::string& member_id, const std::optional<std::s
     return Code::kNone;
 }
 
+Code Group::CheckTransactionCommit(const std::string& member_id, const std::optional<std::string>& instance_id,
+                                   int32_t generation) {
+    std::lock_guard lock(mutex_);
+    if (generation < 0 && member_id.empty() && !instance_id) return Code::kNone;
+    Code error = Check(member_id, instance_id);
+    if (error != Code::kNone) return error;
+    return generation == generation_ ? Code::kNone : Code::kIllegalGeneration;
+}
+
 GroupView Group::View() const {
     std::lock_guard lock(mutex_);
     static constexpr const char* kNames[] = {"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead"};

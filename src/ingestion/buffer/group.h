@@ -92,6 +92,9 @@ class Group : public std::enable_shared_from_this<Group> {
     // May this member commit offsets? Of an empty group anybody may, without a generation.
     kafka::KafkaError CheckCommit(const std::string& member_id, const std::optional<std::string>& instance_id,
                                   int32_t generation);
+    // And as part of a transaction? A producer that names no member may always.
+    kafka::KafkaError CheckTransactionCommit(const std::string& member_id,
+                                             const std::optional<std::string>& instance_id, int32_t generation);
     GroupView View() const;
     bool empty() const;
     // Nothing joins it any more. False: it has members.

@@ -65,8 +65,6 @@ std::map<std::string, std::map<int32_t, CommittedOffset>> Groups::OffsetsOfTopic
 
 // ---- in the log
 
-namespace {
-
 Json OffsetsJson(const Offsets& offsets) {
     Json list = Json::array();
     for (const auto& [of, one] : offsets) {
@@ -80,8 +78,6 @@ void AddOffsets(const Json& list, Offsets& offsets) {
         offsets[{one.at(0), one.at(1)}] = {one.at(2), one.at(3), one.at(4), one.at(5)};
     }
 }
-
-}  // namespace
 
 Json Groups::CommitChange(const std::string& group, const Offsets& offsets) {
     return {{"group", group}, {"commit", OffsetsJson(offsets)}};

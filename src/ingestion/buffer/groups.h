@@ -26,6 +26,9 @@ struct CommittedOffset {
 };
 using TopicPartition = std::pair<std::string, int32_t>;
 using Offsets = std::map<TopicPartition, CommittedOffset>;
+// As they stand in the log.
+Json OffsetsJson(const Offsets& offsets);
+void AddOffsets(const Json& list, Offsets& offsets);
 
 class Groups final : public LogState {
   public:

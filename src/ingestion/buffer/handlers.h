@@ -8,6 +8,7 @@
 namespace tarn::buffer {
 
 using kafka::KafkaError;
+inline constexpr size_t kMetadataBytesMax = 4096;  // of a committed offset, as with Kafka
 inline int16_t CodeOf(KafkaError error) { return static_cast<int16_t>(error); }
 inline int16_t CodeOf(const Error& error) { return CodeOf(kafka::KafkaErrorOf(error)); }
 
@@ -17,7 +18,6 @@ void HandleSaslHandshake(const ExchangePtr& exchange);
 void HandleSaslAuthenticate(const ExchangePtr& exchange);
 // handlers_produce.cc
 void HandleProduce(const ExchangePtr& exchange);
-void HandleInitProducerId(const ExchangePtr& exchange);
 // handlers_fetch.cc
 void HandleFetch(const ExchangePtr& exchange);
 void HandleListOffsets(const ExchangePtr& exchange);
@@ -56,5 +56,17 @@ void HandleOffsetDelete(const ExchangePtr& exchange);
 void HandleDescribeGroups(const ExchangePtr& exchange);
 void HandleListGroups(const ExchangePtr& exchange);
 void HandleDeleteGroups(const ExchangePtr& exchange);
+
+// handlers_transactions.cc
+void HandleInitProducerId(const ExchangePtr& exchange);
+void HandleAddPartitionsToTxn(const ExchangePtr& exchange);
+void HandleAddOffsetsToTxn(const ExchangePtr& exchange);
+void HandleTxnOffsetCommit(const ExchangePtr& exchange);
+void HandleEndTxn(const ExchangePtr& exchange);
+// handlers_transaction_admin.cc
+void HandleListTransactions(const ExchangePtr& exchange);
+void HandleDescribeTransactions(const ExchangePtr& exchange);
+void HandleDescribeProducers(const ExchangePtr& exchange);
+void HandleWriteTxnMarkers(const ExchangePtr& exchange);
 
 }  // namespace tarn::buffer

@@ -69,6 +69,7 @@ void FillRecords(const Fetching& fetching, const Partition& partition, const kaf
     if (!fetching.committed_only()) return;
     into.aborted_transactions.emplace();
     for (const AbortedTransaction& one : read->aborted) {
+        if (one.first_offset >= read->end) continue;  // behind what is sent
         into.aborted_transactions->push_back({one.producer_id, static_cast<int64_t>(one.first_offset)});
     }
 }
@@ -137,7 +138,8 @@ class Wait final : public AppendWatcher, public std::enable_shared_from_this<Wai
         for (size_t index = 0; index < fetching_->topics.size(); ++index) {
             if (!fetching_->topics[index]) continue;
             for (const auto& wanted : fetching_->request.topics[index].partitions) {
-                fetching_->topics[index]->partitions[static_cast<size_t>(wanted.partition)]->Watch(self);
+                fetching_->topics[index]->partitions[static_cast<size_t>(wanted.partition)]->Watch(
+                    self, fetching_->committed_only());
             }
         }
         // What came between the reading and the watching was told to nobody.
@@ -229,9 +231,10 @@ void ListOne(Broker& broker, const Topic* topic, bool allowed, const kafka::List
         int64_t since = wanted.timestamp == kLargestTime ? partition.max_timestamp_ms() : wanted.timestamp;
         Result<RecordTime> place = FindByTime(partition, since, broker.topics.segments());
         if (!place.ok()) return refuse(KafkaError::kKafkaStorageError);
-        into.offset = place->offset;
-        into.timestamp = place->timestamp_ms;
-        if (place->offset < 0) into.leader_epoch = -1;
+        bool open = committed_only && place->offset >= static_cast<int64_t>(offsets.stable_end);
+        if (!open) into.offset = place->offset;
+        if (!open) into.timestamp = place->timestamp_ms;
+        if (into.offset < 0) into.leader_epoch = -1;
     } else {
         refuse(KafkaError::kUnsupportedVersion);  // of tiers that Tarn does not have
     }

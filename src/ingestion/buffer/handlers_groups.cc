@@ -1,14 +1,11 @@
 // The offsets that groups commit: OffsetCommit, OffsetFetch.
+#include <set>
+
 #include "ingestion/buffer/handlers.h"
 #include "wire/kafka/messages/offset_commit.h"
 #include "wire/kafka/messages/offset_fetch.h"
 
 namespace tarn::buffer {
-namespace {
-
-constexpr size_t kMetadataBytesMax = 4096;  // of one offset, as with Kafka
-
-}  // namespace
 
 void HandleOffsetCommit(const ExchangePtr& exchange) {
     auto request = exchange->Decode<kafka::OffsetCommitRequest>();
@@ -74,11 +71,27 @@ void HandleOffsetCommit(const ExchangePtr& exchange) {
 
 namespace {
 
+struct Known {
+    std::set<TopicPartition> unstable;  // an open transaction may change them, and who asks wants to wait for that
+    Offsets offsets;
+};
+
+Known KnownOf(Broker& broker, const std::string& group, bool stable) {
+    Known known;
+    if (stable) known.unstable = broker.transactions.Unstable(group);
+    known.offsets = broker.groups.OffsetsOf(group);
+    return known;
+}
+
 // `topic` null: all that the group has, of topics that the principal may read.
 template <typename TopicOut, typename PartitionOut>
-void FillOffsets(const ExchangePtr& exchange, const Offsets& offsets, const std::string* topic,
+void FillOffsets(const ExchangePtr& exchange, const Known& known, const std::string* topic,
                  const std::vector<int32_t>& partitions, std::vector<TopicOut>& into) {
-    auto put = [](TopicOut& to, int32_t partition, const CommittedOffset& one, KafkaError error) {
+    const Offsets& offsets = known.offsets;
+    auto put = [&](TopicOut& to, int32_t partition, const CommittedOffset& found, KafkaError error) {
+        bool open = error == KafkaError::kNone && known.unstable.contains({to.name, partition});
+        const CommittedOffset& one = open ? CommittedOffset() : found;
+        if (open) error = KafkaError::kUnstableOffsetCommit;
         PartitionOut& out = to.partitions.emplace_back();
         out.partition_index = partition;
         out.committed_offset = one.offset;
@@ -92,8 +105,8 @@ void FillOffsets(const ExchangePtr& exchange, const Offsets& offsets, const std:
         bool may = exchange->May("topic:Describe", "topic", *topic);
         for (int32_t partition : partitions) {
             auto found = offsets.find({*topic, partition});
-            bool known = may && found != offsets.end();
-            put(to, partition, known ? found->second : CommittedOffset(),
+            bool has = may && found != offsets.end();
+            put(to, partition, has ? found->second : CommittedOffset(),
                 may ? KafkaError::kNone : KafkaError::kTopicAuthorizationFailed);
         }
         return;
@@ -121,7 +134,7 @@ void HandleOffsetFetch(const ExchangePtr& exchange) {
         "group", names, [exchange, many, names, request = *std::move(request)](const std::vector<bool>& allowed) {
             kafka::OffsetFetchResponse answer;
             for (size_t index = 0; index < names.size(); ++index) {
-                Offsets offsets = exchange->broker().groups.OffsetsOf(names[index]);
+                Known offsets = KnownOf(exchange->broker(), names[index], request.require_stable);
                 exchange->Count("group", names[index], 0, 0);
                 KafkaError error = allowed[index] ? KafkaError::kNone : KafkaError::kGroupAuthorizationFailed;
                 if (!many) {

@@ -11,22 +11,36 @@ namespace {
 
 constexpr int16_t kKnownMembersSince = 4;  // of JoinGroup: the client can come again with the id it is given
 constexpr int16_t kSkipAssignmentSince = 9;
+constexpr int16_t kManyCoordinatorsSince = 4;  // of FindCoordinator
 
 }  // namespace
 
 void HandleFindCoordinator(const ExchangePtr& exchange) {
     auto request = exchange->Decode<kafka::FindCoordinatorRequest>();
     if (!request) return;
-    const Address& address = exchange->broker().advertised;
-    kafka::FindCoordinatorResponse answer;
-    answer.error_message.reset();
-    answer.node_id = kBrokerId;
-    answer.host = address.host;
-    answer.port = address.port;
-    for (const std::string& key : request->coordinator_keys) {
-        answer.coordinators.push_back({key, kBrokerId, address.host, address.port, 0, std::nullopt});
-    }
-    exchange->Answer(answer);
+    exchange->OnExecutor([exchange, request = *std::move(request)] {
+        const Address& address = exchange->broker().advertised;
+        bool many = exchange->version() >= kManyCoordinatorsSince;
+        kafka::FindCoordinatorResponse answer;
+        answer.error_message.reset();
+        for (const std::string& key : many ? request.coordinator_keys : std::vector<std::string>{request.key}) {
+            Status found = exchange->Run(request.key_type == 1 ? "transaction" : "group", key, [&](security::Call&) {
+                bool known = request.key_type == 0 || request.key_type == 1;
+                return known ? Ok() : Status(kafka::MakeError(KafkaError::kInvalidRequest, "no such kind of key"));
+            });
+            if (!found.ok() && found.error().detail_code().empty()) return exchange->Break(found.error());
+            int16_t code = found.ok() ? int16_t{0} : CodeOf(found.error());
+            if (many) {
+                answer.coordinators.push_back({key, kBrokerId, address.host, address.port, code, std::nullopt});
+            } else {
+                answer.error_code = code;
+                answer.node_id = kBrokerId;
+                answer.host = address.host;
+                answer.port = address.port;
+            }
+        }
+        exchange->Answer(answer);
+    });
 }
 
 void HandleJoinGroup(const ExchangePtr& exchange) {

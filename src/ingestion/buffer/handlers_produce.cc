@@ -1,7 +1,6 @@
-// Produce and InitProducerId.
+// Produce.
 #include "ingestion/buffer/batch_check.h"
 #include "ingestion/buffer/handlers.h"
-#include "wire/kafka/messages/init_producer_id.h"
 #include "wire/kafka/messages/produce.h"
 #include "wire/kafka/record_batch.h"
 
@@ -12,6 +11,7 @@ namespace {
 struct Answering {
     explicit Answering(ExchangePtr exchange) : exchange(std::move(exchange)) {}
     ExchangePtr exchange;
+    std::optional<std::string> transactional_id;  // none, or one that may not be written under
     bool answers = true;  // acks=0: nothing is said
     kafka::ProduceResponse response;
     std::atomic<int> left{1};  // batches, and the request itself
@@ -37,6 +37,8 @@ KafkaError CodeOfProblem(AppendProblem problem) {
             return KafkaError::kInvalidProducerEpoch;
         case AppendProblem::kOutOfOrder:
             return KafkaError::kOutOfOrderSequenceNumber;
+        case AppendProblem::kInTransaction:
+            return KafkaError::kInvalidTxnState;
     }
     return KafkaError::kUnknownServerError;
 }
@@ -52,6 +54,19 @@ void Fail(Answering& answering, kafka::ProduceResponsePartition& into, const Err
     into.error_message = error.message();
     into.base_offset = -1;
     answering.failed.store(true);
+}
+
+// A batch of a transaction goes by its coordinator, which knows whether that is still open.
+Result<AppendOutcome> Append(const Answering& answering, Partition& partition, const BatchFacts& facts,
+                             const SharedBytes& batch, const TopicStore::Place& place, CommitLog::Done done) {
+    Broker& broker = answering.exchange->broker();
+    if (!facts.transactional) return broker.topics.Append(partition, facts, batch, place, std::move(done));
+    if (!answering.transactional_id) {
+        return Invalid(KafkaError::kTransactionalIdAuthorizationFailed,
+                       "a batch of a transaction comes under a transactional id that you may write under");
+    }
+    return broker.transactions.Append(*answering.transactional_id, false, partition, facts, batch, place,
+                                      std::move(done));
 }
 
 // Puts one partition's batch into the log; `into` lives in the answer, which `answering` keeps.
@@ -89,11 +104,12 @@ void ProduceOne(const std::shared_ptr<Answering>& answering, const Topic& topic,
         into.base_offset = static_cast<int64_t>(offset);
     };
     answering->left.fetch_add(1);
-    Result<AppendOutcome> appended = broker.topics.Append(partition, *facts, {bytes, answering->exchange->frame()},
-                                                          place, [answering, &into](const Status& done) {
-                                                              if (!done.ok()) Fail(*answering, into, done.error());
-                                                              answering->Finish();
-                                                          });
+    auto finish = [answering, &into](const Status& done) {
+        if (!done.ok()) Fail(*answering, into, done.error());
+        answering->Finish();
+    };
+    Result<AppendOutcome> appended =
+        Append(*answering, partition, *facts, {bytes, answering->exchange->frame()}, place, finish);
     if (appended.ok() && appended->problem == AppendProblem::kNone) {
         answering->exchange->Count("topic", topic.name, facts->records, static_cast<int64_t>(bytes.size()));
         return;
@@ -112,6 +128,8 @@ void Produce(const ExchangePtr& exchange, const kafka::ProduceRequest& request, 
     answering->answers = request.acks != 0;
     answering->response.throttle_time_ms =
         exchange->Throttle(QuotaKind::kProduceBytes, static_cast<double>(exchange->frame()->size()));
+    const auto& id = request.transactional_id;
+    if (id && exchange->May("transaction:Write", "transaction", *id)) answering->transactional_id = id;
     // All places first: batches that are being written refer to them.
     for (const auto& topic : request.topic_data) {
         auto& into = answering->response.responses.emplace_back();
@@ -170,30 +188,6 @@ void HandleProduce(const ExchangePtr& exchange) {
     exchange->WithAccess("topic", std::move(names),
                          [exchange, request = *std::move(request), topics = std::move(topics)](
                              const std::vector<bool>& allowed) { Produce(exchange, request, allowed, topics); });
-}
-
-void HandleInitProducerId(const ExchangePtr& exchange) {
-    auto request = exchange->Decode<kafka::InitProducerIdRequest>();
-    if (!request) return;
-    exchange->OnExecutor([exchange, request = *std::move(request)] {
-        kafka::InitProducerIdResponse answer;
-        Status done = exchange->Run("platform", "*", [&](security::Call&) -> Status {
-            if (request.transactional_id) {
-                return Invalid(KafkaError::kTransactionalIdAuthorizationFailed,
-                               "transactions are not supported yet; leave transactional.id out");
-            }
-            // A producer that lost track of its sequences begins anew under a higher epoch (KIP-360).
-            if (request.producer_id >= 0 && request.producer_epoch < INT16_MAX) {
-                answer.producer_id = request.producer_id;
-                answer.producer_epoch = static_cast<int16_t>(request.producer_epoch + 1);
-                return Ok();
-            }
-            answer.producer_id = TRY(exchange->broker().topics.NewProducerId());
-            return Ok();
-        });
-        if (!done.ok()) answer.error_code = CodeOf(done.error());
-        exchange->Answer(answer);
-    });
 }
 
 }  // namespace tarn::buffer

@@ -231,7 +231,7 @@ Result<bool> OwnTopics::Wait(const Principal& principal, const std::string& topi
     auto waiting = std::make_shared<Waiting>();
     for (const auto& [partition, offset] : offsets) {
         auto found = TRY(Readable(principal, topic, partition));
-        found->Watch(waiting);
+        found->Watch(waiting, true);
         awaited.emplace_back(std::move(found), static_cast<uint64_t>(std::max<int64_t>(offset, 0)));
     }
     auto on_cancel = cancel.OnCancel([waiting] { waiting->Wake(); });

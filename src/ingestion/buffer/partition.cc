@@ -7,6 +7,7 @@ namespace {
 
 constexpr size_t kBatchesRemembered = 5;  // of a producer: it has at most so many requests under way
 constexpr size_t kProducersMax = 100'000;  // a partition
+constexpr size_t kEnoughBytes = 1 << 30;   // for every fetch that waits
 
 // Sequences wrap after 2^31 - 1 (KIP-98).
 int32_t NextSequence(int32_t sequence, uint32_t records) {
@@ -27,8 +28,9 @@ AppendOutcome Partition::CheckProducer(const BatchFacts& facts) const {
     auto known = producers_.find(facts.producer_id);
     if (known == producers_.end()) return {};
     const Producer& producer = known->second;
+    if (facts.control) return {};  // of the coordinator: it ends what is open in any case
     if (facts.producer_epoch < producer.epoch) return {.problem = AppendProblem::kStaleEpoch};
-    if (facts.control) return {};
+    if (!facts.transactional && producer.transaction_first) return {.problem = AppendProblem::kInTransaction};
     if (facts.producer_epoch > producer.epoch) {
         return {.problem = facts.base_sequence == 0 ? AppendProblem::kNone : AppendProblem::kOutOfOrder};
     }
@@ -48,41 +50,51 @@ void Partition::Remember(const BatchFacts& facts) {
     if (facts.producer_id < 0) return;
     Producer& producer = producers_[facts.producer_id];
     if (facts.producer_epoch > producer.epoch) producer.last.clear();
-    producer.epoch = facts.producer_epoch;
+    producer.epoch = std::max(producer.epoch, facts.producer_epoch);
     producer.last_ms = facts.max_timestamp_ms;
-    if (facts.control) return;
+    if (facts.control) {
+        producer.transaction_first.reset();
+        return;
+    }
     producer.last.push_back({facts.base_sequence, LastSequence(facts), facts.base_offset});
     if (producer.last.size() > kBatchesRemembered) producer.last.pop_front();
     if (facts.transactional && !producer.transaction_first) producer.transaction_first = facts.base_offset;
 }
 
-Result<AppendOutcome> Partition::Append(BatchFacts& facts, const std::function<Status(const AppendOutcome&)>& queue) {
-    std::lock_guard lock(mutex_);
-    if (removed_) return Error(ErrorCode::kNotFound, "topic {} was deleted", topic_);
+Result<AppendOutcome> Partition::Appending::Check(BatchFacts& facts) const {
+    const Partition& in = partition_;
+    if (in.removed_) return Error(ErrorCode::kNotFound, "topic {} was deleted", in.topic_);
     AppendOutcome outcome;
     if (facts.producer_id >= 0) {
-        outcome = CheckProducer(facts);
+        outcome = in.CheckProducer(facts);
         if (outcome.problem != AppendProblem::kNone) return outcome;
-        bool is_new = !producers_.contains(facts.producer_id);
-        if (is_new && producers_.size() >= kProducersMax) {
-            return Error(ErrorCode::kResourceExhausted, "{}-{} has {} idempotent producers", topic_, index_,
+        bool is_new = !in.producers_.contains(facts.producer_id);
+        if (is_new && !facts.control && in.producers_.size() >= kProducersMax) {
+            return Error(ErrorCode::kResourceExhausted, "{}-{} has {} idempotent producers", in.topic_, in.index_,
                          kProducersMax);
         }
     }
-    if (outcome.duplicate) {
-        facts.base_offset = outcome.base_offset;
-        TRY(queue(outcome));
-        return outcome;
-    }
-    facts.base_offset = next_;
-    outcome.base_offset = next_;
+    if (!outcome.duplicate) outcome.base_offset = in.next_;
+    facts.base_offset = outcome.base_offset;
+    return outcome;
+}
+
+void Partition::Appending::Accept(const BatchFacts& facts) {
+    Partition& in = partition_;
+    Pending pending{in.next_, facts.producer_id, std::nullopt};
+    auto known = in.producers_.find(facts.producer_id);
+    if (known != in.producers_.end()) pending.before = known->second;
+    in.pending_.push_back(std::move(pending));
+    in.next_ += facts.records;
+    in.Remember(facts);
+}
+
+Result<AppendOutcome> Partition::Append(BatchFacts& facts, const std::function<Status(const AppendOutcome&)>& queue) {
+    Appending appending(*this);
+    AppendOutcome outcome = TRY(appending.Check(facts));
+    if (outcome.problem != AppendProblem::kNone) return outcome;
     TRY(queue(outcome));
-    Pending pending{next_, facts.producer_id, std::nullopt};
-    auto known = producers_.find(facts.producer_id);
-    if (known != producers_.end()) pending.before = known->second;
-    pending_.push_back(std::move(pending));
-    next_ += facts.records;
-    Remember(facts);
+    if (!outcome.duplicate) appending.Accept(facts);
     return outcome;
 }
 
@@ -100,20 +112,37 @@ void Partition::OnRefused(const BatchFacts& facts) {
     }
 }
 
-void Partition::EndTransaction(const BatchFacts& facts) {
-    auto known = producers_.find(facts.producer_id);
-    if (known == producers_.end() || !known->second.transaction_first) return;
-    uint64_t first = *known->second.transaction_first;
-    known->second.transaction_first.reset();
+// A durable batch begins, continues or ends its producer's transaction.
+void Partition::FollowTransaction(const BatchFacts& facts) {
+    if (facts.producer_id < 0) return;
+    auto open = open_.find(facts.producer_id);
+    if (!facts.control) {
+        if (!facts.transactional || open != open_.end()) return;
+        open_.emplace(facts.producer_id, facts.base_offset);
+        open_firsts_.insert(facts.base_offset);
+        return;
+    }
+    if (open == open_.end()) return;
+    uint64_t first = open->second;
+    open_firsts_.erase(first);
+    open_.erase(open);
     if (!facts.commit) aborted_.push_back({facts.producer_id, first, facts.base_offset, StableEnd()});
 }
 
 uint64_t Partition::StableEnd() const {
-    uint64_t stable = durable_end_;
-    for (const auto& [id, producer] : producers_) {
-        if (producer.transaction_first) stable = std::min(stable, *producer.transaction_first);
+    return open_firsts_.empty() ? durable_end_ : std::min(durable_end_, *open_firsts_.begin());
+}
+
+// Those that overlap. All that ended once everything before `end` was decided began behind it.
+std::vector<AbortedTransaction> Partition::AbortedIn(uint64_t offset, uint64_t end) const {
+    std::vector<AbortedTransaction> found;
+    auto one = std::lower_bound(aborted_.begin(), aborted_.end(), offset,
+                                [](const AbortedTransaction& each, uint64_t at) { return each.last_offset < at; });
+    for (; one != aborted_.end(); ++one) {
+        if (one->first_offset < end) found.push_back(*one);
+        if (one->stable_offset >= end) break;
     }
-    return stable;
+    return found;
 }
 
 void Partition::AddExtent(uint64_t segment, const IndexEntry& entry) {
@@ -127,7 +156,8 @@ void Partition::AddExtent(uint64_t segment, const IndexEntry& entry) {
 }
 
 void Partition::OnDurable(const BatchFacts& facts, const IndexEntry& entry, uint64_t segment, const SharedBytes* tail) {
-    std::vector<std::weak_ptr<AppendWatcher>> watchers;
+    std::vector<Watcher> watchers;
+    bool stable_moved = false, was_open = false;
     {
         std::lock_guard lock(mutex_);
         if (!pending_.empty() && pending_.front().base_offset == facts.base_offset) {
@@ -136,23 +166,29 @@ void Partition::OnDurable(const BatchFacts& facts, const IndexEntry& entry, uint
             next_ = entry.end();
             Remember(facts);
         }
+        uint64_t stable = StableEnd();
+        was_open = !open_.empty();
         durable_end_ = entry.end();
         bytes_ += entry.content_bytes;
         max_timestamp_ms_ = std::max(max_timestamp_ms_, entry.max_timestamp_ms);
         AddExtent(segment, entry);
         open_segment_ = segment;
         open_index_.push_back(entry);
-        if (facts.control) EndTransaction(facts);
+        FollowTransaction(facts);
+        stable_moved = StableEnd() != stable;
         if (tail) {
             tail_.push_back({entry.base_offset, entry.end(), *tail});
             traffic_.records += entry.end() - entry.base_offset;
             traffic_.bytes += entry.content_bytes;
         }
-        std::erase_if(watchers_, [](const auto& weak) { return weak.expired(); });
+        std::erase_if(watchers_, [](const Watcher& one) { return one.who.expired(); });
         watchers = watchers_;
     }
-    for (const std::weak_ptr<AppendWatcher>& weak : watchers) {
-        if (auto watcher = weak.lock()) watcher->OnVisible(entry.content_bytes);
+    for (const Watcher& one : watchers) {
+        if (one.committed && !stable_moved) continue;
+        auto watcher = one.who.lock();
+        // How much a transaction's end makes visible was not counted: enough.
+        if (watcher) watcher->OnVisible(one.committed && was_open ? kEnoughBytes : entry.content_bytes);
     }
 }
 
@@ -185,6 +221,7 @@ void Partition::ReadTail(uint64_t offset, uint64_t end, size_t bytes_max, Stored
         if (!found.batches.empty() && found.bytes + bytes > bytes_max) return;
         found.batches.push_back(batch->content);
         found.bytes += bytes;
+        found.end = batch->end;
     }
 }
 
@@ -206,6 +243,7 @@ Status ReadEntries(const SegmentReader& reader, const std::vector<IndexEntry>& e
         auto content = std::make_shared<const Bytes>(TRY(reader.Read(entry->position, header)));
         found.batches.push_back({*content, content});
         found.bytes += content->size();
+        found.end = entry->end();
     }
     return Ok();
 }
@@ -225,9 +263,7 @@ Result<StoredBatches> Partition::Read(uint64_t offset, uint64_t end, size_t byte
         }
         end = std::min(end, durable_end_);
         if (offset >= end) return found;
-        for (const AbortedTransaction& aborted : aborted_) {
-            if (aborted.last_offset >= offset && aborted.first_offset < end) found.aborted.push_back(aborted);
-        }
+        found.aborted = AbortedIn(offset, end);
         ReadTail(offset, end, bytes_max, found);
         if (!found.batches.empty()) return found;
         if (!segments) {
@@ -335,14 +371,26 @@ void Partition::Remove() {
     std::lock_guard lock(mutex_);
     removed_ = true;
     producers_.clear();
+    open_.clear();
+    open_firsts_.clear();
     aborted_.clear();
     extents_.clear();
 }
 
-void Partition::Watch(const std::shared_ptr<AppendWatcher>& watcher) {
+void Partition::Watch(const std::shared_ptr<AppendWatcher>& watcher, bool committed) {
     std::lock_guard lock(mutex_);
-    std::erase_if(watchers_, [](const auto& weak) { return weak.expired(); });
-    watchers_.push_back(watcher);
+    std::erase_if(watchers_, [](const Watcher& one) { return one.who.expired(); });
+    watchers_.push_back({watcher, committed});
+}
+
+std::vector<ProducerView> Partition::Producers() const {
+    std::lock_guard lock(mutex_);
+    std::vector<ProducerView> views;
+    for (const auto& [id, producer] : producers_) {
+        int32_t last = producer.last.empty() ? -1 : producer.last.back().last_sequence;
+        views.push_back({id, producer.epoch, last, producer.last_ms, producer.transaction_first});
+    }
+    return views;
 }
 
 // ---- checkpoints
@@ -393,7 +441,10 @@ Status Partition::FromJson(const Json& json) try {
         Producer& producer = producers_[one.at(0)];
         producer.epoch = one.at(1);
         producer.last_ms = one.at(2);
-        if (!one.at(3).is_null()) producer.transaction_first = one.at(3).get<uint64_t>();
+        if (!one.at(3).is_null()) {
+            producer.transaction_first = open_[one.at(0)] = one.at(3).get<uint64_t>();
+            open_firsts_.insert(*producer.transaction_first);
+        }
         for (const Json& sent : one.at(4)) producer.last.push_back({sent.at(0), sent.at(1), sent.at(2)});
     }
     for (const Json& one : json.at("aborted")) aborted_.push_back({one.at(0), one.at(1), one.at(2), one.at(3)});

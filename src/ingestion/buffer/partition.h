@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,12 @@
 namespace tarn::buffer {
 
 // Why a batch isn't taken, beyond Status: each has a Kafka error code of its own.
-enum class AppendProblem : uint8_t { kNone, kStaleEpoch, kOutOfOrder };
+enum class AppendProblem : uint8_t {
+    kNone,
+    kStaleEpoch,
+    kOutOfOrder,
+    kInTransaction,  // the producer has a transaction open here, and this batch is not of it
+};
 
 struct AppendOutcome {
     AppendProblem problem = AppendProblem::kNone;
@@ -35,6 +41,14 @@ struct AbortedTransaction {
     uint64_t first_offset = 0;
     uint64_t last_offset = 0;  // of the marker
     uint64_t stable_offset = 0;  // the last stable offset once it had ended
+};
+
+struct ProducerView {
+    int64_t id = 0;
+    int16_t epoch = -1;
+    int32_t last_sequence = -1;
+    int64_t last_ms = -1;
+    std::optional<uint64_t> transaction_first;  // where its open transaction begins
 };
 
 struct PartitionOffsets {
@@ -52,6 +66,7 @@ struct Traffic {
 struct StoredBatches {
     std::vector<SharedBytes> batches;  // whole ones; the first holds the offset asked for
     size_t bytes = 0;
+    uint64_t end = 0;      // the offset after the last of them
     bool on_disk = false;  // there is something, but not in memory
     std::vector<AbortedTransaction> aborted;  // that overlap them
 };
@@ -74,6 +89,18 @@ class Partition {
     // Gives the batch its offset (written into `facts`) and calls `queue` with it under the lock, so that the log gets
     // the partition's batches in their order. A duplicate calls `queue` with nothing to write.
     Result<AppendOutcome> Append(BatchFacts& facts, const std::function<Status(const AppendOutcome&)>& queue);
+    // The same in its steps, for batches of several partitions that are queued together. It holds the partition's lock:
+    // who needs several takes them in the order of their numbers.
+    class Appending {
+      public:
+        explicit Appending(Partition& partition) : partition_(partition), lock_(partition.mutex_) {}
+        Result<AppendOutcome> Check(BatchFacts& facts) const;  // gives the offset
+        void Accept(const BatchFacts& facts);  // it was queued
+
+      private:
+        Partition& partition_;
+        std::unique_lock<std::mutex> lock_;
+    };
     // `tail`: keep the content for readers until DropOldest.
     void OnDurable(const BatchFacts& facts, const IndexEntry& entry, uint64_t segment, const SharedBytes* tail);
     void OnRefused(const BatchFacts& facts);
@@ -90,13 +117,15 @@ class Partition {
     int64_t max_timestamp_ms() const;
     uint64_t bytes() const;
     Traffic traffic() const;
+    std::vector<ProducerView> Producers() const;
 
     // What is before `offset` is gone for readers. False: it was already.
     bool MoveStart(uint64_t offset);
     std::vector<Extent> extents() const;  // what lies where; none once removed
     void Remove();  // the topic was deleted: nothing more is taken
 
-    void Watch(const std::shared_ptr<AppendWatcher>& watcher);
+    // `committed`: to be told only of what read_committed sees.
+    void Watch(const std::shared_ptr<AppendWatcher>& watcher, bool committed);
 
     Json ToJson() const;  // for a checkpoint
     Status FromJson(const Json& json);
@@ -119,7 +148,8 @@ class Partition {
     };
     AppendOutcome CheckProducer(const BatchFacts& facts) const;
     void Remember(const BatchFacts& facts);
-    void EndTransaction(const BatchFacts& facts);
+    void FollowTransaction(const BatchFacts& facts);
+    std::vector<AbortedTransaction> AbortedIn(uint64_t offset, uint64_t end) const;
     uint64_t StableEnd() const;
     void AddExtent(uint64_t segment, const IndexEntry& entry);
     void ReadTail(uint64_t offset, uint64_t end, size_t bytes_max, StoredBatches& found) const;
@@ -137,7 +167,10 @@ class Partition {
     bool removed_ = false;
     std::deque<Pending> pending_;
     std::map<int64_t, Producer> producers_;
-    std::vector<AbortedTransaction> aborted_;
+    // Of the durable batches, unlike what `producers_` says.
+    std::map<int64_t, uint64_t> open_;  // producers' open transactions: where they begin
+    std::set<uint64_t> open_firsts_;  // the same, by offset
+    std::vector<AbortedTransaction> aborted_;  // in the order of their ends
     std::vector<Extent> extents_;
     std::vector<IndexEntry> open_index_;  // of the segment that is being written
     uint64_t open_segment_ = 0;
@@ -146,7 +179,11 @@ class Partition {
         SharedBytes content;
     };
     std::deque<Tail> tail_;
-    std::vector<std::weak_ptr<AppendWatcher>> watchers_;  // weak: who waits no longer is simply gone
+    struct Watcher {
+        std::weak_ptr<AppendWatcher> who;  // weak: who waits no longer is simply gone
+        bool committed = false;
+    };
+    std::vector<Watcher> watchers_;
 };
 
 }  // namespace tarn::buffer

@@ -313,9 +313,10 @@ Status Exchange::RunAs(kafka::ApiKey api, const std::string& kind, const std::st
     Status done = broker().dispatcher.Run(operation, principal(), {kind, name}, session_->remote_, handler);
     if (done.ok() || done.error().code() != ErrorCode::kPermissionDenied) return done;
     // Kafka has a code for each kind of thing that one may not do something to.
-    kafka::KafkaError code = kind == "topic"   ? kafka::KafkaError::kTopicAuthorizationFailed
-                             : kind == "group" ? kafka::KafkaError::kGroupAuthorizationFailed
-                                               : kafka::KafkaError::kClusterAuthorizationFailed;
+    kafka::KafkaError code = kind == "topic"         ? kafka::KafkaError::kTopicAuthorizationFailed
+                             : kind == "group"       ? kafka::KafkaError::kGroupAuthorizationFailed
+                             : kind == "transaction" ? kafka::KafkaError::kTransactionalIdAuthorizationFailed
+                                                     : kafka::KafkaError::kClusterAuthorizationFailed;
     return std::move(done).error().WithDetailCode(std::string(kafka::ErrorName(code)));
 }
 

@@ -383,21 +383,19 @@ Status TopicStore::AppendTogether(std::vector<Part> parts, Json change, CommitLo
               [](const Part& a, const Part& b) { return a.partition->number() < b.partition->number(); });
     std::vector<Entry> entries;
     if (!change.is_null()) entries.push_back(StateEntry(change));
-    return AppendFrom(parts, 0, entries, done);
-}
-
-Status TopicStore::AppendFrom(std::vector<Part>& parts, size_t index, std::vector<Entry>& entries,
-                              CommitLog::Done& done) {
-    if (index == parts.size()) return commit_log_->Append(std::move(entries), std::move(done));
-    Part& part = parts[index];
-    AppendOutcome outcome = TRY(part.partition->Append(part.facts, [&](const AppendOutcome& given) -> Status {
-        if (part.place) part.place(given.base_offset);
+    std::deque<Partition::Appending> appending;
+    for (Part& part : parts) {
+        AppendOutcome outcome = TRY(appending.emplace_back(*part.partition).Check(part.facts));
+        if (outcome.problem != AppendProblem::kNone || outcome.duplicate) {
+            return Error(ErrorCode::kConflict, "{}-{} has a newer epoch of producer {}", part.partition->topic(),
+                         part.partition->index(), part.facts.producer_id);
+        }
+        if (part.place) part.place(outcome.base_offset);
         entries.push_back(EntryOf(*part.partition, part.facts, part.batch));
-        return AppendFrom(parts, index + 1, entries, done);
-    }));
-    if (outcome.problem == AppendProblem::kNone) return Ok();
-    return Error(ErrorCode::kConflict, "{}-{} has a newer epoch of producer {}", part.partition->topic(),
-                 part.partition->index(), part.facts.producer_id);
+    }
+    TRY(commit_log_->Append(std::move(entries), std::move(done)));
+    for (size_t index = 0; index < parts.size(); ++index) appending[index].Accept(parts[index].facts);
+    return Ok();
 }
 
 Status TopicStore::AppendState(Json change, CommitLog::Done done) {

@@ -68,7 +68,8 @@ class TopicStore final : public LogListener {
     using Place = std::function<void(uint64_t base_offset)>;
     Result<AppendOutcome> Append(Partition& partition, BatchFacts facts, SharedBytes batch, const Place& place,
                                  CommitLog::Done done);
-    // Batches of several partitions and a change of state that count together or not at all.
+    // Batches of several partitions, one of each, and a change of state that count together or not at all.
+    // kNotFound: one of the topics was deleted.
     struct Part {
         std::shared_ptr<Partition> partition;
         BatchFacts facts;
@@ -101,7 +102,6 @@ class TopicStore final : public LogListener {
     std::shared_ptr<Partition> ByNumber(uint32_t number) const;
     void Publish(std::shared_ptr<Topic> topic);
     void KeepTail(const std::shared_ptr<Partition>& partition, size_t bytes);
-    Status AppendFrom(std::vector<Part>& parts, size_t index, std::vector<Entry>& entries, CommitLog::Done& done);
     Result<uint32_t> TakeNumbers(metadata::Transaction& transaction, const std::string& counter, int64_t count);
 
     void OnDurable(const Entry& entry, uint64_t segment, uint64_t position) override;
