@@ -83,6 +83,8 @@ std::vector<Command> LakeCommands();
 std::vector<Command> AlertCommands();
 std::vector<Command> DashboardCommands();
 std::vector<Command> SourceCommands();
+std::vector<Command> TopicCommands();    // topic, group
+std::vector<Command> RecordCommands();   // topic consume, topic produce
 std::vector<Command> PeopleCommands();
 std::vector<Command> BackupCommands();   // backup, restore
 std::vector<Command> OfflineCommands();  // export, verify

@@ -28,8 +28,8 @@ struct Parsed {
 std::vector<Command> AllCommands() {
     std::vector<Command> all;
     for (auto& list : {PlatformCommands(), StatusCommands(), WorkspaceCommands(), PullCommands(), SqlCommands(),
-                       LakeCommands(), AlertCommands(), DashboardCommands(), SourceCommands(), PeopleCommands(),
-                       OfflineCommands(), BackupCommands(), DoctorCommands()}) {
+                       LakeCommands(), AlertCommands(), DashboardCommands(), SourceCommands(), TopicCommands(),
+                       PeopleCommands(), OfflineCommands(), BackupCommands(), DoctorCommands()}) {
         all.insert(all.end(), list.begin(), list.end());
     }
     for (Command& command : all) {

@@ -19,7 +19,9 @@ COMMANDS = ["up", "demo", "plan", "apply", "pull", "run", "runs", "why", "sql", 
             "doctor", "reload", "backup", "restore",
             "user create", "user list", "user delete", "user password", "role list", "token create", "token list",
             "token delete", "s3-key create", "s3-key list", "s3-key delete", "secret set", "secret list",
-            "secret delete"]
+            "secret delete", "topic list", "topic describe", "topic create", "topic delete", "topic alter",
+            "topic trim", "topic consume", "topic produce", "group list", "group describe", "group seek",
+            "group delete"]
 
 
 def tarn(*arguments, **options):

@@ -92,7 +92,7 @@ class HttpRow:
         self.pattern = pattern
         self.path = re.sub(r"\{(\w+)(\.\.\.)?\}", lambda found: PARAMETERS.get(found[1], "nosuchthing"), pattern)
         self.writes = self.method in ("POST", "PUT")
-        self.streams = pattern == "/api/v1/events"
+        self.streams = pattern in ("/api/v1/events", "/api/v1/topics/{name}/tail")
 
     def call(self, tarn, token, body=None, query=""):
         headers = {"Authorization": f"Bearer {token}"} if token else {}

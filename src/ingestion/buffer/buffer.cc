@@ -86,10 +86,12 @@ class RunningBuffer final : public Buffer {
     Topics& topics() override { return *own_topics_; }
     Address address() const override { return server_ ? server_->address() : Address(); }
     std::vector<security::Route> Routes() override {
-        OperationsDependencies parts{
-            dependencies_.env, dependencies_.dispatcher.gate(), *topics_, groups_, throughput_, config_};
-        std::vector<security::Route> routes = TopicRoutes(parts);
-        for (security::Route& route : GroupRoutes(parts)) routes.push_back(std::move(route));
+        OperationsDependencies parts{dependencies_.env, dependencies_.dispatcher.gate(), *topics_, groups_, throughput_,
+                                     *own_topics_,      dependencies_.authenticator,     config_};
+        std::vector<security::Route> routes;
+        for (auto& some : {TopicRoutes(parts), RecordRoutes(parts), GroupRoutes(parts)}) {
+            routes.insert(routes.end(), some.begin(), some.end());
+        }
         return routes;
     }
     Status Maintain() override {

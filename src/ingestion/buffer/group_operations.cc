@@ -4,6 +4,7 @@
 #include "ingestion/buffer/administration.h"
 #include "ingestion/buffer/batch_check.h"
 #include "ingestion/buffer/operations.h"
+#include "ingestion/buffer/record_browser.h"
 #include "wire/kafka/consumer_protocol.h"
 
 namespace tarn::buffer {
@@ -135,16 +136,15 @@ Result<HttpResponse> GetGroup(const Dependencies& parts, HttpCall& call) {
     answer["offsets"] = Json::array();
     for (const auto& [of, position] : positions) {
         bool has = position.committed.offset >= 0;
-        answer["offsets"].push_back(
-            {{"topic", of.first},
-             {"partition", of.second},
-             {"committed", has ? Json(position.committed.offset) : Json()},
-             {"committed_at", has ? Json(FormatTime(FromMicros(position.committed.at_ms * 1000))) : Json()},
-             {"metadata", position.committed.metadata},
-             {"start", position.lag.start},
-             {"end", position.lag.end},
-             {"lag", position.lag.lag},
-             {"member", position.member.empty() ? Json() : Json(position.member)}});
+        answer["offsets"].push_back({{"topic", of.first},
+                                     {"partition", of.second},
+                                     {"committed", has ? Json(position.committed.offset) : Json()},
+                                     {"committed_at", has ? TimeJson(position.committed.at_ms) : Json()},
+                                     {"metadata", position.committed.metadata},
+                                     {"start", position.lag.start},
+                                     {"end", position.lag.end},
+                                     {"lag", position.lag.lag},
+                                     {"member", position.member.empty() ? Json() : Json(position.member)}});
     }
     for (const char* action : {"group:Read", "group:Delete"}) {
         answer["may"][action] = parts.May(call.principal, action, "group", id);

@@ -8,6 +8,8 @@
 #include "ingestion/buffer/groups.h"
 #include "ingestion/buffer/throughput.h"
 #include "ingestion/buffer/topic_store.h"
+#include "ingestion/buffer/topics.h"
+#include "security/authenticator.h"
 #include "security/operation.h"
 #include "security/router.h"
 
@@ -19,6 +21,8 @@ struct OperationsDependencies {
     TopicStore& topics;
     Groups& groups;
     const Throughput& throughput;
+    Topics& records;
+    security::Authenticator& authenticator;
     const BufferConfig& config;
 
     bool May(const security::Principal& principal, std::string_view action, const std::string& kind,
@@ -29,6 +33,8 @@ struct OperationsDependencies {
 
 // topic_operations.cc: GET /api/v1/topics and below.
 std::vector<security::Route> TopicRoutes(OperationsDependencies dependencies);
+// record_operations.cc: GET /api/v1/topics/{name}/records and below.
+std::vector<security::Route> RecordRoutes(OperationsDependencies dependencies);
 // group_operations.cc: GET /api/v1/consumer-groups and below.
 std::vector<security::Route> GroupRoutes(OperationsDependencies dependencies);
 

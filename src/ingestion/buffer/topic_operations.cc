@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "ingestion/buffer/administration.h"
 #include "ingestion/buffer/operations.h"
+#include "ingestion/buffer/record_browser.h"
 
 namespace tarn::buffer {
 namespace {
@@ -88,13 +89,12 @@ Json PartitionsJson(const Topic& topic) {
     Json partitions = Json::array();
     for (const auto& partition : topic.partitions) {
         PartitionOffsets offsets = partition->Offsets();
-        int64_t newest = partition->max_timestamp_ms();
         partitions.push_back({{"partition", partition->index()},
                               {"start", offsets.start},
                               {"end", offsets.durable_end},
                               {"records", offsets.durable_end - offsets.start},
                               {"bytes", partition->bytes()},
-                              {"newest_at", newest < 0 ? Json() : Json(FormatTime(FromMicros(newest * 1000)))}});
+                              {"newest_at", TimeJson(partition->max_timestamp_ms())}});
     }
     return partitions;
 }
