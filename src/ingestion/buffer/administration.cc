@@ -1,5 +1,6 @@
 #include "ingestion/buffer/administration.h"
 
+#include "wire/kafka/consumer_protocol.h"
 #include "wire/kafka/errors.h"
 
 namespace tarn::buffer {
@@ -67,7 +68,33 @@ Result<TopicSettings> ChangedSettings(const TopicStore& topics, const std::strin
     return settings;
 }
 
+namespace {
+
+// A group of the newer protocol, its shares in the words of the older.
+GroupView ViewOf(const ConsumerGroup& group) {
+    ConsumerGroupView view = group.View();
+    GroupView shown{view.state, "consumer", view.assignor, {}};
+    for (const ConsumerMemberView& member : view.members) {
+        kafka::ConsumerProtocolAssignment assignment;
+        for (const auto& [topic, partitions] : member.share) {
+            assignment.assigned_partitions.push_back(
+                {view.topic_names[topic], std::vector<int32_t>(partitions.begin(), partitions.end())});
+        }
+        Result<Bytes> encoded = kafka::EncodeAssignment(assignment, 0);
+        shown.members.push_back({member.id,
+                                 member.instance_id,
+                                 member.client_id,
+                                 member.client_host,
+                                 {},
+                                 encoded.ok() ? *std::move(encoded) : Bytes()});
+    }
+    return shown;
+}
+
+}  // namespace
+
 GroupView ViewOf(const Groups& groups, const std::string& id) {
+    if (auto consumers = groups.FindConsumer(id); consumers && !consumers->empty()) return ViewOf(*consumers);
     if (auto group = groups.Find(id)) return group->View();
     return {groups.HasOffsets(id) ? "Empty" : "Dead", "", "", {}};
 }
@@ -78,17 +105,13 @@ Error HasMembers(const std::string& group) {
 }
 
 Status DeleteGroup(TopicStore& topics, Groups& groups, const std::string& id) {
-    bool known = groups.Find(id) || groups.HasOffsets(id);
-    if (!known) return MakeError(KafkaError::kGroupIdNotFound, fmt::format("there is no group {}", id));
+    if (!groups.Knows(id)) return MakeError(KafkaError::kGroupIdNotFound, fmt::format("there is no group {}", id));
     if (!groups.Close(id)) return HasMembers(id);
     return topics.AppendStateAndWait(Groups::RemoveChange(id));
 }
 
 Status SetOffsets(TopicStore& topics, Groups& groups, const std::string& id, const Offsets& offsets) {
-    auto group = groups.Find(id);
-    if (group && group->CheckCommit("", std::nullopt, -1) != KafkaError::kNone) {
-        return HasMembers(id);
-    }
+    if (groups.CheckOffsets(id, "", std::nullopt, -1, true) != KafkaError::kNone) return HasMembers(id);
     return topics.AppendStateAndWait(Groups::CommitChange(id, offsets));
 }
 

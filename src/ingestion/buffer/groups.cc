@@ -3,6 +3,11 @@
 #include <set>
 
 namespace tarn::buffer {
+namespace {
+
+Error TooMany() { return Error(ErrorCode::kResourceExhausted, "there are too many consumer groups"); }
+
+}  // namespace
 
 std::shared_ptr<Group> Groups::Find(const std::string& id) const {
     std::shared_lock lock(mutex_);
@@ -10,21 +15,66 @@ std::shared_ptr<Group> Groups::Find(const std::string& id) const {
     return found == groups_.end() ? nullptr : found->second;
 }
 
-Result<std::shared_ptr<Group>> Groups::FindOrMake(const std::string& id) {
-    if (auto found = Find(id)) return found;
-    std::unique_lock lock(mutex_);
-    if (groups_.size() >= kGroupsMax) {
-        return Error(ErrorCode::kResourceExhausted, "there are {} consumer groups already", kGroupsMax);
-    }
-    std::shared_ptr<Group>& group = groups_[id];
-    if (!group) group = std::make_shared<Group>(id, config_, env_, timers_);
-    return group;
+std::shared_ptr<ConsumerGroup> Groups::FindConsumer(const std::string& id) const {
+    std::shared_lock lock(mutex_);
+    auto found = consumer_groups_.find(id);
+    return found == consumer_groups_.end() ? nullptr : found->second;
 }
+
+Result<std::shared_ptr<Group>> Groups::FindOrMake(const std::string& id) {
+    std::unique_lock lock(mutex_);
+    auto other = consumer_groups_.find(id);
+    if (other != consumer_groups_.end() && !other->second->empty()) {
+        return kafka::MakeError(kafka::KafkaError::kInconsistentGroupProtocol,
+                                fmt::format("group {} has members with group.protocol=consumer", id));
+    }
+    auto found = groups_.find(id);
+    if (found != groups_.end()) return found->second;
+    if (groups_.size() + consumer_groups_.size() >= kGroupsMax) return TooMany();
+    return groups_[id] = std::make_shared<Group>(id, config_, env_, timers_);
+}
+
+Result<std::shared_ptr<ConsumerGroup>> Groups::FindOrMakeConsumer(const std::string& id) {
+    std::unique_lock lock(mutex_);
+    auto other = groups_.find(id);
+    if (other != groups_.end() && !other->second->empty()) {
+        return kafka::MakeError(kafka::KafkaError::kGroupIdNotFound,
+                                fmt::format("group {} has members with group.protocol=classic: stop them first", id));
+    }
+    auto found = consumer_groups_.find(id);
+    if (found != consumer_groups_.end()) return found->second;
+    if (groups_.size() + consumer_groups_.size() >= kGroupsMax) return TooMany();
+    return consumer_groups_[id] = std::make_shared<ConsumerGroup>(id, consumer_config_, env_, timers_);
+}
+
+kafka::KafkaError Groups::CheckOffsets(const std::string& id, const std::string& member_id,
+                                       const std::optional<std::string>& instance_id, int32_t epoch,
+                                       bool commit) const {
+    if (auto consumers = FindConsumer(id); consumers && !consumers->empty()) {
+        return consumers->CheckOffsets(member_id, epoch, commit);
+    }
+    bool nobody = member_id.empty() && epoch < 0;
+    if (!commit) return nobody ? kafka::KafkaError::kNone : kafka::KafkaError::kUnknownMemberId;
+    if (auto group = Find(id)) return group->CheckCommit(member_id, instance_id, epoch);
+    // Its membership did not survive a start: it joins again.
+    return epoch >= 0 ? kafka::KafkaError::kUnknownMemberId : kafka::KafkaError::kNone;
+}
+
+bool Groups::HasMembers(const std::string& id) const {
+    auto group = Find(id);
+    auto consumers = FindConsumer(id);
+    return (group && !group->empty()) || (consumers && !consumers->empty());
+}
+
+bool Groups::Knows(const std::string& id) const { return Find(id) || FindConsumer(id) || HasOffsets(id); }
 
 std::vector<std::string> Groups::Ids() const {
     std::shared_lock lock(mutex_);
     std::set<std::string> ids;
     for (const auto& [id, group] : groups_) {
+        if (!group->empty()) ids.insert(id);
+    }
+    for (const auto& [id, group] : consumer_groups_) {
         if (!group->empty()) ids.insert(id);
     }
     for (const auto& [id, offsets] : offsets_) ids.insert(id);
@@ -33,6 +83,11 @@ std::vector<std::string> Groups::Ids() const {
 
 bool Groups::Close(const std::string& id) {
     std::unique_lock lock(mutex_);
+    auto consumers = consumer_groups_.find(id);
+    if (consumers != consumer_groups_.end()) {
+        if (!consumers->second->Close()) return false;
+        consumer_groups_.erase(consumers);
+    }
     auto found = groups_.find(id);
     if (found == groups_.end()) return true;
     if (!found->second->Close()) return false;

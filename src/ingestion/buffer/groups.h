@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "ingestion/buffer/consumer_group.h"
 #include "ingestion/buffer/group.h"
 #include "ingestion/buffer/topic_store.h"
 
@@ -34,9 +35,18 @@ class Groups final : public LogState {
   public:
     Groups(GroupConfig config, Env& env, Timers& timers) : config_(config), env_(env), timers_(timers) {}
 
+    // A group has members of one protocol at a time: classic ones, or those of KIP-848.
     std::shared_ptr<Group> Find(const std::string& id) const;
-    // kResourceExhausted beyond kGroupsMax.
+    std::shared_ptr<ConsumerGroup> FindConsumer(const std::string& id) const;
+    // kResourceExhausted beyond kGroupsMax; INCONSISTENT_GROUP_PROTOCOL and GROUP_ID_NOT_FOUND, as with Kafka, while it
+    // has members of the other protocol.
     Result<std::shared_ptr<Group>> FindOrMake(const std::string& id);
+    Result<std::shared_ptr<ConsumerGroup>> FindOrMakeConsumer(const std::string& id);
+    // May this member commit offsets, or with `commit` false read them?
+    kafka::KafkaError CheckOffsets(const std::string& id, const std::string& member_id,
+                                   const std::optional<std::string>& instance_id, int32_t epoch, bool commit) const;
+    bool HasMembers(const std::string& id) const;
+    bool Knows(const std::string& id) const;
     // Of groups with members or offsets.
     std::vector<std::string> Ids() const;
 
@@ -46,6 +56,7 @@ class Groups final : public LogState {
     static Json RemoveChange(const std::string& group);
     static Json RemoveTopicChange(const std::string& topic);
     Offsets OffsetsOf(const std::string& group) const;
+    const ConsumerGroupConfig& consumer_config() const { return consumer_config_; }
     bool HasOffsets(const std::string& group) const;
     // What each group has committed of a topic.
     std::map<std::string, std::map<int32_t, CommittedOffset>> OffsetsOfTopic(const std::string& topic) const;
@@ -59,10 +70,12 @@ class Groups final : public LogState {
   private:
     static constexpr size_t kGroupsMax = 100'000;
     const GroupConfig config_;
+    const ConsumerGroupConfig consumer_config_;
     Env& env_;
     Timers& timers_;
-    mutable std::shared_mutex mutex_;  // guards the two below
+    mutable std::shared_mutex mutex_;  // guards all below
     std::map<std::string, std::shared_ptr<Group>> groups_;  // shared with requests and timers under way
+    std::map<std::string, std::shared_ptr<ConsumerGroup>> consumer_groups_;  // as above
     std::map<std::string, Offsets> offsets_;
 };
 

@@ -35,6 +35,9 @@ void HandleDescribeConfigs(const ExchangePtr& exchange);
 void HandleAlterConfigs(const ExchangePtr& exchange);
 void HandleIncrementalAlterConfigs(const ExchangePtr& exchange);
 void HandleDescribeCluster(const ExchangePtr& exchange);
+// handlers_consumer_groups.cc
+void HandleConsumerGroupHeartbeat(const ExchangePtr& exchange);
+void HandleConsumerGroupDescribe(const ExchangePtr& exchange);
 // handlers_acls.cc
 void HandleDescribeAcls(const ExchangePtr& exchange);
 void HandleCreateAcls(const ExchangePtr& exchange);

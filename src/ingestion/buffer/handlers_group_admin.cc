@@ -30,12 +30,15 @@ void HandleListGroups(const ExchangePtr& exchange) {
                 if (!exchange->May("group:Describe", "group", id)) continue;
                 GroupView view = ViewOf(groups, id);
                 if (!request.states_filter.empty() && !Contains(request.states_filter, view.state)) continue;
-                if (!request.types_filter.empty() && !Contains(request.types_filter, "classic")) continue;
+                auto consumers = groups.FindConsumer(id);
+                bool newer = consumers && (!consumers->empty() || !groups.Find(id));
+                std::string type = newer ? "consumer" : "classic";
+                if (!request.types_filter.empty() && !Contains(request.types_filter, type)) continue;
                 auto& into = answer.groups.emplace_back();
                 into.group_id = id;
                 into.protocol_type = view.protocol_type;
                 into.group_state = view.state;
-                into.group_type = "classic";
+                into.group_type = type;
             }
             return Ok();
         });
@@ -102,12 +105,11 @@ void HandleOffsetDelete(const ExchangePtr& exchange) {
         Broker& broker = exchange->broker();
         kafka::OffsetDeleteResponse answer;
         Status done = exchange->Run("group", request.group_id, [&](security::Call&) -> Status {
-            auto group = broker.groups.Find(request.group_id);
-            if (!group && !broker.groups.HasOffsets(request.group_id)) {
+            if (!broker.groups.Knows(request.group_id)) {
                 return kafka::MakeError(KafkaError::kGroupIdNotFound, "there is no such group");
             }
             // Whether a member has subscribed to a topic stands in its metadata, which is the clients' own.
-            if (group && !group->empty()) {
+            if (broker.groups.HasMembers(request.group_id)) {
                 return kafka::MakeError(KafkaError::kNonEmptyGroup, "the group has members");
             }
             std::vector<TopicPartition> forget;

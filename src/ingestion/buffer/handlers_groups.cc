@@ -18,11 +18,9 @@ void HandleOffsetCommit(const ExchangePtr& exchange) {
             error = KafkaError::kGroupAuthorizationFailed;
         } else if (request.group_id.empty()) {
             error = KafkaError::kInvalidGroupId;
-        } else if (auto group = broker.groups.Find(request.group_id)) {
-            error =
-                group->CheckCommit(request.member_id, request.group_instance_id, request.generation_id_or_member_epoch);
-        } else if (request.generation_id_or_member_epoch >= 0) {
-            error = KafkaError::kUnknownMemberId;  // its membership did not survive a start: it joins again
+        } else {
+            error = broker.groups.CheckOffsets(request.group_id, request.member_id, request.group_instance_id,
+                                               request.generation_id_or_member_epoch, true);
         }
         auto answer = std::make_shared<kafka::OffsetCommitResponse>();
         Offsets offsets;
@@ -153,8 +151,13 @@ void HandleOffsetFetch(const ExchangePtr& exchange) {
                 }
                 auto& group = answer.groups.emplace_back();
                 group.group_id = names[index];
+                const auto& wanted = request.groups[index];
+                if (error == KafkaError::kNone) {
+                    error = exchange->broker().groups.CheckOffsets(names[index], wanted.member_id.value_or(""),
+                                                                   std::nullopt, wanted.member_epoch, false);
+                }
                 group.error_code = CodeOf(error);
-                if (!allowed[index]) continue;
+                if (error != KafkaError::kNone) continue;
                 const auto& topics = request.groups[index].topics;
                 if (!topics) {
                     FillOffsets<kafka::OffsetFetchResponseGroupTopic, kafka::OffsetFetchResponseGroupPartition>(

@@ -107,6 +107,10 @@ void HandleApiVersions(const ExchangePtr& exchange) {
         int16_t least = row.advertised_min >= 0 ? row.advertised_min : row.version_min;
         answer.api_keys.push_back({static_cast<int16_t>(row.key), least, row.version_max});
     }
+    // That of groups' newer protocol (KIP-848). Clients look for it here, not only for the API.
+    answer.supported_features.push_back({"group.version", 0, 1});
+    answer.finalized_features_epoch = 0;
+    answer.finalized_features.push_back({"group.version", 1, 1});
     // Who asks for too new a version is told so in a form that every client understands (KIP-511).
     if (exchange->version() > exchange->row().version_max) {
         answer.error_code = CodeOf(KafkaError::kUnsupportedVersion);

@@ -59,7 +59,11 @@ void HandleJoinGroup(const ExchangePtr& exchange) {
         "group", names, [exchange, refuse, request = *std::move(request)](const std::vector<bool>& allowed) {
             if (!allowed[0]) return refuse(KafkaError::kGroupAuthorizationFailed, request.member_id);
             auto group = exchange->broker().groups.FindOrMake(request.group_id);
-            if (!group.ok()) return refuse(KafkaError::kCoordinatorNotAvailable, request.member_id);
+            if (!group.ok()) {
+                bool other = !group.error().detail_code().empty();
+                return refuse(other ? kafka::KafkaErrorOf(group.error()) : KafkaError::kCoordinatorNotAvailable,
+                              request.member_id);
+            }
             JoinRequest join;
             join.member_id = request.member_id;
             join.instance_id = request.group_instance_id;

@@ -181,6 +181,10 @@ namespace {
 // A zombie of a group's member must not move the group's offsets (KIP-447).
 KafkaError CheckMember(Broker& broker, const kafka::TxnOffsetCommitRequest& request) {
     if (request.group_id.empty()) return KafkaError::kInvalidGroupId;
+    if (auto consumers = broker.groups.FindConsumer(request.group_id); consumers && !consumers->empty()) {
+        KafkaError error = consumers->CheckOffsets(request.member_id, request.generation_id, false);
+        return error == KafkaError::kStaleMemberEpoch ? KafkaError::kIllegalGeneration : error;
+    }
     if (auto group = broker.groups.Find(request.group_id)) {
         return group->CheckTransactionCommit(request.member_id, request.group_instance_id, request.generation_id);
     }
