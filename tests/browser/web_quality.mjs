@@ -10,7 +10,7 @@ const kPages = [
   '/catalog/rides/by_day?tab=lineage', '/catalog/rides/by_day?tab=sql', '/sql', '/dashboards', '/dashboards/rides/trips',
   '/dashboards/rides/trips?tile=0', '/runs', '/runs?view=tasks', '/runs?view=graph', '/runs?view=timeline', '/runs/1', '/runs/compare?a=1&b=2', '/sources', '/workspace',
   '/audit', '/access?tab=users', '/access?tab=roles', '/access?tab=tokens', '/access?tab=explain', '/status',
-  '/alerts',
+  '/alerts', '/topics', '/topics?view=groups',
 ];
 const kFirstPaintMsMax = 1000;
 const kFirstBytesMax = 300_000;

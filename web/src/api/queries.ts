@@ -1,5 +1,12 @@
 // The query layer: every read of the server is a hook here, every change a mutation that says what it makes stale.
-import { keepPreviousData, useMutation, useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query';
+import {
+  keepPreviousData,
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+  useQueryClient,
+  type UseQueryResult,
+} from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
 import { arrived, call, get, path, post, put, query, remove } from './client';
 import { forgetEarly } from './early';
@@ -354,6 +361,93 @@ export const alerting = {
   unsilence: (id: string) => remove(path`/alerts/silences/${id}`),
   test: (name: string) =>
     post<{ messages: { channel: string; sent: boolean; error: string }[] }>(path`/alerts/${name}/test`),
+};
+
+// ---- topics and consumer groups
+
+const kTopicsPollMs = 3000;
+
+export const useTopics = (enabled = true): UseQueryResult<Api.TopicSummary[]> =>
+  useQuery({
+    enabled,
+    queryKey: ['topics', 'list'],
+    queryFn: async ({ signal }) => (await get<{ topics: Api.TopicSummary[] }>('/topics', signal)).topics,
+    refetchInterval: kTopicsPollMs,
+  });
+export const useTopic = (name: string): UseQueryResult<Api.TopicDetail> =>
+  useQuery({
+    queryKey: ['topics', 'one', name],
+    queryFn: ({ signal }) => get<Api.TopicDetail>(path`/topics/${name}`, signal),
+    refetchInterval: kTopicsPollMs,
+  });
+export interface RecordQuestion {
+  topic: string;
+  order: 'newest' | 'oldest';
+  partition: string;
+  filter: string;
+  offset: string;
+  time: string;
+}
+export const useRecords = ({ topic, ...question }: RecordQuestion, enabled: boolean) =>
+  useInfiniteQuery({
+    enabled,
+    queryKey: ['topics', 'records', topic, question],
+    queryFn: ({ pageParam, signal }) => {
+      const { order, partition, filter } = question;
+      const asked = pageParam ? { order, filter, positions: pageParam } : question;
+      return get<Api.RecordPage>(
+        path`/topics/${topic}/records` + query({ ...asked, limit: 100, ...(pageParam ? {} : { partition }) }),
+        signal,
+      );
+    },
+    initialPageParam: '',
+    getNextPageParam: (last) => (last.more ? last.next : undefined),
+    refetchOnWindowFocus: false,
+    staleTime: 0,
+  });
+// The whole of one record, up to a megabyte of it.
+export const useRecord = (
+  topic: string,
+  at: { partition: number; offset: number } | undefined,
+): UseQueryResult<Api.TopicRecord | null> =>
+  useQuery({
+    enabled: at !== undefined,
+    queryKey: ['topics', 'record', topic, at?.partition, at?.offset],
+    queryFn: async ({ signal }) => {
+      const where = { order: 'oldest', partition: at!.partition, offset: at!.offset, limit: 1, shown_bytes: 1 << 20 };
+      const page = await get<Api.RecordPage>(path`/topics/${topic}/records` + query(where), signal);
+      return page.records.find((record) => record.offset === at!.offset) ?? null;
+    },
+    staleTime: Infinity,
+  });
+export const useGroups = (): UseQueryResult<Api.GroupSummary[]> =>
+  useQuery({
+    queryKey: ['topics', 'groups'],
+    queryFn: async ({ signal }) => (await get<{ groups: Api.GroupSummary[] }>('/consumer-groups', signal)).groups,
+    refetchInterval: kTopicsPollMs,
+  });
+export const useGroup = (id: string): UseQueryResult<Api.GroupDetail> =>
+  useQuery({
+    queryKey: ['topics', 'group', id],
+    queryFn: ({ signal }) => get<Api.GroupDetail>(path`/consumer-groups/${id}`, signal),
+    refetchInterval: kTopicsPollMs,
+  });
+export const topics = {
+  create: (name: string, partitions: number, settings: Record<string, string>) =>
+    put<Api.TopicSummary>(path`/topics/${name}`, { partitions, settings }),
+  remove: (name: string) => remove<{ deleted_records: number }>(path`/topics/${name}`),
+  change: (name: string, set: Record<string, string>, reset: string[]) =>
+    post<{ settings: Api.TopicSetting[] }>(path`/topics/${name}/settings`, { set, reset }),
+  addPartitions: (name: string, partitions: number) => post(path`/topics/${name}/partitions`, { partitions }),
+  deleteRecords: (name: string, partition: number, before: number) =>
+    post<{ deleted_records: number }>(path`/topics/${name}/delete-records`, { partition, before }),
+  produce: (name: string, records: Api.NewRecord[]) =>
+    post<{ places: { partition: number; offset: number }[] }>(path`/topics/${name}/records`, { records }),
+  tailPath: (name: string, partition: string, filter: string) =>
+    '/api/v1' + path`/topics/${name}/tail` + query({ partition, filter }),
+  seek: (group: string, body: Record<string, unknown>) =>
+    post<Api.SeekAnswer>(path`/consumer-groups/${group}/seek`, body),
+  removeGroup: (group: string) => remove(path`/consumer-groups/${group}`),
 };
 
 // ---- people and keys

@@ -600,3 +600,116 @@ export interface Explanation {
   allowed: boolean;
   reason: string;
 }
+
+// ---- topics
+
+export interface TopicSummary {
+  name: string;
+  partitions: number;
+  records: number;
+  bytes: number;
+  records_per_second: number;
+  bytes_per_second: number;
+  cleanup_policy: string;
+  created_at: string;
+}
+export interface TopicPartition {
+  partition: number;
+  start: number;
+  end: number;
+  records: number;
+  bytes: number;
+  newest_at: string | null;
+}
+export interface TopicSetting {
+  name: string;
+  value: string;
+  default: string;
+  is_set: boolean;
+  type: string;
+  allowed: string[];
+  documentation: string;
+}
+export interface TopicReader {
+  group: string;
+  state: string;
+  members: number;
+  lag: number;
+}
+export interface TopicDetail extends Omit<TopicSummary, 'partitions'> {
+  partitions: TopicPartition[];
+  settings: TopicSetting[];
+  groups: TopicReader[];
+  throughput: {
+    until: string | null;
+    step_seconds: number;
+    records_per_second: number[];
+    bytes_per_second: number[];
+  };
+  may: Record<string, boolean>;
+}
+export interface RecordHeader {
+  key: string;
+  value: string | null;
+  value_is_base64?: boolean;
+  value_bytes?: number;
+}
+export interface TopicRecord {
+  partition: number;
+  offset: number;
+  time: string | null;
+  key: string | null;
+  key_is_base64?: boolean;
+  key_bytes?: number; // how long it is, where only its beginning is here
+  value: string | null;
+  value_is_base64?: boolean;
+  value_bytes?: number;
+  headers: RecordHeader[];
+}
+export interface RecordPage {
+  records: TopicRecord[];
+  next: string;
+  more: boolean;
+  scanned: number;
+}
+export interface NewRecord {
+  key?: string;
+  value?: string | null;
+  partition?: number;
+  headers?: { key: string; value: string }[];
+}
+export interface GroupSummary {
+  group: string;
+  state: string;
+  protocol_type: string;
+  protocol: string;
+  members: number;
+  topics: string[];
+  lag: number;
+}
+export interface GroupMember {
+  id: string;
+  instance_id: string | null;
+  client_id: string;
+  host: string;
+  share: { topic: string; partitions: number[] }[];
+}
+export interface GroupOffset {
+  topic: string;
+  partition: number;
+  committed: number | null;
+  committed_at: string | null;
+  metadata: string;
+  start: number;
+  end: number;
+  lag: number;
+  member: string | null;
+}
+export interface GroupDetail extends Omit<GroupSummary, 'members'> {
+  members: GroupMember[];
+  offsets: GroupOffset[];
+  may: Record<string, boolean>;
+}
+export interface SeekAnswer {
+  offsets: { topic: string; partition: number; before: number | null; after: number }[];
+}

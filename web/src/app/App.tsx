@@ -27,6 +27,9 @@ const loading = (
 const HomePage = later(() => import('../pages/home/HomePage'), loading);
 const CatalogPage = later(() => import('../pages/catalog/CatalogPage'), loading);
 const DatasetPage = later(() => import('../pages/catalog/DatasetPage'), loading);
+const TopicsPage = later(() => import('../pages/topics/TopicsPage'), loading);
+const TopicPage = later(() => import('../pages/topics/TopicPage'), loading);
+const GroupPage = later(() => import('../pages/topics/GroupPage'), loading);
 const SqlPage = later(() => import('../pages/sql/SqlPage'), loading);
 const DashboardsPage = later(() => import('../pages/dashboards/DashboardsPage'), loading);
 const DashboardPage = later(() => import('../pages/dashboards/DashboardPage'), loading);
@@ -43,6 +46,9 @@ const kPages = [
   HomePage,
   CatalogPage,
   DatasetPage,
+  TopicsPage,
+  TopicPage,
+  GroupPage,
   SqlPage,
   DashboardsPage,
   DashboardPage,
@@ -107,6 +113,9 @@ function Pages() {
         <Route path="/" component={HomePage} />
         <Route path="/catalog" component={CatalogPage} />
         <Route path="/catalog/:schema/:name">{({ schema, name }) => <DatasetPage schema={schema} name={name} />}</Route>
+        <Route path="/topics" component={TopicsPage} />
+        <Route path="/topics/groups/:id">{({ id }) => <GroupPage key={id} id={id} />}</Route>
+        <Route path="/topics/:name">{({ name }) => <TopicPage key={name} name={name} />}</Route>
         <Route path="/sql" component={SqlPage} />
         <Route path="/dashboards" component={DashboardsPage} />
         <Route path="/dashboards/:useCase/:name">

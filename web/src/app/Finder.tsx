@@ -1,8 +1,8 @@
-// Ctrl-K: finds tables, dashboards, sources, runs, people, pages and actions by any part of their name.
+// Ctrl-K: finds tables, topics, dashboards, sources, runs, people, pages and actions by any part of their name.
 import { Modal, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import { useLocation } from 'wouter';
-import { useCatalog, useDashboards, useMe, useRuns, useSources, useUsers } from '../api/queries';
+import { useCatalog, useDashboards, useMe, useRuns, useSources, useTopics, useUsers } from '../api/queries';
 import { Icon, type IconName } from '../design/icons';
 import { lookOf } from '../design/status';
 import { scoreOf } from './match';
@@ -19,6 +19,37 @@ interface Finding {
 
 const kShown = 40;
 
+type Go = (href: string) => () => void;
+
+function actionsOf(at: Go, scheme: string, setColorScheme: (scheme: 'dark' | 'light') => void): Finding[] {
+  return [
+    {
+      key: 'action:theme',
+      title: `Switch to ${scheme === 'dark' ? 'light' : 'dark'}`,
+      note: 'theme',
+      group: 'Actions',
+      icon: scheme === 'dark' ? 'sun' : 'moon',
+      go: () => setColorScheme(scheme === 'dark' ? 'light' : 'dark'),
+    },
+    {
+      key: 'action:plan',
+      title: 'Plan and apply the workspace',
+      note: '',
+      group: 'Actions',
+      icon: 'folder',
+      go: at('/workspace?plan=1'),
+    },
+    {
+      key: 'action:token',
+      title: 'Create a token',
+      note: '',
+      group: 'Actions',
+      icon: 'access',
+      go: at('/access?tab=tokens'),
+    },
+  ];
+}
+
 function useFindings(): Finding[] {
   const [, navigate] = useLocation();
   const catalog = useCatalog();
@@ -26,6 +57,7 @@ function useFindings(): Finding[] {
   const runs = useRuns({ task: '', state: '', before: '', limit: 30 });
   const me = useMe();
   const sources = useSources();
+  const topics = useTopics();
   const users = useUsers(me.data?.admin === true); // others may not list them
   const { setColorScheme } = useMantineColorScheme();
   const scheme = useComputedColorScheme('light');
@@ -71,6 +103,14 @@ function useFindings(): Finding[] {
       icon: 'source',
       go: at(`/sources?source=${encodeURIComponent(source.name)}`),
     }));
+    const logs = (topics.data ?? []).map((topic): Finding => ({
+      key: `topic:${topic.name}`,
+      title: topic.name,
+      note: 'topic',
+      group: 'Topics',
+      icon: 'topic',
+      go: at(`/topics/${encodeURIComponent(topic.name)}`),
+    }));
     const people = (users.data ?? []).map((user): Finding => ({
       key: `user:${user.name}`,
       title: user.name,
@@ -79,34 +119,19 @@ function useFindings(): Finding[] {
       icon: 'user',
       go: at(`/access?tab=users&user=${encodeURIComponent(user.name)}`),
     }));
-    const actions: Finding[] = [
-      {
-        key: 'action:theme',
-        title: `Switch to ${scheme === 'dark' ? 'light' : 'dark'}`,
-        note: 'theme',
-        group: 'Actions',
-        icon: scheme === 'dark' ? 'sun' : 'moon',
-        go: () => setColorScheme(scheme === 'dark' ? 'light' : 'dark'),
-      },
-      {
-        key: 'action:plan',
-        title: 'Plan and apply the workspace',
-        note: '',
-        group: 'Actions',
-        icon: 'folder',
-        go: at('/workspace?plan=1'),
-      },
-      {
-        key: 'action:token',
-        title: 'Create a token',
-        note: '',
-        group: 'Actions',
-        icon: 'access',
-        go: at('/access?tab=tokens'),
-      },
-    ];
-    return [...tables, ...boards, ...pages, ...comes, ...people, ...actions, ...recent];
-  }, [catalog.data, dashboards.data, runs.data, sources.data, users.data, navigate, scheme, setColorScheme]);
+    const actions = actionsOf(at, scheme, setColorScheme);
+    return [...tables, ...boards, ...pages, ...logs, ...comes, ...people, ...actions, ...recent];
+  }, [
+    catalog.data,
+    dashboards.data,
+    runs.data,
+    sources.data,
+    topics.data,
+    users.data,
+    navigate,
+    scheme,
+    setColorScheme,
+  ]);
 }
 
 function best(findings: Finding[], text: string): Finding[] {
@@ -156,7 +181,7 @@ export function Finder({ onClose }: { onClose: () => void }) {
               setText(event.target.value);
               setAt(0);
             }}
-            placeholder="Tables, dashboards, sources, runs, people, pages"
+            placeholder="Tables, topics, dashboards, sources, runs, people, pages"
             aria-label="Find"
             role="combobox"
             aria-expanded="true"

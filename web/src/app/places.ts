@@ -12,6 +12,7 @@ export interface Place {
 export const places: Place[] = [
   { title: 'Home', href: '/', icon: 'home', key: 'h', group: '' },
   { title: 'Catalog', href: '/catalog', icon: 'table', key: 'c', group: 'Data' },
+  { title: 'Topics', href: '/topics', icon: 'topic', key: 't', group: 'Data' },
   { title: 'SQL', href: '/sql', icon: 'code', key: 's', group: 'Explore' },
   { title: 'Dashboards', href: '/dashboards', icon: 'dashboard', key: 'd', group: 'Explore' },
   { title: 'Runs', href: '/runs', icon: 'runs', key: 'r', group: 'Build' },
