@@ -4,6 +4,7 @@ Needs Java, and kafka-clients with what it needs (slf4j-api, snappy-java, lz4-ja
 the home folder: `mvn dependency:get -Dartifact=org.apache.kafka:kafka-clients:4.2.0`. Skipped without them.
 """
 
+import functools
 import os
 import re
 import shutil
@@ -27,9 +28,8 @@ def program():
     pytest.skip("wire_kafka_test is not built")
 
 
-@pytest.fixture(scope="module")
-def java():
-    """Runs KafkaPeer.java; returns what it printed."""
+def run_java(source, *arguments):
+    """Runs a Java file with Apache's client; returns what it printed."""
     if not shutil.which("java"):
         pytest.skip("java is not there")
     jars = [clients_jar()]
@@ -38,15 +38,16 @@ def java():
         if not found:
             pytest.skip(f"{name} is not in Maven's repository")
         jars.append(found[-1])
+    result = subprocess.run(
+        ["java", "-cp", os.pathsep.join(map(str, jars)), source, *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr[-4000:]
+    return result.stdout
 
-    def run(*arguments):
-        result = subprocess.run(
-            ["java", "-cp", os.pathsep.join(map(str, jars)), PEER, *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300, check=False)
-        assert result.returncode == 0, result.stderr[-4000:]
-        return result.stdout
 
-    return run
+@pytest.fixture(scope="module")
+def java():
+    return functools.partial(run_java, PEER)
 
 
 @pytest.fixture(scope="module")

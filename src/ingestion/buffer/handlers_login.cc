@@ -9,6 +9,10 @@ namespace tarn::buffer {
 namespace {
 
 constexpr const char* kMechanisms[] = {"PLAIN", "SCRAM-SHA-256", "OAUTHBEARER"};
+constexpr std::pair<const char*, int16_t> kFeatures[] = {
+    {"group.version", 1},        // groups' newer protocol (KIP-848)
+    {"transaction.version", 2},  // KIP-890
+};
 constexpr std::string_view kTokenStart = "tarn_";
 
 Error Wrong() {
@@ -107,17 +111,20 @@ void HandleApiVersions(const ExchangePtr& exchange) {
         int16_t least = row.advertised_min >= 0 ? row.advertised_min : row.version_min;
         answer.api_keys.push_back({static_cast<int16_t>(row.key), least, row.version_max});
     }
-    // That of groups' newer protocol (KIP-848). Clients look for it here, not only for the API.
-    answer.supported_features.push_back({"group.version", 0, 1});
-    answer.finalized_features_epoch = 0;
-    answer.finalized_features.push_back({"group.version", 1, 1});
     // Who asks for too new a version is told so in a form that every client understands (KIP-511).
     if (exchange->version() > exchange->row().version_max) {
         answer.error_code = CodeOf(KafkaError::kUnsupportedVersion);
         return exchange->AnswerAs(0, answer);
     }
     auto request = exchange->Decode<kafka::ApiVersionsRequest>();
-    if (request) exchange->Answer(answer);
+    if (!request) return;
+    // Clients look for them here, not only for the APIs. Those before version 4 do not understand one that begins at 0.
+    answer.finalized_features_epoch = 0;
+    for (const auto& [name, version] : kFeatures) {
+        if (exchange->version() >= 4) answer.supported_features.push_back({name, 0, version});
+        answer.finalized_features.push_back({name, version, version});
+    }
+    exchange->Answer(answer);
 }
 
 void HandleSaslHandshake(const ExchangePtr& exchange) {

@@ -7,6 +7,9 @@
 namespace tarn::buffer {
 namespace {
 
+// Transactions of version 2 (KIP-890): a batch adds its partition itself.
+constexpr int16_t kImplicitPartitionsSince = 12;
+
 // An answer that becomes whole as its batches become durable.
 struct Answering {
     explicit Answering(ExchangePtr exchange) : exchange(std::move(exchange)) {}
@@ -65,7 +68,8 @@ Result<AppendOutcome> Append(const Answering& answering, Partition& partition, c
         return Invalid(KafkaError::kTransactionalIdAuthorizationFailed,
                        "a batch of a transaction comes under a transactional id that you may write under");
     }
-    return broker.transactions.Append(*answering.transactional_id, false, partition, facts, batch, place,
+    bool implicit = answering.exchange->version() >= kImplicitPartitionsSince;
+    return broker.transactions.Append(*answering.transactional_id, implicit, partition, facts, batch, place,
                                       std::move(done));
 }
 

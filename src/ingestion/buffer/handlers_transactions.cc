@@ -14,6 +14,9 @@ namespace {
 constexpr size_t kIdBytesMax = 1000;
 constexpr int16_t kFencedSince = 2;      // of most APIs: before, clients know only an old epoch
 constexpr int16_t kInitFencedSince = 4;  // of InitProducerId
+// Transactions of version 2 (KIP-890): a client speaks these versions of both only if the feature is told to be there.
+constexpr int16_t kImplicitOffsetsSince = 5;  // of TxnOffsetCommit
+constexpr int16_t kNewEpochSince = 5;         // of EndTxn
 
 int16_t CodeFor(KafkaError error, int16_t version, int16_t fenced_since) {
     bool unknown = error == KafkaError::kProducerFenced && version < fenced_since;
@@ -247,7 +250,8 @@ void HandleTxnOffsetCommit(const ExchangePtr& exchange) {
             if (error != KafkaError::kNone || offsets.empty()) return finish(error);
             TransactionalProducer who{request.transactional_id, {request.producer_id, request.producer_epoch}};
             exchange->broker().transactions.CommitOffsets(
-                who, names[0], offsets, false, [finish](const TransactionAnswer& told) { finish(told.error); });
+                who, names[0], offsets, exchange->version() >= kImplicitOffsetsSince,
+                [finish](const TransactionAnswer& told) { finish(told.error); });
         });
 }
 
@@ -255,18 +259,22 @@ void HandleEndTxn(const ExchangePtr& exchange) {
     auto request = exchange->Decode<kafka::EndTxnRequest>();
     if (!request) return;
     std::vector<std::string> names = {request->transactional_id};
-    exchange->WithAccess("transaction", names,
-                         [exchange, names, request = *std::move(request)](const std::vector<bool>& allowed) {
-                             auto answer = [exchange](const TransactionAnswer& told) {
-                                 kafka::EndTxnResponse ended;
-                                 ended.error_code = CodeFor(told.error, exchange->version(), kFencedSince);
-                                 exchange->Answer(ended);
-                             };
-                             exchange->Count("transaction", names[0], 0, 0);
-                             if (!allowed[0]) return answer({KafkaError::kTransactionalIdAuthorizationFailed, {}});
-                             TransactionalProducer who{names[0], {request.producer_id, request.producer_epoch}};
-                             exchange->broker().transactions.End(who, request.committed, false, answer);
-                         });
+    exchange->WithAccess(
+        "transaction", names, [exchange, names, request = *std::move(request)](const std::vector<bool>& allowed) {
+            auto answer = [exchange](const TransactionAnswer& told) {
+                kafka::EndTxnResponse ended;
+                ended.error_code = CodeFor(told.error, exchange->version(), kFencedSince);
+                if (told.error == KafkaError::kNone) {
+                    ended.producer_id = told.producer.id;
+                    ended.producer_epoch = told.producer.epoch;
+                }
+                exchange->Answer(ended);
+            };
+            exchange->Count("transaction", names[0], 0, 0);
+            if (!allowed[0]) return answer({KafkaError::kTransactionalIdAuthorizationFailed, {}});
+            TransactionalProducer who{names[0], {request.producer_id, request.producer_epoch}};
+            exchange->broker().transactions.End(who, request.committed, exchange->version() >= kNewEpochSince, answer);
+        });
 }
 
 }  // namespace tarn::buffer

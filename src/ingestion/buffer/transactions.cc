@@ -110,25 +110,28 @@ CommitLog::Done Transactions::WhenDone(const TransactionPtr& transaction, const 
 
 // ---- producers
 
+// When its epochs have come to their end, or it has none yet. May write to metadata: not under the lock.
+Result<std::optional<int64_t>> Transactions::FreshIdFor(Transaction& transaction) {
+    {
+        std::lock_guard lock(transaction.mutex);
+        bool has = transaction.producer.id >= 0 && transaction.producer.epoch < kEpochMax;
+        if (has) return std::optional<int64_t>();
+    }
+    TopicStore* store = store_.load();
+    if (!store) return Error(ErrorCode::kCancelled, "the buffer is being stopped");
+    return std::optional<int64_t>(TRY(store->NewProducerId()));
+}
+
 void Transactions::Init(const std::string& id, int32_t timeout_ms, ProducerEpoch mine, const Answer& answer) {
     TopicStore* store = store_.load();
     TransactionPtr transaction = FindOrMake(id);
     if (!store || !transaction) return answer({KafkaError::kCoordinatorNotAvailable, {}});
-    bool needs_id = false;
-    {
-        std::lock_guard lock(transaction->mutex);
-        needs_id = transaction->producer.id < 0 || transaction->producer.epoch >= kEpochMax;
-    }
-    std::optional<int64_t> fresh;
-    if (needs_id) {
-        Result<int64_t> taken = store->NewProducerId();  // may write: not under the lock
-        if (!taken.ok()) return answer({KafkaError::kCoordinatorNotAvailable, {}});
-        fresh = *taken;
-    }
+    Result<std::optional<int64_t>> fresh = FreshIdFor(*transaction);
+    if (!fresh.ok()) return answer({KafkaError::kCoordinatorNotAvailable, {}});
     std::unique_lock lock(transaction->mutex);
     bool known = transaction->producer.id >= 0;
     bool busy = transaction->forgotten || transaction->ending != Ending::kNo;
-    bool has_id = fresh || (known && transaction->producer.epoch < kEpochMax);
+    bool has_id = *fresh || (known && transaction->producer.epoch < kEpochMax);
     if (busy || !has_id) {
         lock.unlock();
         return answer({KafkaError::kConcurrentTransactions, {}});
@@ -140,7 +143,7 @@ void Transactions::Init(const std::string& id, int32_t timeout_ms, ProducerEpoch
         lock.unlock();
         return answer(told);
     }
-    InitLocked(transaction, timeout_ms, mine, fresh, answer);
+    InitLocked(transaction, timeout_ms, mine, *fresh, answer);
 }
 
 void Transactions::InitLocked(const TransactionPtr& transaction, int32_t timeout_ms, ProducerEpoch mine,
@@ -269,22 +272,35 @@ void Transactions::End(const TransactionalProducer& who, bool commit, bool new_e
     TransactionPtr transaction = Find(who.transactional_id);
     if (!store_.load()) return answer({KafkaError::kCoordinatorNotAvailable, {}});
     if (!transaction) return answer({KafkaError::kInvalidProducerIdMapping, {}});
+    std::optional<int64_t> fresh;
+    if (new_epoch) {
+        Result<std::optional<int64_t>> taken = FreshIdFor(*transaction);
+        if (!taken.ok()) return answer({KafkaError::kCoordinatorNotAvailable, {}});
+        fresh = *taken;
+    }
     std::unique_lock lock(transaction->mutex);
     State wanted = commit ? State::kCommitted : State::kAborted;
-    bool again = who.producer == transaction->before && transaction->state == wanted;
-    KafkaError error = new_epoch && again && transaction->ending == Ending::kNo ? KafkaError::kNone
-                                                                                : Check(*transaction, who.producer);
-    if (error == KafkaError::kNone && transaction->state == State::kOngoing) {
-        int16_t epoch = who.producer.epoch;
+    bool again = new_epoch && who.producer == transaction->before && transaction->state == wanted;
+    KafkaError error =
+        again && transaction->ending == Ending::kNo ? KafkaError::kNone : Check(*transaction, who.producer);
+    bool open = transaction->state == State::kOngoing;
+    // Who goes on under a new epoch gets one also when there was nothing to abort: its batches may be under way.
+    bool ends = open || (new_epoch && !commit && !again);
+    if (error == KafkaError::kNone && ends) {
+        ProducerEpoch now = who.producer;
         Json change = {{"transaction", transaction->id}, {"ms", NowMs()}};
-        if (new_epoch) {
-            ProducerEpoch next{who.producer.id, ++epoch};
-            change["producer"] = EpochJson(next, who.producer);
+        if (!new_epoch) return EndLocked(transaction, commit, now.epoch, std::move(change), answer);
+        int16_t after = static_cast<int16_t>(now.epoch + 1);
+        bool last = now.epoch >= kEpochMax;
+        if (!last || fresh) {
+            change["producer"] = EpochJson(last ? ProducerEpoch{*fresh, 0} : ProducerEpoch{now.id, after}, now);
+            return EndLocked(transaction, commit, after, std::move(change), answer);
         }
-        return EndLocked(transaction, commit, epoch, std::move(change), answer);
+        error = KafkaError::kConcurrentTransactions;  // it was just now that the epoch became the last
     }
     // The same again, as its answer was lost; anything else makes no sense now.
-    if (error == KafkaError::kNone && transaction->state != wanted) error = KafkaError::kInvalidTxnState;
+    bool same = transaction->state == wanted && (again || !new_epoch);
+    if (error == KafkaError::kNone && !same) error = KafkaError::kInvalidTxnState;
     TransactionAnswer told{error, transaction->producer};
     lock.unlock();
     answer(told);
@@ -302,7 +318,7 @@ void Transactions::EndLocked(const TransactionPtr& transaction, bool commit, int
     }
     if (queued.ok()) return;
     transaction->ending = Ending::kNo;
-    Arm(transaction, kTryAgainAfter);
+    if (transaction->state == State::kOngoing) Arm(transaction, kTryAgainAfter);
     if (answer) answer({KafkaError::kCoordinatorNotAvailable, {}});
 }
 

@@ -129,6 +129,7 @@ class Transactions final : public LogState, public std::enable_shared_from_this<
     kafka::KafkaError Check(const Transaction& transaction, ProducerEpoch producer) const;
     using Fill = std::function<kafka::KafkaError(const Transaction&, Json&)>;
     void Add(const TransactionalProducer& who, const Fill& fill, const Answer& answer);
+    Result<std::optional<int64_t>> FreshIdFor(Transaction& transaction);
     void InitLocked(const TransactionPtr& transaction, int32_t timeout_ms, ProducerEpoch mine,
                     std::optional<int64_t> fresh_id, const Answer& answer);
     void EndLocked(const TransactionPtr& transaction, bool commit, int16_t marker_epoch, Json change,

@@ -34,7 +34,7 @@ struct Writer {
 
 class Machine {
   public:
-    explicit Machine(uint64_t seed) : env_(seed), numbers_(seed * 31) {}
+    explicit Machine(uint64_t seed) : env_(seed), numbers_(seed * 31), version_2_(seed % 2 == 0) {}
     FaultEnv& env() { return env_; }
     bool running() const { return store_ != nullptr; }
     int seen_committed() const { return seen_committed_; }
@@ -162,9 +162,10 @@ class Machine {
     bool Send(size_t who, int32_t index) {
         Writer& writer = writers_[who];
         size_t number = *writer.open;
-        TransactionAnswer added = Ask([&](auto answer) {
-            transactions_->AddPartitions(Who(who), {{"t", index}}, answer);
-        });
+        TransactionAnswer added;
+        if (!version_2_) {
+            added = Ask([&](auto answer) { transactions_->AddPartitions(Who(who), {{"t", index}}, answer); });
+        }
         if (added.error != kafka::KafkaError::kNone) return GiveUp(writer);
         int32_t sequence = writer.next_sequence[index];
         kafka::BatchBuilder builder({.producer_id = writer.producer.id,
@@ -176,7 +177,7 @@ class Machine {
         std::latch done(1);
         Status outcome = Ok();
         auto appended = transactions_->Append(
-            Who(who).transactional_id, false, *store_->Find("t")->partitions[static_cast<size_t>(index)],
+            Who(who).transactional_id, version_2_, *store_->Find("t")->partitions[static_cast<size_t>(index)],
             *FactsOf(*batch), {*batch, batch},
             [&](uint64_t offset) { kafka::SetBaseOffset(*batch, static_cast<int64_t>(offset)); },
             [&](const Status& status) {
@@ -195,12 +196,13 @@ class Machine {
     bool CommitOffset(size_t who, int32_t index) {
         Writer& writer = writers_[who];
         if (attempts_[*writer.open].batches.empty()) return Send(who, index);  // so that its fate can be seen
-        TransactionAnswer told = Ask([&](auto answer) { transactions_->AddGroup(Who(who), "g", answer); });
+        TransactionAnswer told;
+        if (!version_2_) told = Ask([&](auto answer) { transactions_->AddGroup(Who(who), "g", answer); });
         if (told.error != kafka::KafkaError::kNone) return GiveUp(writer);
         // Another may have committed a later one meanwhile: the last commit counts, so only one writes offsets.
         if (who != 0) return true;
         Offsets offsets{{{"t", index}, {Offset(*writer.open), -1, "", 1}}};
-        told = Ask([&](auto answer) { transactions_->CommitOffsets(Who(who), "g", offsets, false, answer); });
+        told = Ask([&](auto answer) { transactions_->CommitOffsets(Who(who), "g", offsets, version_2_, answer); });
         if (told.error != kafka::KafkaError::kNone) return GiveUp(writer);
         attempts_[*writer.open].offsets_of.insert(index);
         return true;
@@ -209,13 +211,14 @@ class Machine {
     bool End(size_t who, bool commit) {
         Writer& writer = writers_[who];
         Attempt& attempt = attempts_[*writer.open];
-        TransactionAnswer told = Ask([&](auto answer) { transactions_->End(Who(who), commit, false, answer); });
+        TransactionAnswer told = Ask([&](auto answer) { transactions_->End(Who(who), commit, version_2_, answer); });
         bool known = told.error == kafka::KafkaError::kNone;
         if (!known && told.error != kafka::KafkaError::kCoordinatorNotAvailable) {
             ADD_FAILURE() << "the end was refused: " << kafka::ErrorName(told.error);
         }
         attempt.fate = !commit ? Attempt::Fate::kAborted : known ? Attempt::Fate::kCommitted : Attempt::Fate::kUnknown;
         writer.open.reset();
+        if (known && version_2_) writer = {told.producer, {}, std::nullopt};
         if (!known) writer.producer = {};  // it begins anew
         return known;
     }
@@ -288,6 +291,7 @@ class Machine {
 
     FaultEnv env_;
     SeededNumbers numbers_;
+    const bool version_2_;  // of transactions (KIP-890): what belongs to them adds itself, each has its epoch
     Metrics metrics_;
     Timers timers_{env_.clock()};
     std::unique_ptr<metadata::Database> database_;

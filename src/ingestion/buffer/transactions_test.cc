@@ -75,11 +75,13 @@ class TransactionsTest : public testing::Test {
         return Ask([&](auto answer) { transactions_->End({"x", producer}, commit, new_epoch, answer); });
     }
     Code CommitOffset(ProducerEpoch producer, int64_t offset) {
-        Code added = Ask([&](auto answer) { transactions_->AddGroup({"x", producer}, "g", answer); }).error;
+        Code added = implicit_ ? Code::kNone : Ask([&](auto answer) {
+                                                   transactions_->AddGroup({"x", producer}, "g", answer);
+                                               }).error;
         if (added != Code::kNone) return added;
         Offsets offsets{{{"t", 0}, {offset, -1, "", 1}}};
         return Ask([&](auto answer) {
-                   transactions_->CommitOffsets({"x", producer}, "g", offsets, false, answer);
+                   transactions_->CommitOffsets({"x", producer}, "g", offsets, implicit_, answer);
                })
             .error;
     }
@@ -94,8 +96,8 @@ class TransactionsTest : public testing::Test {
         auto place = [&](uint64_t offset) { kafka::SetBaseOffset(*batch, static_cast<int64_t>(offset)); };
         std::latch done(1);
         auto when_done = [&](const Status&) { done.count_down(); };
-        auto appended = transactional ? transactions_->Append("x", false, Of(index), *FactsOf(*batch), {*batch, batch},
-                                                              place, when_done)
+        auto appended = transactional ? transactions_->Append("x", implicit_, Of(index), *FactsOf(*batch),
+                                                              {*batch, batch}, place, when_done)
                                       : store_->Append(Of(index), *FactsOf(*batch), {*batch, batch}, place, when_done);
         if (!appended.ok()) return std::string(kafka::ErrorName(kafka::KafkaErrorOf(appended.error())));
         if (appended->problem == AppendProblem::kStaleEpoch) return "stale";
@@ -115,6 +117,7 @@ class TransactionsTest : public testing::Test {
     }
 
     TransactionConfig config_;
+    bool implicit_ = false;  // as clients of version 2
     FaultEnv env_;
     Metrics metrics_;
     Timers timers_{env_.clock()};
@@ -252,6 +255,52 @@ TEST_F(TransactionsTest, EpochsEndAndAnotherIdFollows) {
     EXPECT_EQ(fresh.epoch, 0);
     EXPECT_EQ(Of(0).Offsets().stable_end, 2u) << "what the old one had open was aborted";
     EXPECT_EQ(Write(producer, 0, 1), "INVALID_PRODUCER_ID_MAPPING");
+}
+
+// Version 2 (KIP-890): each transaction has an epoch of its own, batches and offsets add themselves.
+TEST_F(TransactionsTest, EachTransactionHasItsEpoch) {
+    implicit_ = true;
+    ProducerEpoch producer = Init().producer;
+    EXPECT_EQ(End(producer, true, true).error, Code::kInvalidTxnState) << "there is nothing to commit";
+    EXPECT_EQ(Write(producer, 0, 0), "");
+    EXPECT_EQ(Write(producer, 1, 0), "");
+    EXPECT_EQ(StateOf(), "Ongoing");
+    StartAgain();  // only the partitions know what was written
+    EXPECT_EQ(StateOf(), "Ongoing");
+    EXPECT_EQ(CommitOffset(producer, 4), Code::kNone);
+    EXPECT_EQ(Write(producer, 1, 1), "");
+    TransactionAnswer ended = End(producer, true, true);
+    EXPECT_EQ(ended.producer, (ProducerEpoch{producer.id, 1}));
+    EXPECT_EQ(OffsetOfGroup(), 4);
+    EXPECT_EQ(Of(0).Offsets().stable_end, 2u);
+    EXPECT_EQ(Of(1).Offsets().stable_end, 3u);
+    // What was sent before and comes late gets nowhere; the same request again has the same answer.
+    EXPECT_EQ(Write(producer, 1, 2), "INVALID_PRODUCER_EPOCH");
+    EXPECT_EQ(Write(producer, 2, 0), "INVALID_PRODUCER_EPOCH");
+    StartAgain();
+    EXPECT_EQ(End(producer, true, true).producer, ended.producer);
+    EXPECT_EQ(End(producer, false, true).error, Code::kProducerFenced);
+    EXPECT_EQ(End(ended.producer, true, true).error, Code::kInvalidTxnState);
+    // To abort nothing gives an epoch, too.
+    TransactionAnswer nothing = End(ended.producer, false, true);
+    EXPECT_EQ(nothing.error, Code::kNone);
+    EXPECT_EQ(nothing.producer, (ProducerEpoch{producer.id, 2}));
+    EXPECT_EQ(Write(nothing.producer, 1, 0), "") << "sequences begin anew";
+    EXPECT_EQ(End(nothing.producer, false, true).producer, (ProducerEpoch{producer.id, 3}));
+    EXPECT_EQ(Of(1).Offsets().stable_end, 5u);
+}
+
+TEST_F(TransactionsTest, EpochsThatEndsUseUpAreFollowedByAnotherId) {
+    implicit_ = true;
+    ProducerEpoch producer = Init().producer;
+    while (producer.epoch < INT16_MAX - 1) producer = End(producer, false, true).producer;
+    EXPECT_EQ(Write(producer, 0, 0), "");
+    ProducerEpoch fresh = End(producer, true, true).producer;
+    EXPECT_NE(fresh.id, producer.id);
+    EXPECT_EQ(fresh.epoch, 0);
+    EXPECT_EQ(Of(0).Offsets().stable_end, 2u);
+    EXPECT_EQ(Write(fresh, 0, 0), "");
+    EXPECT_EQ(End(fresh, true, true).error, Code::kNone);
 }
 
 TEST_F(TransactionsTest, WhatHangsCanBeAborted) {
