@@ -32,7 +32,8 @@ def fill(tarn):
     producer.produce("odd", b"long " * 20_000 + b"the end of it")
     producer.produce("odd", b"")
     assert producer.flush(20) == 0
-    assert tarn.http("POST", "/api/v1/consumer-groups/billing/seek", {"to": "earliest", "topic": "orders"}).status == 200
+    sought = tarn.http("POST", "/api/v1/consumer-groups/billing/seek", {"to": "earliest", "topic": "orders"})
+    assert sought.status == 200
     tarn.post("/api/v1/users", {"name": "guest", "password": "guest of topics 1"})
     allow = [{"actions": ["topic:Describe"], "resources": ["orders"]}]
     assert tarn.http("PUT", "/api/v1/roles/guests", {"members": ["user:guest"], "allow": allow}).status < 300

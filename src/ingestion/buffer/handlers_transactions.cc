@@ -234,9 +234,12 @@ void HandleTxnOffsetCommit(const ExchangePtr& exchange) {
             auto finish = [exchange, answer](KafkaError error) {
                 // An old epoch has one name here, whatever the version.
                 if (error == KafkaError::kProducerFenced) error = KafkaError::kInvalidProducerEpoch;
+                // What holds for the group or the transaction is said of every partition.
+                bool of_all = error == KafkaError::kGroupAuthorizationFailed ||
+                              error == KafkaError::kTransactionalIdAuthorizationFailed;
                 for (auto& topic : answer->topics) {
                     for (auto& part : topic.partitions) {
-                        if (part.error_code == 0) part.error_code = CodeOf(error);
+                        if (of_all || part.error_code == 0) part.error_code = CodeOf(error);
                     }
                 }
                 exchange->Answer(*answer);

@@ -39,6 +39,7 @@ export function ProduceForm({ topic, onClose }: { topic: TopicDetail; onClose: (
       <form className="stack wide-gap" onSubmit={submit}>
         <Textarea
           label="Value"
+          size="xs"
           autosize
           minRows={5}
           maxRows={16}
@@ -56,6 +57,7 @@ export function ProduceForm({ topic, onClose }: { topic: TopicDetail; onClose: (
         />
         <Textarea
           label="Headers"
+          size="xs"
           description="A line each, as name: value"
           placeholder="none"
           autosize
@@ -74,10 +76,10 @@ export function ProduceForm({ topic, onClose }: { topic: TopicDetail; onClose: (
           onChange={(chosen) => setPartition(chosen ?? '')}
         />
         {produce.error && <ErrorState error={produce.error} />}
-        <div className="row">
-          <span className="grow" role="status">
-            {place && <Status name="ok" word={`on the disk: partition ${place.partition}, offset ${place.offset}`} />}
-          </span>
+        <span role="status">
+          {place && <Status name="ok" word={`on the disk: partition ${place.partition}, offset ${place.offset}`} />}
+        </span>
+        <div className="row" style={{ justifyContent: 'flex-end' }}>
           <Button variant="default" onClick={onClose}>
             Close
           </Button>
