@@ -148,8 +148,8 @@ def check(found):
 def recorded(tarn, user, since):
     """{operation: phases} of a user's calls."""
     return dict(tarn.query(
-        "SELECT operation, string_agg(DISTINCT phase, ',' ORDER BY phase) FROM system.audit WHERE protocol = 'kafka' AND "
-        f"principal = 'user:{user}' AND time >= '{since}' GROUP BY 1"))
+        "SELECT operation, string_agg(DISTINCT phase, ',' ORDER BY phase) FROM system.audit "
+        f"WHERE protocol = 'kafka' AND principal = 'user:{user}' AND time >= '{since}' GROUP BY 1"))
 
 
 def now(tarn):
