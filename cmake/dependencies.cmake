@@ -43,6 +43,8 @@ tarn_dependency(zstd HEADER zstd.h LIBRARIES zstd)
 tarn_dependency(lz4 HEADER lz4.h LIBRARIES lz4)
 tarn_dependency(snappy HEADER snappy.h LIBRARIES snappy)
 tarn_dependency(zlib HEADER zlib.h LIBRARIES z)
+# The compiler's header comes with libprotoc-dev, what it declares with the library itself.
+tarn_dependency(protobuf HEADER google/protobuf/compiler/parser.h LIBRARIES protobuf)
 tarn_dependency(re2 HEADER re2/re2.h LIBRARIES re2)
 tarn_dependency(curl HEADER curl/curl.h LIBRARIES curl)
 tarn_dependency(date HEADER date/tz.h LIBRARIES date-tz)

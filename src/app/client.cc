@@ -25,6 +25,10 @@ ErrorCode CodeOf(const std::string& name, int status) {
 
 Error ErrorOf(const HttpClientResponse& response) {
     auto parsed = ParseJson(response.body);
+    // The schema registry's errors have Confluent's form.
+    if (parsed.ok() && parsed->is_object() && parsed->contains("error_code")) {
+        return Error(CodeOf("", response.status), parsed->value("message", ""));
+    }
     if (!parsed.ok() || !parsed->is_object() || !parsed->contains("error")) {
         return Error(CodeOf("", response.status), "the server answered {} {}", response.status,
                      HttpReason(response.status));

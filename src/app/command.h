@@ -82,6 +82,7 @@ std::vector<Command> SqlCommands();
 std::vector<Command> LakeCommands();
 std::vector<Command> AlertCommands();
 std::vector<Command> DashboardCommands();
+std::vector<Command> SchemaCommands();
 std::vector<Command> SourceCommands();
 std::vector<Command> TopicCommands();    // topic, group
 std::vector<Command> RecordCommands();   // topic consume, topic produce

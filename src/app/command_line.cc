@@ -29,7 +29,7 @@ std::vector<Command> AllCommands() {
     std::vector<Command> all;
     for (auto& list : {PlatformCommands(), StatusCommands(), WorkspaceCommands(), PullCommands(), SqlCommands(),
                        LakeCommands(), AlertCommands(), DashboardCommands(), SourceCommands(), TopicCommands(),
-                       PeopleCommands(), OfflineCommands(), BackupCommands(), DoctorCommands()}) {
+                       SchemaCommands(), PeopleCommands(), OfflineCommands(), BackupCommands(), DoctorCommands()}) {
         all.insert(all.end(), list.begin(), list.end());
     }
     for (Command& command : all) {

@@ -82,6 +82,7 @@ void AddHealthChecks(Components& parts, Env& env) {
     monitoring.AddCheck("identity", [&parts] { return parts.identity->Health(); });
     monitoring.AddCheck("lake", [&parts, &env] { return CheckLake(parts, env); });
     monitoring.AddCheck("buffer", [&parts] { return parts.buffer->Health(); });
+    monitoring.AddCheck("registry", [&parts] { return parts.schemas->Health(); });
     monitoring.AddCheck("engine", [&parts, &env] { return CheckEngine(parts, env); });
     monitoring.AddCheck("jobs", [&parts] { return parts.jobs->Health(); });
     monitoring.AddCheck("certificate", [&parts] { return parts.reloader ? parts.reloader->Health() : Ok(); });

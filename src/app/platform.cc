@@ -290,6 +290,7 @@ Status RunningPlatform::BuildProcessing() {
     Components& parts = parts_;
     parts.dialer = Dialer::Create();
     parts.http = HttpClient::Create(*parts.dialer);
+    parts.schemas = TRY(registry::Registry::Create({env_, *parts.database, *parts.identity, parts.metrics}));
     parts.buffer = TRY(buffer::Buffer::Create(parts.config.buffer, parts.state->PathOf("buffer"),
                                               {parts.budget->LakeEnv(), *parts.database, *parts.identity,
                                                *parts.dispatcher, *parts.encryption, *parts.identity, parts.metrics,
@@ -434,7 +435,10 @@ void RunningPlatform::BuildJobs() {
 }
 
 Status RunningPlatform::ServeWeb(HttpRequest& request, HttpResponder& responder) {
-    auto serve = [&] { return parts_.router->Serve(request, responder); };
+    auto serve = [&] {
+        if (registry::IsBelow(request.path)) return registry::Serve(*parts_.router, request, responder);
+        return parts_.router->Serve(request, responder);
+    };
     // An object goes through in small pieces, whatever its size.
     bool streams = request.method == "PUT" && request.path.starts_with("/api/v1/lake/");
     return streams ? serve() : parts_.budget->Serve(request, serve);

@@ -25,6 +25,7 @@
 #include "ingestion/buffer/buffer.h"
 #include "ingestion/connectors/connectors.h"
 #include "ingestion/orchestrator/orchestrator.h"
+#include "ingestion/registry/registry.h"
 #include "metadata/metadata.h"
 #include "metadata/state_directory.h"
 #include "processing/batch/batch.h"
@@ -70,6 +71,7 @@ struct Components {
     std::unique_ptr<lakehouse::Lakehouse> lakehouse;
     std::unique_ptr<Dialer> dialer;
     std::unique_ptr<HttpClient> http;
+    std::unique_ptr<registry::Registry> schemas;
     std::unique_ptr<buffer::Buffer> buffer;
     std::unique_ptr<connectors::Connectors> connectors;
     std::unique_ptr<workspace::Workspace> workspace;

@@ -344,6 +344,7 @@ void AddRoutes(Components& parts, Env& env) {
     router.Add(parts.orchestrator->Routes());
     router.Add(parts.buffer->Routes());
     router.Add(parts.connectors->Routes());
+    router.Add(parts.schemas->Routes());
     router.Add(parts.dashboards->Routes(
         [&router](HttpRequest& request, HttpResponder& responder) { return router.Serve(request, responder); }));
     router.Add(parts.reports->Routes());

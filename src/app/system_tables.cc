@@ -126,6 +126,17 @@ void AddDefinitions(Components& parts, const Principal& principal, RowSet& rows)
     }
 }
 
+// Each subject of the registry once, as its latest version is.
+Status AddSchemas(Components& parts, const Principal& principal, RowSet& rows) {
+    for (const registry::SchemaFact& one : TRY(parts.schemas->Latest(principal))) {
+        std::string of = one.topic.empty() ? "" : fmt::format(", of topic {}", one.topic);
+        Cells cells = AssetRow("", one.subject, "schema", fmt::format("{} schema{}", one.type, of), {"api", ""});
+        cells.insert(cells.end(), {std::nullopt, std::nullopt, std::to_string(one.version)});
+        rows.rows.push_back(std::move(cells));
+    }
+    return Ok();
+}
+
 Result<RowSet> AssetRows(Components& parts, const Principal& principal) {
     RowSet rows;
     Files files = FilesOf(parts);
@@ -138,6 +149,7 @@ Result<RowSet> AssetRows(Components& parts, const Principal& principal) {
         rows.rows.push_back(std::move(cells));
     }
     AddDefinitions(parts, principal, rows);
+    TRY(AddSchemas(parts, principal, rows));
     for (Cells& cells : rows.rows) cells.resize(kAssetColumns);  // what is no dataset has no version, rows and so on
     return rows;
 }
@@ -145,6 +157,12 @@ Result<RowSet> AssetRows(Components& parts, const Principal& principal) {
 Result<RowSet> AlertRows(Components& parts, const Principal& principal) {
     RowSet rows;
     rows.rows = TRY(parts.alerting->SystemRows(principal));
+    return rows;
+}
+
+Result<RowSet> SchemaRows(Components& parts, const Principal& principal) {
+    RowSet rows;
+    rows.rows = TRY(parts.schemas->SystemRows(principal));
     return rows;
 }
 
@@ -285,7 +303,7 @@ SystemTables::SystemTables(Components& parts) {
                          {"next_due", "TIMESTAMP WITH TIME ZONE"},
                          {"why", "VARCHAR"}},
                         [&parts](const Principal& principal) { return TaskRows(parts, principal); }};
-    tables_["assets"] = {"Every dataset, source, dashboard and role that you may see, and who owns it.",
+    tables_["assets"] = {"Every dataset, source, dashboard, role and schema that you may see, and who owns it.",
                          {{"schema", "VARCHAR"},
                           {"name", "VARCHAR"},
                           {"kind", "VARCHAR"},
@@ -320,7 +338,7 @@ SystemTables::SystemTables(Components& parts) {
                          {"rows", "BIGINT"},
                          {"bytes", "BIGINT"}},
                         [&parts](const Principal& principal) { return LoadRows(parts, principal); }};
-    AddQuarantine(parts);
+    AddOfIngestion(parts);
     tables_["alerts"] = {"What alerts did: the newest ten thousand changes of those that you may see.",
                          ColumnsOf(alerting::Alerting::SystemColumns()),
                          [&parts](const Principal& principal) { return AlertRows(parts, principal); }};
@@ -329,7 +347,10 @@ SystemTables::SystemTables(Components& parts) {
                           [&parts](const Principal&) { return MetricRows(parts); }};
 }
 
-void SystemTables::AddQuarantine(Components& parts) {
+void SystemTables::AddOfIngestion(Components& parts) {
+    tables_["schemas"] = {"Versions in the schema registry, of the subjects that you may read.",
+                          ColumnsOf(registry::Registry::SystemColumns()),
+                          [&parts](const Principal& principal) { return SchemaRows(parts, principal); }};
     tables_["quarantine"] = {"What loads kept apart: broken records, files and loads with other columns than before.",
                              {{"schema", "VARCHAR"},
                               {"name", "VARCHAR"},

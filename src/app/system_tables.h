@@ -24,7 +24,7 @@ class SystemTables : public catalog::DatasetProvider {
     }
 
   private:
-    void AddQuarantine(Components& parts);
+    void AddOfIngestion(Components& parts);
     struct Table {
         std::string description;
         std::vector<engine::Column> columns;

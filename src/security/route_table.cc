@@ -94,10 +94,14 @@ struct RouteTable::Search {
         const std::string& segment = segments[at];
         auto found = node.fixed.find(segment);
         if (found != node.fixed.end() && Walk(*found->second, at + 1)) return true;
-        // An encoded '/' inside of one parameter would name something else to whoever splits it again.
-        bool whole = !segment.empty() && segment.find('/') == std::string::npos;
+        // An encoded '/' inside of one parameter would name something else to whoever splits it again: ours do below
+        // /api/, other protocols' names are what they are.
+        bool in_api = segments[0] == kApiSegment;
+        bool whole = !segment.empty() && (!in_api || segment.find('/') == std::string::npos);
         if (node.parameter && whole && Take(*node.parameter, at + 1, segment)) return true;
-        if (!node.rest || (at == 0 && segment == kApiSegment)) return false;
+        // An API that knows no such path must say so, rather than show a page.
+        bool is_api = at == 0 && (in_api || (found != node.fixed.end() && !found->second->fixed.empty()));
+        if (!node.rest || is_api) return false;
         std::vector<std::string> left(segments.begin() + static_cast<ptrdiff_t>(at), segments.end());
         return Take(*node.rest, segments.size(), Join(left, "/"));
     }

@@ -15,7 +15,8 @@ class RouteTable {
   public:
     RouteTable();
     ~RouteTable();
-    // `name` is "METHOD /pattern/{parameter}/{rest...}"; kInvalidArgument for a malformed or taken one.
+    // `name` is "METHOD /pattern/{parameter}/{rest...}"; kInvalidArgument for a malformed or taken one. Where a first
+    // segment has routes below it, "{path...}" at the root takes nothing there.
     Status Add(std::string_view name, size_t route);
 
     struct Found {

@@ -169,6 +169,23 @@ TEST_F(RouterTest, UnknownPathsAndMethods) {
     EXPECT_EQ(Serve({.method = "HEAD", .path = "/anything"}).status, 200);
 }
 
+TEST_F(RouterTest, OtherProtocolsBelowAPathOfTheirOwn) {
+    router_.Add({{{.protocol = "http", .name = "GET /other/{name}/parts", .action = "run:Read", .resource = "run"},
+                  "{name}",
+                  [](HttpCall& call) -> Result<HttpResponse> {
+                      return JsonResponse({{"name", call.parameters["name"]}});
+                  }},
+                 {{.protocol = "http", .name = "GET /other/all", .action = "run:Read", .resource = "run"},
+                  "*",
+                  [](HttpCall&) -> Result<HttpResponse> { return HttpResponse{}; }}});
+    gate_.allowed.insert("user:alice run:Read a/b");
+    EXPECT_EQ(Get("/other/a%2Fb/parts").body, R"({"name":"a/b"})");
+    EXPECT_EQ(Get("/other/c/parts").status, 403);
+    EXPECT_EQ(Get("/other/c/nothing").status, 404);
+    EXPECT_EQ(Get("/other").status, 404);
+    EXPECT_EQ(Get("/otherwise").status, 200);
+}
+
 TEST_F(RouterTest, PathTricksAreRefused) {
     int before = handled_;
     for (const char* path :

@@ -21,7 +21,7 @@ DOOR_COMMENT_LINES_MIN = 5
 COMPONENTS = (
     "base", "wire", "security", "metadata", "workspace", "engine",
     "storage/lake", "storage/catalog", "storage/lakehouse", "storage/warehouse",
-    "ingestion/buffer", "ingestion/connectors", "ingestion/orchestrator",
+    "ingestion/registry", "ingestion/buffer", "ingestion/connectors", "ingestion/orchestrator",
     "processing/batch", "processing/jobs", "processing/destinations",
     "processing/streaming", "processing/ml", "processing/etl",
     "analysis/query", "analysis/dashboards", "analysis/reports", "analysis/data_api", "analysis/notebooks",
@@ -49,6 +49,7 @@ LIBRARIES = {
     "pq": (r"libpq", 4),
     "mariadb": (r"mysql\.h|mysqld_error\.h|errmsg\.h|ma_pvio\.h", 4),
     "openssl": (r"openssl/", 8),
+    "protobuf": (r"google/protobuf/", 2),
     "yaml": (r"yaml-cpp/", 2),
     "curl": (r"curl/", 2),
     "pugixml": (r"pugixml", 3),
