@@ -132,6 +132,23 @@ def test_who_follows_waits_for_what_comes(small, topic):
     assert values(page) == ["late"] and 0.3 < time.monotonic() - begun < 5
 
 
+def test_few_are_waited_for_the_others_are_answered_at_once(small, topic):
+    """Who waits holds a thread: many at once must not take them all."""
+    end = records(small, topic, order="oldest", **{"from": "end"})["next"]
+    took = []
+
+    def wait():
+        begun = time.monotonic()
+        records(small, topic, order="oldest", positions=end, wait_ms=3000)
+        took.append(time.monotonic() - begun)
+    threads = [threading.Thread(target=wait) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [seconds > 2.5 for seconds in sorted(took)] == [False] * 3 + [True] * 3, took
+
+
 class Events:
     """A stream of server-sent events, as (name, data)."""
 

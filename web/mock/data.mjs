@@ -1,4 +1,5 @@
 // Canned answers in the shapes of docs/api.md: the flights example.
+import { topicAnswer } from './topics.mjs';
 const now = Date.now();
 const ago = (seconds) => new Date(now - seconds * 1000).toISOString();
 
@@ -599,5 +600,5 @@ export function answer(path, asked, count) {
   if (shown) return tile(Number(shown[1]), asked);
   if (path.startsWith('/dashboards/delays/delays/filters/'))
     return { values: path.endsWith('origin') ? ['EWR', 'JFK', 'LGA'] : carriers };
-  return null;
+  return topicAnswer(path, asked);
 }

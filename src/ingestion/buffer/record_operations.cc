@@ -1,5 +1,6 @@
 // The HTTP operations of records: looking at them, the live tail, and producing.
 #include <algorithm>
+#include <atomic>
 #include <deque>
 
 #include "base/number.h"
@@ -20,6 +21,9 @@ using security::Route;
 using Dependencies = OperationsDependencies;
 
 constexpr int64_t kWaitMsMax = 10'000;
+// Each holds a thread of the web listener: who is beyond is answered at once, and asks again.
+constexpr int kWaitingMax = 3;
+constexpr int kTailsMax = 3;
 constexpr Duration kTick = std::chrono::seconds(2);
 constexpr Duration kPause = std::chrono::milliseconds(100);  // between two lots of a busy topic
 constexpr size_t kTailRecords = 200;                        // of one lot and partition
@@ -80,7 +84,21 @@ Result<Positions> BeginOf(const Dependencies& parts, const HttpCall& call, const
     return begin;
 }
 
-Result<HttpResponse> ListRecords(const Dependencies& parts, HttpCall& call) {
+// Until there is something new, or the time is over; not at all when many wait already.
+Status AwaitRecords(const Dependencies& parts, HttpCall& call, const BrowseRequest& request,
+                    std::atomic<int>& waiting) {
+    int64_t wait_ms = std::min(TRY(NumberOf(call, "wait_ms", 0)), kWaitMsMax);
+    if (wait_ms == 0 || request.newest_first) return Ok();
+    bool may = waiting.fetch_add(1) < kWaitingMax;
+    Result<bool> came = may ? parts.records.Wait(call.principal, request.topic, request.from,
+                                                 std::chrono::milliseconds(wait_ms), call.request.cancelled)
+                            : Result<bool>(false);
+    waiting.fetch_sub(1);
+    TRY(std::move(came));
+    return Ok();
+}
+
+Result<HttpResponse> ListRecords(const Dependencies& parts, std::atomic<int>& waiting, HttpCall& call) {
     BrowseRequest request;
     request.topic = call.parameters["name"];
     std::string order = call.request.Query("order").value_or("newest");
@@ -93,12 +111,7 @@ Result<HttpResponse> ListRecords(const Dependencies& parts, HttpCall& call) {
     request.shown_bytes =
         static_cast<size_t>(std::clamp<int64_t>(TRY(NumberOf(call, "shown_bytes", kShownBytes)), 0, kShownBytesMax));
     request.from = TRY(BeginOf(parts, call, request.topic, request.newest_first));
-    // Who follows a topic asks once for what comes next, instead of again and again.
-    int64_t wait_ms = std::min(TRY(NumberOf(call, "wait_ms", 0)), kWaitMsMax);
-    if (wait_ms > 0 && !request.newest_first) {
-        TRY(parts.records.Wait(call.principal, request.topic, request.from, std::chrono::milliseconds(wait_ms),
-                               call.request.cancelled));
-    }
+    TRY(AwaitRecords(parts, call, request, waiting));
     Page page = TRY(Browse(parts.records, call.principal, parts.env.clock(), request));
     call.call.rows = static_cast<int64_t>(page.records.size());
     call.call.bytes = page.bytes;
@@ -261,11 +274,12 @@ std::vector<Route> RecordRoutes(Dependencies dependencies) {
         return [dependencies, handler](HttpCall& call) { return handler(dependencies, call); };
     };
     constexpr auto kRead = AuditClass::kRead;
+    auto waiting = std::make_shared<std::atomic<int>>(0);  // shared by the route's copies
     return {
         {{"http", "GET /api/v1/topics/{name}/records", "topic:Read", "topic", kRead, {0, 8}},
          "{name}",
-         bound(ListRecords)},
-        {{"http", "GET /api/v1/topics/{name}/tail", "topic:Read", "topic", kRead, {0, 4}},
+         [dependencies, waiting](HttpCall& call) { return ListRecords(dependencies, *waiting, call); }},
+        {{"http", "GET /api/v1/topics/{name}/tail", "topic:Read", "topic", kRead, {0, kTailsMax}},
          "{name}",
          bound(FollowRecords)},
         {{"http",

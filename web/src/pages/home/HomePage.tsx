@@ -1,11 +1,11 @@
 // Home: the way of the data as a living picture, what needs attention, and what ran last.
 import { Button } from '@mantine/core';
-import { useMemo } from 'react';
+import { useMemo, type ReactNode } from 'react';
 import { Link, useLocation } from 'wouter';
-import { useOverview, useRuns } from '../../api/queries';
-import type { Overview, OverviewNode } from '../../api/types';
+import { useOverview, useRuns, useTopics } from '../../api/queries';
+import type { Overview, OverviewNode, TopicSummary } from '../../api/types';
 import { DataFlow, type FlowNode } from '../../design/flow';
-import { formatBytes, formatCount, formatDuration, plural } from '../../design/format';
+import { formatBytes, formatCount, formatDuration, formatNumber, plural } from '../../design/format';
 import { Icon } from '../../design/icons';
 import { Facts, Page, Section } from '../../design/page';
 import { Empty, Loaded } from '../../design/states';
@@ -93,8 +93,24 @@ function totals(overview: Overview): [string, string][] {
   ];
 }
 
+// What comes in by topics; nothing where there are none, or none that one may see.
+function topicFacts(topics: TopicSummary[]): [string, ReactNode][] {
+  if (topics.length === 0) return [];
+  const rate = topics.reduce((sum, topic) => sum + topic.records_per_second, 0);
+  return [
+    [
+      'Topics',
+      <Link key="topics" href="/topics">
+        {formatCount(topics.length)}
+      </Link>,
+    ],
+    ['Records in', `${formatNumber(Math.round(rate * 10) / 10)}/s`],
+  ];
+}
+
 export default function HomePage() {
   const overview = useOverview();
+  const topics = useTopics();
   const runs = useRuns({ task: '', state: '', before: '', limit: 12 });
   return (
     <Page
@@ -110,7 +126,7 @@ export default function HomePage() {
       <Loaded query={overview}>
         {(data) => (
           <>
-            <Facts facts={totals(data)} />
+            <Facts facts={[...totals(data), ...topicFacts(topics.data ?? [])]} />
             <Section title="From sources to dashboards" note="Choose a card to open it">
               <Picture overview={data} />
             </Section>
