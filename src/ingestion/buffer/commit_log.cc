@@ -158,6 +158,8 @@ void CommitLog::Refuse(std::vector<Set> group, const Error& error) {
 Status CommitLog::Close() {
     if (!writer_) return Ok();
     uint64_t number = writer_->number();
+    Status finished = writer_->Finish();
+    if (!finished.ok()) log_.Debug("a segment ends in zeros", {{"error", finished.error().ToString()}});
     writer_.reset();
     return listener_.OnClosed(number);
 }

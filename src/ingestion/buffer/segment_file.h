@@ -51,15 +51,20 @@ class SegmentWriter {
     // Makes <directory>/<number>.log. Nothing is durable before the first Sync.
     static Result<std::unique_ptr<SegmentWriter>> Create(Env& env, const std::string& directory, uint64_t number,
                                                          ByteSpan wrapping_key);
-    // Seals and appends; `positions` gets where each entry begins. Numbers the entries by `sequence`, which moves on
-    // even if this fails.
+    // Seals and writes; `positions` gets where each entry begins. Numbers the entries by `sequence`, which moves on
+    // even if this fails: then nothing of them is in the file, or nothing can be written to it any more.
     Status Append(std::vector<Entry>& entries, uint64_t& sequence, std::vector<uint64_t>& positions);
     // What was appended since the last Sync is one group.
     Status Sync();
+    // Gives back what was written ahead. Fails: zeros are left behind the last entry, which readers pass over.
+    Status Finish();
     uint64_t number() const { return number_; }
     uint64_t bytes() const { return bytes_; }
 
   private:
+    Status SealAndWrite(std::vector<Entry>& entries, uint64_t& sequence, std::vector<uint64_t>& positions);
+    Status Write(size_t filled, size_t ahead);
+
     SegmentWriter(Env& env, std::string directory, uint64_t number, std::unique_ptr<File> file, Secret key);
 
     Env& env_;
@@ -67,15 +72,17 @@ class SegmentWriter {
     const uint64_t number_;
     std::unique_ptr<File> file_;
     const Secret key_;
-    Bytes sealed_;  // of one Append; kept for the next
+    Bytes sealed_;  // a piece of an Append; kept for the next
     uint64_t bytes_ = 0;
+    uint64_t file_bytes_ = 0;  // zeros from bytes_ on
+    bool may_write_ahead_ = true;
     uint32_t group_ = 1;
     bool name_is_durable_ = false;
 };
 
 struct ScanEnd {
     uint64_t position = 0;
-    bool whole = false;  // at the file's end
+    bool whole = false;  // at the file's end, or only zeros follow
     uint32_t group = 0;  // of the last entry
     bool group_whole = true;  // the last entry was its group's last
 };
