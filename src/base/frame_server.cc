@@ -272,9 +272,11 @@ bool Connection::ReadSome() {
     read_wants_write_ = outcome.state == IoState::kWantWrite;
     if (outcome.state != IoState::kDone) return false;
     active_ = MonotonicNow();
-    if (!direct) return Take(target.first(outcome.bytes));
+    // Of a plain socket that gave less than there was room for, epoll tells when there is more.
+    bool more = encrypted_ || outcome.bytes == target.size();
+    if (!direct) return Take(target.first(outcome.bytes)) && more;
     filled_ += outcome.bytes;
-    return filled_ < expected_ || FinishFrame();
+    return (filled_ < expected_ || FinishFrame()) && more;
 }
 
 bool Connection::Take(ByteSpan bytes) {
