@@ -185,6 +185,15 @@ def test_bad_batches_are_refused(small, topic):
     assert large[0].name() == "MSG_SIZE_TOO_LARGE"
     without_key = produce(small, topic, [b"x"])
     assert without_key[0].name() == "INVALID_RECORD"
+    # Of a batch it is told which records it was (KIP-467).
+    errors = {}
+    producer = Producer({**login(small), "linger.ms": 500})
+    for number in range(10):
+        producer.produce(topic, b"%d" % number, None if number in (3, 7) else b"key",
+                         on_delivery=lambda error, message: errors.update({int(message.value()): error.name()}))
+    assert producer.flush(30) == 0
+    assert [number for number in range(10) if errors[number] == "INVALID_RECORD"] == [3, 7]
+    assert errors[0] == "_INVALID_DIFFERENT_RECORD"
 
 
 def test_a_topic_made_by_asking_is_in_the_audit_log(small, topic):

@@ -11,8 +11,17 @@ namespace tarn::buffer {
 // Of one batch, decompressed.
 inline constexpr size_t kDecompressedBytesMax = 256 << 20;
 
-// The one batch that the records of a partition are in a produce: CRC, size, each record. Errors carry Kafka's code.
-Result<kafka::BatchView> CheckBatch(const Topic& topic, const kafka::Records& records, int64_t now_ms);
+// Of a batch that was refused, a record that was the cause.
+struct RefusedRecord {
+    int32_t index = 0;  // in the batch
+    std::string why;
+};
+inline constexpr size_t kRefusedRecordsMax = 1000;  // that are told
+
+// The one batch that the records of a partition are in a produce: CRC, size, each record. Errors carry Kafka's code;
+// `refused` gets the records that it was, if it was some.
+Result<kafka::BatchView> CheckBatch(const Topic& topic, const kafka::Records& records, int64_t now_ms,
+                                    std::vector<RefusedRecord>* refused = nullptr);
 
 struct RecordTime {
     int64_t offset = -1;  // there is none

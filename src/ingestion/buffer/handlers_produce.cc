@@ -89,14 +89,16 @@ void ProduceOne(const std::shared_ptr<Answering>& answering, const Topic& topic,
                     Invalid(KafkaError::kInvalidRecord, "a partition's records are exactly one batch"));
     }
     int64_t now_ms = ToMillis(broker.env.clock().Now());
-    Result<kafka::BatchView> batch = CheckBatch(topic, *part.records, now_ms);
+    std::vector<RefusedRecord> refused;
+    Result<kafka::BatchView> batch = CheckBatch(topic, *part.records, now_ms, &refused);
+    for (RefusedRecord& one : refused) into.record_errors.push_back({one.index, std::move(one.why)});
     if (!batch.ok()) return Fail(*answering, into, batch.error());
     Partition& partition = *topic.partitions[static_cast<size_t>(part.index)];
     Result<BatchFacts> facts = FactsOf(batch->bytes());
     if (!facts.ok()) return Fail(*answering, into, facts.error());
     // The frame is ours alone until the log has it: offset, epoch and time are written where they stand.
     MutableByteSpan bytes(const_cast<uint8_t*>(batch->bytes().data()), batch->size());
-    if (topic.Setting("message.timestamp.type") == "LogAppendTime") {
+    if (!topic.rules.own_times) {
         kafka::SetLogAppendTime(bytes, now_ms);
         facts->max_timestamp_ms = into.log_append_time_ms = now_ms;
     }

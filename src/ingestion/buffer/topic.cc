@@ -124,6 +124,14 @@ bool Topic::Has(std::string_view policy) const {
     return false;
 }
 
+BatchRules Topic::MakeRules() const {
+    return {.compacted = Has("compact"),
+            .own_times = Setting("message.timestamp.type") == "CreateTime",
+            .before_max_ms = Number("message.timestamp.before.max.ms"),
+            .after_max_ms = Number("message.timestamp.after.max.ms"),
+            .bytes_max = Number("max.message.bytes")};
+}
+
 Status CheckTopicName(std::string_view name) {
     bool legal = !name.empty() && name.size() <= 249 && name != "." && name != ".." &&
                  std::all_of(name.begin(), name.end(), [](unsigned char c) {

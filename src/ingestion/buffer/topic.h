@@ -29,10 +29,19 @@ const std::vector<SettingRow>& SettingRows();
 // kInvalidArgument: no such setting, or no such value of it; kNotSupported: Tarn doesn't do this.
 Status CheckSetting(const std::string& name, const std::string& value);
 
+// What each batch is held to, of the settings: looked up once, when a topic is published.
+struct BatchRules {
+    bool compacted = false;
+    bool own_times = true;  // those that the producer gave
+    int64_t before_max_ms = 0, after_max_ms = 0;
+    int64_t bytes_max = 0;
+};
+
 struct Topic {
     std::string name;
     TopicId id{};
     TopicSettings settings;
+    BatchRules rules;
     Timestamp created_at;
     // Shared with the log's writing and with reads under way, which may outlive a deleted topic.
     std::vector<std::shared_ptr<Partition>> partitions;
@@ -40,6 +49,7 @@ struct Topic {
     std::string Setting(std::string_view name) const;  // or its default
     int64_t Number(std::string_view name) const;
     bool Has(std::string_view policy) const;  // of cleanup.policy
+    BatchRules MakeRules() const;
 };
 
 // Letters, digits, '.', '_', '-'; up to 249; not "." or "..".

@@ -165,6 +165,7 @@ Status TopicStore::ReplaySegment(uint64_t segment) {
 // ---- topics
 
 void TopicStore::Publish(std::shared_ptr<Topic> topic) {
+    topic->rules = topic->MakeRules();
     std::unique_lock lock(mutex_);
     for (const auto& partition : topic->partitions) by_number_[partition->number()] = partition;
     by_id_[topic->id] = topic;
