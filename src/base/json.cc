@@ -31,6 +31,8 @@ Result<Json> ParseJson(std::string_view text) {
         return value;
     } catch (const Json::parse_error& error) {
         return Error(ErrorCode::kSyntax, "not JSON: {}", error.what()).WithPosition(static_cast<int64_t>(error.byte));
+    } catch (const Json::exception& error) {  // a number that no double holds
+        return Error(ErrorCode::kSyntax, "not JSON that can be read: {}", error.what());
     }
 }
 

@@ -103,6 +103,7 @@ TEST(JsonSchema, WhatIsWrongIsSaid) {
     const std::vector<std::pair<std::string, std::string>> kCases = {
         {"{", "not JSON"},
         {"3", "a schema is an object"},
+        {R"({"type":"number","maximum":1e999})", "number overflow"},
         {R"({"type":"strin"})", "is no type"},
         {R"({"type":3})", "is no type"},
         {R"({"properties":[]})", "\"properties\" is an object"},
