@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource
 from test_kafka import consume, login, produce
 
-ACTIONS = ["topic:Read", "topic:Write", "topic:Alter", "topic:AlterConfigs", "topic:Delete"]
+ACTIONS = ["topic:Read", "topic:Write", "topic:Alter", "topic:DescribeConfigs", "topic:AlterConfigs", "topic:Delete"]
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_who_may_not_sees_nothing(small, kim):
     assert [one["name"] for one in small.http("GET", "/api/v1/topics", token=kim).json["topics"]] == [mine]
     seen = small.http("GET", f"/api/v1/topics/{mine}", token=kim).json
     assert seen["may"] == dict.fromkeys(ACTIONS, False)
-    assert seen["groups"] == []  # she may not see groups
+    assert seen["groups"] == [] and seen["settings"] == []  # she may not see groups, nor settings
     for name in (other, "nosuch"):
         assert small.http("GET", f"/api/v1/topics/{name}", token=kim).status == 403
     assert small.http("GET", "/api/v1/consumer-groups", token=kim).json["groups"] == []

@@ -62,6 +62,7 @@ const detail = {
     'topic:Read': true,
     'topic:Write': true,
     'topic:Alter': true,
+    'topic:DescribeConfigs': true,
     'topic:AlterConfigs': true,
     'topic:Delete': true,
   },

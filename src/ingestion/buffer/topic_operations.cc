@@ -148,7 +148,8 @@ Result<HttpResponse> GetTopic(const Dependencies& parts, HttpCall& call) {
     answer["settings"] = settings ? SettingsJson(*topic) : Json::array();
     answer["groups"] = ReadersJson(parts, call.principal, *topic);
     answer["throughput"] = ThroughputJson(parts, *topic);
-    for (const char* action : {"topic:Read", "topic:Write", "topic:Alter", "topic:AlterConfigs", "topic:Delete"}) {
+    for (const char* action :
+         {"topic:Read", "topic:Write", "topic:Alter", "topic:DescribeConfigs", "topic:AlterConfigs", "topic:Delete"}) {
         answer["may"][action] = parts.May(call.principal, action, "topic", topic->name);
     }
     return JsonResponse(answer);

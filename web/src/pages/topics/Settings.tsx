@@ -3,7 +3,7 @@ import { Button, Modal, Select, Switch, TextInput } from '@mantine/core';
 import { useState, type FormEvent } from 'react';
 import { topics, useChange } from '../../api/queries';
 import type { TopicDetail, TopicSetting } from '../../api/types';
-import { ErrorState } from '../../design/states';
+import { Empty, ErrorState } from '../../design/states';
 import { Table } from '../../design/table';
 
 function Edit({ topic, setting, onClose }: { topic: string; setting: TopicSetting; onClose: () => void }) {
@@ -67,6 +67,12 @@ export function Settings({ topic }: { topic: TopicDetail }) {
   const may = topic.may['topic:AlterConfigs'] === true;
   const shown = topic.settings.filter((setting) => all || setting.is_set || !isOfNoEffect(setting));
   const setting = topic.settings.find((each) => each.name === edited);
+  if (!topic.may['topic:DescribeConfigs'])
+    return (
+      <Empty title="You may not see its settings">
+        Ask an administrator for topic:DescribeConfigs on {topic.name}: see Access, “May I?”.
+      </Empty>
+    );
   return (
     <>
       <div className="row pad">
