@@ -295,9 +295,11 @@ Status RunningPlatform::BuildProcessing() {
                                               {parts.budget->LakeEnv(), *parts.database, *parts.identity,
                                                *parts.dispatcher, *parts.encryption, *parts.identity, parts.metrics,
                                                *parts.log}));
-    parts.connectors = TRY(connectors::Connectors::Create({env_, *parts.lake, *parts.engine, *parts.catalog,
-                                                           *parts.encryption, *parts.dialer, *parts.http, parts.metrics,
-                                                           *parts.log, options_.directory, &parts.homes}));
+    parts.catalog->AddProvider(parts.buffer->AsProvider());
+    parts.connectors = TRY(connectors::Connectors::Create(
+        {env_, *parts.lake, *parts.engine, *parts.catalog, *parts.encryption, *parts.dialer, *parts.http, parts.metrics,
+         *parts.log, options_.directory, &parts.homes, &parts.buffer->topics()}));
+    parts.buffer->KeepFor([&parts] { return parts.connectors->ArchivedOffsets(); });
     parts.catalog->AddProvider(parts.connectors->AsProvider());
     orchestrator::OrchestratorConfig runs;
     runs.parallel_max = parts.config.runs.parallel;

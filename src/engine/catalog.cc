@@ -1,8 +1,8 @@
 // DuckDB's catalog `tarn`: names resolve through RelationSource, for the principal of the statement that asks.
 //
-// It stores nothing. A table is an entry made for one statement: files become tarn_scan, trusted SQL becomes a view,
-// generated rows a table function. Obligations become a view above the bare relation, which is then reachable only
-// under a name that carries the statement's token.
+// It stores nothing. A table is an entry made for one statement: files become tarn_scan, streamed rows tarn_pieces,
+// trusted SQL becomes a view, generated rows a table function. Obligations become a view above the bare relation, which
+// is then reachable only under a name that carries the statement's token.
 #include "engine/adapter.h"
 
 #include <duckdb/catalog/catalog.hpp>
@@ -26,6 +26,8 @@
 #include <duckdb/transaction/transaction.hpp>
 #include <duckdb/transaction/transaction_manager.hpp>
 #include "base/text.h"
+#include "engine/piece_scan.h"
+#include "engine/row_pieces.h"
 #include "security/hidden.h"
 
 namespace tarn::engine {
@@ -181,6 +183,9 @@ class RelationEntry : public TableCatalogEntry {
     TableFunction GetScanFunction(ClientContext& context, duckdb::unique_ptr<FunctionData>& bind_data) override {
         if (std::holds_alternative<FileScan>(relation_->source) && !ContextOf(context).describe_only) {
             return ScanFunction(context, relation_, *this, bind_data);
+        }
+        if (PiecesOf(*relation_) != nullptr && !ContextOf(context).describe_only) {
+            return PieceScanFunction(relation_, *this, bind_data);
         }
         auto bind = make_uniq<RowsBind>();
         bind->relation = relation_;

@@ -5,7 +5,7 @@
 #include <duckdb/planner/expression/list.hpp>
 #include <duckdb/planner/filter/constant_filter.hpp>
 #include <duckdb/planner/operator/list.hpp>
-#include "engine/adapter.h"
+#include "engine/piece_scan.h"
 
 namespace tarn::engine {
 namespace {
@@ -54,7 +54,7 @@ class FencedScan {
         if (below->type == LogicalOperatorType::LOGICAL_FILTER) below = below->children[0].get();
         if (below->type != LogicalOperatorType::LOGICAL_GET) return std::nullopt;
         auto& scan = below->Cast<LogicalGet>();
-        if (scan.function.name != "tarn_scan") return std::nullopt;
+        if (scan.function.name != "tarn_scan" && scan.function.name != kPieceScan) return std::nullopt;
         return FencedScan(plan.Cast<LogicalProjection>(), scan);
     }
 

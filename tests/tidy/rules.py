@@ -44,7 +44,7 @@ LIBRARIES = {
     "posix": (r"(sys|netinet|arpa|linux)/"
               r"|(unistd|fcntl|poll|signal|spawn|dirent|netdb|pthread|termios|syslog|grp|pwd)\.h$", 17),
     "boost": (r"boost/", 8),
-    "duckdb": (r"duckdb", 12),
+    "duckdb": (r"duckdb", 13),
     "sqlite": (r"sqlite3", 5),
     "pq": (r"libpq", 4),
     "mariadb": (r"mysql\.h|mysqld_error\.h|errmsg\.h|ma_pvio\.h", 4),

@@ -147,20 +147,40 @@ security::Decision Directory::Decide(const Account& account, std::string_view ac
     return decision;
 }
 
+namespace {
+
+constexpr std::string_view kTopicSchema = "topic.";
+
+// A topic is a table to SQL, and one thing to policies: who reads topic.x there needs topic:Read on x.
+bool IsTopicTable(const security::Resource& resource) {
+    return resource.kind == "table" && resource.name.starts_with(kTopicSchema);
+}
+
+}  // namespace
+
 security::Decision Directory::WorkOut(const Account& account, std::string_view action,
                                       const security::Resource& resource) const {
+    if (!IsTopicTable(resource)) return WorkOut(account, action, resource, resource.name);
+    std::string_view name = std::string_view(resource.name).substr(kTopicSchema.size());
+    if (action == "table:Read") action = "topic:Read";
+    if (action == "table:Describe") action = "topic:Describe";
+    return WorkOut(account, action, resource, std::string(name));
+}
+
+security::Decision Directory::WorkOut(const Account& account, std::string_view action,
+                                      const security::Resource& resource, const std::string& name) const {
     std::string restricted = RestrictedBy(account, action, resource);
     if (!restricted.empty()) return {.reason = std::move(restricted), .restricted = true, .epoch = epoch_};
     if (account.is_admin) return Allowed(account, resource, "allowed: role admin may everything");
     for (const CompiledRole* role : account.compiled) {
-        const std::string* why = role->Denies(action, resource.name);
+        const std::string* why = role->Denies(action, name);
         if (why) return {.allowed = false, .reason = *why, .epoch = epoch_};
     }
     for (const CompiledRole* role : account.compiled) {
-        const std::string* why = role->Allows(action, resource.name);
+        const std::string* why = role->Allows(action, name);
         if (why) return Allowed(account, resource, *why);
     }
-    if (IsBuiltIn(account.user.name, action, resource.name)) {
+    if (IsBuiltIn(account.user.name, action, name)) {
         return {.allowed = true, .reason = "allowed: built in, for everybody who is logged in", .epoch = epoch_};
     }
     std::string reason = account.roles.empty() ? fmt::format("{} has no role, so nothing is allowed", account.user.name)
@@ -181,6 +201,11 @@ security::Decision Directory::Allowed(const Account& account, const security::Re
 
 std::string Directory::RestrictedBy(const Account& account, std::string_view action,
                                     const security::Resource& resource) const {
+    if (resource.kind == "topic" && action == "topic:Read" && !account.restrictions->empty()) {
+        auto of_topic = account.restrictions->Of(std::string(kTopicSchema) + resource.name);
+        if (of_topic->obligations.empty()) return {};
+        return fmt::format("topic.{} is filtered or masked by {}: read it by SQL", resource.name, of_topic->reason);
+    }
     // Who writes or deletes a file learns nothing of it; everything else on an object could tell what is in it.
     bool tells_nothing = action == "lake:PutObject" || action == "lake:DeleteObject";
     if (resource.kind != "lake" || account.restrictions->empty() || !facts_ || tells_nothing) return {};

@@ -102,6 +102,9 @@ class Directory {
   private:
     security::Decision WorkOut(const Account& account, std::string_view action,
                                const security::Resource& resource) const;
+    // As a statement about `name` has it.
+    security::Decision WorkOut(const Account& account, std::string_view action, const security::Resource& resource,
+                               const std::string& name) const;
     void AddMembers(const PolicyFile& file, const std::map<std::string, std::vector<std::string>>& groups);
     void AddRole(const std::string& user, const std::string& role);
     // Why the account may not see the object, which is a file of a table that is filtered or masked for it; or nothing.

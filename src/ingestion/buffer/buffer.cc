@@ -5,6 +5,7 @@
 #include "ingestion/buffer/operations.h"
 #include "ingestion/buffer/own_topics.h"
 #include "ingestion/buffer/session.h"
+#include "ingestion/buffer/topic_tables.h"
 
 namespace tarn::buffer {
 namespace {
@@ -53,6 +54,7 @@ class RunningBuffer final : public Buffer {
         own_topics_ = MakeOwnTopics(dependencies_.env, *topics_, dependencies_.dispatcher.gate());
         quotas_ = TRY(Quotas::Create(dependencies_.env, dependencies_.metadata, dependencies_.metrics));
         LookAtThroughput();
+        tables_ = MakeTopicTables(*own_topics_);
         return Ok();
     }
 
@@ -84,6 +86,7 @@ class RunningBuffer final : public Buffer {
     }
 
     Topics& topics() override { return *own_topics_; }
+    catalog::DatasetProvider& AsProvider() override { return *tables_; }
     Address address() const override { return server_ ? server_->address() : Address(); }
     std::vector<security::Route> Routes() override {
         OperationsDependencies parts{dependencies_.env, dependencies_.dispatcher.gate(), *topics_, groups_, throughput_,
@@ -94,11 +97,24 @@ class RunningBuffer final : public Buffer {
         }
         return routes;
     }
+    void KeepFor(std::function<Result<Kept>()> archived) override { archived_ = std::move(archived); }
     Status Maintain() override {
         transactions_->Expire();
-        return topics_->Retain(dependencies_.env.clock().Now());
+        // Without knowing what archives have, nothing is dropped.
+        Kept archived;
+        if (archived_) archived = TRY_CONTEXT(archived_(), "what was archived of topics");
+        return topics_->Retain(dependencies_.env.clock().Now(), archived);
     }
-    Status Health() override { return topics_->Health(); }
+    Status Health() override {
+        TRY(topics_->Health());
+        uint64_t held = topics_->held_bytes();
+        if (held <= static_cast<uint64_t>(config_.held.bytes)) return Ok();
+        return Error(
+            ErrorCode::kResourceExhausted,
+            "{} of records are older than their topics keep and wait for an archive that is behind (buffer.held "
+            "is {}): see why its source does not load",
+            FormatSize(static_cast<int64_t>(held)), FormatSize(config_.held.bytes));
+    }
 
   private:
     // Returns once the executor is through with everything that it was given before.
@@ -134,6 +150,8 @@ class RunningBuffer final : public Buffer {
     std::unique_ptr<TopicStore> topics_;
     std::unique_ptr<Topics> own_topics_;
     std::unique_ptr<Quotas> quotas_;
+    std::unique_ptr<catalog::DatasetProvider> tables_;
+    std::function<Result<Kept>()> archived_;  // set before the first Maintain
     std::unique_ptr<FrameServer> server_;
 };
 

@@ -11,6 +11,8 @@
 //   TRY(buffer->Listen({address, tls}));
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,7 +22,6 @@
 #include "base/metrics.h"
 #include "base/net.h"
 #include "ingestion/buffer/config.h"
-#include "ingestion/buffer/topics.h"
 #include "metadata/metadata.h"
 #include "security/authenticator.h"
 #include "security/keys.h"
@@ -28,7 +29,13 @@
 #include "security/role_store.h"
 #include "security/router.h"
 
+namespace tarn::catalog {
+class DatasetProvider;
+}
+
 namespace tarn::buffer {
+
+class Topics;
 
 struct BufferDependencies {
     Env& env;
@@ -59,6 +66,11 @@ class Buffer {
     virtual Topics& topics() = 0;
     // GET /api/v1/topics, /api/v1/consumer-groups and below.
     virtual std::vector<security::Route> Routes() = 0;
+    // The schema `topic`.
+    virtual catalog::DatasetProvider& AsProvider() = 0;
+    // Up to where topics were archived: by topic and partition, what is behind is not dropped. Asked before retention.
+    using Kept = std::map<std::string, std::map<int32_t, int64_t>>;
+    virtual void KeepFor(std::function<Result<Kept>()> archived) = 0;
     // Retention; called now and then.
     virtual Status Maintain() = 0;
     virtual Status Health() = 0;

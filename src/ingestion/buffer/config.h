@@ -13,6 +13,7 @@ struct BufferConfig {
     ByteSize segment{256 << 20};
     ByteSize memory{64 << 20};  // of the newest records, kept for readers
     Duration transaction_timeout_max = std::chrono::minutes(15);
+    ByteSize held{int64_t{10} << 30};  // kept longer for archives, before health tells
 };
 
 inline void Bind(ConfigBinder& binder, BufferConfig& config) {
@@ -23,6 +24,8 @@ inline void Bind(ConfigBinder& binder, BufferConfig& config) {
     binder.Key("memory", config.memory, "Of the newest records, kept in memory for consumers.");
     binder.Key("transaction_timeout_max", config.transaction_timeout_max,
                "The longest transaction.timeout.ms that a producer may ask for.");
+    binder.Key("held", config.held,
+               "Records past their retention that wait for an archive which is behind: with more, health says so.");
 }
 
 }  // namespace tarn::buffer

@@ -79,6 +79,9 @@ class OwnTopics final : public Topics {
     Result<std::vector<TopicSummary>> List(const Principal& principal) override;
     Result<TopicSummary> Describe(const Principal& principal, const std::string& topic) override;
     Result<std::vector<PartitionRange>> Partitions(const Principal& principal, const std::string& topic) override;
+    Result<std::vector<TopicStretch>> Stretches(const Principal& principal, const std::string& topic) override;
+    Result<std::vector<TopicStretch>> Split(const Principal& principal, const std::string& topic,
+                                            const TopicStretch& stretch, int64_t bytes) override;
     Result<TopicRecords> Read(const Principal& principal, const std::string& topic, int32_t partition, int64_t offset,
                               const ReadLimits& limits) override;
     Result<int64_t> OffsetAt(const Principal& principal, const std::string& topic, int32_t partition,
@@ -160,6 +163,40 @@ Result<std::vector<PartitionRange>> OwnTopics::Partitions(const Principal& princ
                           static_cast<int64_t>(offsets.stable_end), static_cast<int64_t>(partition->bytes())});
     }
     return ranges;
+}
+
+Result<std::vector<TopicStretch>> OwnTopics::Stretches(const Principal& principal, const std::string& topic) {
+    TRY(security::Require(gate_, principal, "topic:Read", {"topic", topic}));
+    std::vector<TopicStretch> stretches;
+    for (const auto& partition : TRY(Found(topic))->partitions) {
+        PartitionOffsets offsets = partition->Offsets();
+        for (const Extent& extent : partition->extents()) {
+            uint64_t first = std::max(extent.first, offsets.start), end = std::min(extent.end, offsets.stable_end);
+            if (first >= end) continue;
+            stretches.push_back({partition->index(), static_cast<int64_t>(first), static_cast<int64_t>(end),
+                                 static_cast<int64_t>(extent.bytes), extent.max_timestamp_ms, extent.segment});
+        }
+    }
+    return stretches;
+}
+
+Result<std::vector<TopicStretch>> OwnTopics::Split(const Principal& principal, const std::string& topic,
+                                                   const TopicStretch& stretch, int64_t bytes) {
+    auto partition = TRY(Readable(principal, topic, stretch.partition));
+    std::vector<TopicStretch> parts;
+    auto first = static_cast<uint64_t>(stretch.first), end = static_cast<uint64_t>(stretch.end);
+    for (const IndexEntry& entry : TRY(partition->EntriesIn(stretch.segment, store_.segments()))) {
+        if (entry.end() <= first || entry.base_offset >= end) continue;
+        if (parts.empty() || parts.back().bytes >= bytes) {
+            int64_t from = parts.empty() ? stretch.first : static_cast<int64_t>(entry.base_offset);
+            parts.push_back({stretch.partition, from, from, 0, -1, stretch.segment});
+        }
+        TopicStretch& part = parts.back();
+        part.end = static_cast<int64_t>(std::min(entry.end(), end));
+        part.bytes += entry.content_bytes;
+        part.max_timestamp_ms = std::max(part.max_timestamp_ms, entry.max_timestamp_ms);
+    }
+    return parts;
 }
 
 // ---- reading

@@ -331,6 +331,18 @@ Result<std::optional<uint64_t>> Partition::FirstBatchSince(int64_t timestamp_ms,
     return std::optional<uint64_t>();
 }
 
+Result<std::vector<IndexEntry>> Partition::EntriesIn(uint64_t segment, SegmentStore& segments) const {
+    {
+        std::lock_guard lock(mutex_);
+        if (segment == open_segment_) return open_index_;
+    }
+    auto opened = segments.Open(segment);
+    if (!opened.ok() && opened.error().code() == ErrorCode::kNotFound) return std::vector<IndexEntry>();
+    if (!opened.ok()) return std::move(opened).error();
+    auto entries = (*opened)->index.find(number_);
+    return entries == (*opened)->index.end() ? std::vector<IndexEntry>() : entries->second;
+}
+
 int64_t Partition::max_timestamp_ms() const {
     std::lock_guard lock(mutex_);
     return max_timestamp_ms_;

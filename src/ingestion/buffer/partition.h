@@ -114,6 +114,8 @@ class Partition {
     Result<StoredBatches> Read(uint64_t offset, uint64_t end, size_t bytes_max, SegmentStore* segments) const;
     // The first offset whose batch has a timestamp of at least `timestamp_ms`, as (batch's base offset, its entry).
     Result<std::optional<uint64_t>> FirstBatchSince(int64_t timestamp_ms, SegmentStore& segments) const;
+    // Its batches in one segment of the log, ascending; none once the segment was dropped.
+    Result<std::vector<IndexEntry>> EntriesIn(uint64_t segment, SegmentStore& segments) const;
     int64_t max_timestamp_ms() const;
     uint64_t bytes() const;
     Traffic traffic() const;

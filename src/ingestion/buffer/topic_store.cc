@@ -40,7 +40,9 @@ TopicStore::TopicStore(TopicStoreConfig config, TopicStoreDependencies dependenc
       wrapping_key_(Bytes(wrapping_key.begin(), wrapping_key.end())),
       state_(state),
       segments_(env_, config_.directory + "/log", wrapping_key),
-      disk_bytes_(dependencies.metrics.GetGauge("tarn_buffer_disk_bytes", "Bytes of the log's segments")) {}
+      disk_bytes_(dependencies.metrics.GetGauge("tarn_buffer_disk_bytes", "Bytes of the log's segments")),
+      held_gauge_(dependencies.metrics.GetGauge("tarn_buffer_held_bytes",
+                                                "Bytes past their retention that wait for an archive.")) {}
 
 TopicStore::~TopicStore() = default;
 
@@ -510,17 +512,35 @@ uint64_t KeptFrom(const Topic& topic, const Partition& partition, Timestamp now)
     return from;
 }
 
+// About: whole extents that reach behind `from`.
+uint64_t BytesBetween(const Partition& partition, uint64_t from, uint64_t end) {
+    uint64_t bytes = 0;
+    for (const Extent& extent : partition.extents()) {
+        if (extent.end > from && extent.first < end) bytes += extent.bytes;
+    }
+    return bytes;
+}
+
 }  // namespace
 
-Status TopicStore::Retain(Timestamp now) {
+Status TopicStore::Retain(Timestamp now, const Offsets& archived) {
     Json starts = Json::array();
+    uint64_t held = 0;
     for (const auto& topic : All()) {
         if (!topic->Has("delete")) continue;
+        auto wanted = archived.find(topic->name);
         for (const auto& partition : topic->partitions) {
             uint64_t from = KeptFrom(*topic, *partition, now);
+            if (wanted != archived.end() && wanted->second.contains(partition->index())) {
+                auto until = static_cast<uint64_t>(std::max<int64_t>(wanted->second.at(partition->index()), 0));
+                held += BytesBetween(*partition, until, from);
+                from = std::min(from, until);
+            }
             if (from > partition->Offsets().start) starts.push_back({partition->number(), from});
         }
     }
+    held_bytes_ = held;
+    held_gauge_.Set(static_cast<double>(held));
     if (!starts.empty()) TRY(AppendState({{"start", std::move(starts)}}, nullptr));
     return RemoveUnneeded();
 }

@@ -83,8 +83,12 @@ class TopicStore final : public LogListener {
     // What is before is gone for readers. Blocks.
     Status MoveStart(const Partition& partition, uint64_t offset);
 
-    // Retention: drops what topics no longer keep and files that nothing needs.
-    Status Retain(Timestamp now);
+    // Retention: drops what topics no longer keep and files that nothing needs. Of partitions that `archived` names (by
+    // topic and index) nothing from that offset on.
+    using Offsets = std::map<std::string, std::map<int32_t, int64_t>>;
+    Status Retain(Timestamp now, const Offsets& archived = {});
+    // Kept for that reason alone, as of the last Retain.
+    uint64_t held_bytes() const { return held_bytes_; }
     SegmentStore& segments() { return segments_; }
     Status Health() const;
     // The next unused id of a producer.
@@ -116,6 +120,8 @@ class TopicStore final : public LogListener {
     LogState& state_;
     SegmentStore segments_;
     Gauge& disk_bytes_;
+    Gauge& held_gauge_;
+    std::atomic<uint64_t> held_bytes_{0};
     TopicId cluster_id_{};
     std::mutex change_mutex_;  // one change of topics at a time
     mutable std::shared_mutex mutex_;  // guards the three below

@@ -46,6 +46,16 @@ struct PartitionRange {
     int64_t bytes = 0;  // as stored
 };
 
+// A run of offsets [first, end) that can be read by itself.
+struct TopicStretch {
+    int32_t partition = 0;
+    int64_t first = 0;
+    int64_t end = 0;
+    int64_t bytes = 0;                     // as stored, about
+    int64_t max_timestamp_ms = INT64_MAX;  // of its records, or more
+    uint64_t segment = 0;                  // where it lies: for Split
+};
+
 struct TopicHeader {
     std::string_view key;
     std::optional<ByteSpan> value;
@@ -92,6 +102,12 @@ class Topics {
     virtual Result<TopicSummary> Describe(const Principal& principal, const std::string& topic) = 0;
     // In the order of their numbers. topic:Describe or topic:Read.
     virtual Result<std::vector<PartitionRange>> Partitions(const Principal& principal, const std::string& topic) = 0;
+
+    // All that can be read now, as the log's large pieces have it, by partition and ascending; and one of these as
+    // pieces of about `bytes` each. topic:Read.
+    virtual Result<std::vector<TopicStretch>> Stretches(const Principal& principal, const std::string& topic) = 0;
+    virtual Result<std::vector<TopicStretch>> Split(const Principal& principal, const std::string& topic,
+                                                    const TopicStretch& stretch, int64_t bytes) = 0;
 
     virtual Result<TopicRecords> Read(const Principal& principal, const std::string& topic, int32_t partition,
                                       int64_t offset, const ReadLimits& limits) = 0;

@@ -57,6 +57,11 @@ std::unique_ptr<Connector> MakeMysqlConnector(ConnectorsDependencies dependencie
 std::unique_ptr<Connector> MakeSqliteConnector(ConnectorsDependencies dependencies);
 std::unique_ptr<Connector> MakeRestConnector(ConnectorsDependencies dependencies);
 std::unique_ptr<Connector> MakeFilesConnector(ConnectorsDependencies dependencies);
+std::unique_ptr<Connector> MakeKafkaConnector(ConnectorsDependencies dependencies);
+// Up to where the stream has archived its topic, by partition; empty: nothing yet.
+std::map<int32_t, int64_t> ArchivedOffsetsOf(const StreamState& state);
+// The topic that a stream of kind kafka reads.
+std::string TopicOf(const StreamDefinition& stream);
 std::unique_ptr<Connector> MakeRemoteFiles(ConnectorsDependencies dependencies);  // s3 and http
 
 }  // namespace tarn::connectors

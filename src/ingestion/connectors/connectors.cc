@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "ingestion/buffer/topics.h"
 #include "ingestion/connectors/connector.h"
 #include "ingestion/connectors/inference.h"
 #include "ingestion/connectors/load_retention.h"
@@ -36,6 +37,7 @@ class SourceConnectors : public Connectors {
         kinds_["rest"] = MakeRestConnector(dependencies);
         kinds_["files"] = MakeFilesConnector(dependencies);
         for (const char* kind : {"s3", "http"}) kinds_[kind] = MakeRemoteFiles(dependencies);
+        kinds_["kafka"] = MakeKafkaConnector(dependencies);
         auto push = MakePushConnector(dependencies);
         push_ = push.get();
         kinds_["push"] = std::move(push);
@@ -97,6 +99,7 @@ class SourceConnectors : public Connectors {
         auto place = TRY(Occupy(old.source + "." + old.stream));
         return loads_.Drop(old.source, old.stream, old.loads);
     }
+    Result<std::map<std::string, std::map<int32_t, int64_t>>> ArchivedOffsets() override;
     catalog::DatasetProvider& AsProvider() override { return provider_; }
     std::vector<security::Route> Routes() override { return SourceRoutes(*this); }
 
@@ -227,7 +230,7 @@ Manifest SourceConnectors::FirstManifest(const SourceDefinition& source, const S
     manifest.stream = stream.name;
     manifest.folder = loads_.FolderOf(source.name, stream.name);
     manifest.kind = source.kind;
-    static const std::set<std::string> kUnions = {"files", "s3", "http", "push"};
+    static const std::set<std::string> kUnions = {"files", "s3", "http", "push", "kafka"};
     manifest.mode = kUnions.contains(source.kind) ? "files" : stream.cursor.empty() ? "full" : "incremental";
     manifest.run_id = run_id;
     manifest.key = stream.key;
@@ -316,6 +319,7 @@ void SourceConnectors::RecordLineage(const Manifest& manifest) {
     record.name = manifest.stream;
     record.version = std::to_string(manifest.load);
     record.run_id = manifest.run_id;
+    if (manifest.kind == "kafka") record.inputs.push_back({"topic", manifest.position.value("topic", ""), ""});
     for (const LoadObject& object : manifest.objects) {
         record.objects.push_back(std::string(kRawBucket) + "/" + object.key);
     }
@@ -476,6 +480,29 @@ Result<std::vector<Connectors::OldLoads>> SourceConnectors::FindOldLoads() {
         }
     }
     return found;
+}
+
+Result<std::map<std::string, std::map<int32_t, int64_t>>> SourceConnectors::ArchivedOffsets() {
+    std::map<std::string, std::map<int32_t, int64_t>> archived;
+    auto self = security::Principal::System("ingestion");
+    for (const SourceDefinition& source : Sources()) {
+        for (const auto& [name, stream] : source.streams) {
+            if (source.kind != "kafka") continue;
+            std::string topic = TopicOf(stream);
+            auto ranges = dependencies_.topics->Partitions(self, topic);
+            if (!ranges.ok() && ranges.error().code() == ErrorCode::kNotFound) continue;
+            if (!ranges.ok()) return std::move(ranges).error();
+            std::map<int32_t, int64_t> taken = ArchivedOffsetsOf(*TRY(loads_.Read(source.name, name)));
+            for (const buffer::PartitionRange& range : *ranges) {
+                auto known = taken.find(range.partition);
+                // An offset that is not there yet is one of a topic that went before this one.
+                int64_t until = known == taken.end() || known->second > range.end ? 0 : known->second;
+                auto [place, first] = archived[topic].emplace(range.partition, until);
+                if (!first) place->second = std::min(place->second, until);
+            }
+        }
+    }
+    return archived;
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 // Connectors: bring sources into the raw zone, byte for byte, exactly once a position.
 //
-// A source is sources/<name>.yaml (kind: postgresql | mysql | sqlite | rest | files | push) with streams. A load of a
-// stream reads from the stored position, writes what it received under raw/<source>/<stream>/ and commits by putting
-// the load's manifest raw/<source>/<stream>/_loads/<20 digits>.json if absent: the manifest names every object, its
-// origin, schema and the new position. Nothing before that is visible; a load cut short leaves objects that the next
-// removes. The datasets raw_<source>.<stream> are views over what committed loads name ("what things mean" in the
+// A source is sources/<name>.yaml (kind: postgresql | mysql | sqlite | rest | files | push | kafka ...) with streams. A
+// load of a stream reads from the stored position, writes what it received under raw/<source>/<stream>/ and commits by
+// putting the load's manifest raw/<source>/<stream>/_loads/<20 digits>.json if absent: the manifest names every object,
+// its origin, schema and the new position. Nothing before that is visible; a load cut short leaves objects that the
+// next removes. The datasets raw_<source>.<stream> are views over what committed loads name ("what things mean" in the
 // workspace reference); a changed schema of the source is recorded in the manifest and reported, never lost, never
 // fatal. Never: transforms, keeps a secret in an object, a log or an error. Who: constructed by app. Threads: any; one
 // load of a stream at a time. State: the lake's bucket `raw`; a cache of manifests. Metadata holds only projections.
@@ -35,6 +35,10 @@
 #include "workspace/homes.h"
 #include "workspace/timing.h"
 #include "workspace/workspace.h"
+
+namespace tarn::buffer {
+class Topics;
+}
 
 namespace tarn::connectors {
 
@@ -91,8 +95,8 @@ struct CheckStep {
 // What a client sends to a stream of kind push, and what it is told: again the same to the same key.
 struct PushRequest {
     std::string body;  // JSON, a list of it, or lines of it
-    std::string key;   // Idempotency-Key; empty: none
-    std::string by;    // set here: who pushes
+    std::string key;  // Idempotency-Key; empty: none
+    std::string by;  // set here: who pushes
 };
 struct PushOutcome {
     int64_t records = 0;
@@ -132,6 +136,7 @@ struct ConnectorsDependencies {
     Log& log;
     std::string workspace_directory;  // relative paths of files sources start here
     const workspace::Homes* homes = nullptr;  // none: each stream lies under its own name
+    buffer::Topics* topics = nullptr;  // none: nothing can be read by kind kafka
 };
 
 class Connectors {
@@ -173,6 +178,8 @@ class Connectors {
         std::vector<int64_t> loads;
     };
     virtual Result<std::vector<OldLoads>> FindOldLoads() = 0;
+    // Kind kafka: up to where topics of the buffer were archived by all streams that do, by topic and partition.
+    virtual Result<std::map<std::string, std::map<int32_t, int64_t>>> ArchivedOffsets() = 0;
     // How many bytes went. kUnavailable while the stream is being loaded.
     virtual Result<int64_t> DropLoads(const OldLoads& old) = 0;
     // GET /api/v1/sources, POST /api/v1/sources/{name}/check.

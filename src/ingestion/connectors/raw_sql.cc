@@ -115,7 +115,23 @@ struct Group {
     std::vector<const LoadObject*> objects;
     std::vector<std::string> origins;  // VALUES rows: object, load, loaded_at, origin, after, again, until
     const Manifest* manifest = nullptr;
+    int64_t loads_from = 0, loads_to = 0;  // a stretch of loads; 0: any
 };
+
+// Streams whose loads add up and are many. Read in stretches, a filter `_load > 999` leaves out all but the last one.
+bool IsStream(const Manifest& manifest) { return manifest.kind == "kafka" || manifest.kind == "push"; }
+
+// Loads 1 to `last` in stretches of powers of two, the longest first, as 1-512, 513-768, 769-770: few, and the newest
+// short. The one that `load` is in.
+std::pair<int64_t, int64_t> StretchOf(int64_t load, int64_t last) {
+    int64_t from = 1;
+    for (int64_t length = int64_t{1} << 40; length > 0; length /= 2) {
+        if ((last & length) == 0) continue;
+        if (load < from + length) return {from, from + length - 1};
+        from += length;
+    }
+    return {from, last};
+}
 
 std::string OriginOf(const LoadObject& object) {
     for (const char* name : {"file", "url", "table"}) {
@@ -153,6 +169,9 @@ std::string GroupSql(const Manifest& last, const Group& group) {
         "SELECT {} FROM ({}) AS tarn_rows JOIN (VALUES {}) AS tarn_origin({}, _load, _loaded_at, _origin, "
         "tarn_after, tarn_again, tarn_until, _for_each) USING ({})",
         SelectList(last, group), rows, Join(group.origins, ", "), kFile, kFile);
+    if (group.loads_to > 0) {
+        sql += fmt::format(" WHERE tarn_origin._load BETWEEN {} AND {}", group.loads_from, group.loads_to);
+    }
     // A server that sends more than was asked for does not make rows appear twice.
     bool bounded = last.kind == "rest" && last.mode == "incremental" && last.key.empty() && !last.cursor.empty();
     if (!bounded || !FindColumn(group.objects[0]->columns, last.cursor.substr(0, last.cursor.find('.')))) return sql;
@@ -256,7 +275,10 @@ engine::TrustedView ViewOf(const StreamState& state, int64_t load) {
     engine::TrustedView view;
     for (const LiveObject& live : LiveObjects(state, load)) {
         if (live.object->columns.empty()) continue;  // an empty file
-        Group& group = groups[GroupKey(live)];
+        auto [from, to] = IsStream(last) ? StretchOf(live.load->load, load) : std::pair<int64_t, int64_t>();
+        Group& group = groups[fmt::format("{}|{}", GroupKey(live), to)];
+        group.loads_from = from;
+        group.loads_to = to;
         group.objects.push_back(live.object);
         group.manifest = live.load;
         group.origins.push_back(

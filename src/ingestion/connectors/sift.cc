@@ -108,20 +108,6 @@ std::string CleanText(const Sifted& sifted, const std::string& format) {
     return clean;
 }
 
-std::string BrokenText(const Sifted& sifted) {
-    std::string text = DumpJson(Json{{"header", sifted.header}}) + "\n";
-    for (const BrokenRecord& one : sifted.broken) {
-        Json json = {{"record", one.record}, {"reason", one.reason}};
-        if (IsUtf8(one.text)) {
-            json["text"] = one.text;
-        } else {
-            json["base64"] = Base64Encode(AsBytes(one.text));
-        }
-        text += DumpJson(json) + "\n";
-    }
-    return text;
-}
-
 std::string FileOf(const LoadObject& object) { return object.origin.value("file", object.key); }
 
 // One file of a load.
@@ -161,7 +147,7 @@ class FileSift {
         broken.hidden = true;
         broken.rows = static_cast<int64_t>(sifted_.broken.size());
         broken.origin = {{"file", FileOf(object)}, {"sifted_from", object.key}, {"format", object.format}};
-        TRY(writer_.PutBytes("broken.json", AsBytes(BrokenText(sifted_)), std::move(broken)));
+        TRY(writer_.PutBytes("broken.json", AsBytes(BrokenText(sifted_.header, sifted_.broken)), std::move(broken)));
         writer_.manifest().objects[index_].hidden = true;
         return true;
     }
@@ -347,6 +333,20 @@ Status InferOrSift(engine::Engine& engine, const StreamState& state, LoadWriter&
             .WithHint("mend the file, or allow more; nothing of this load was committed");
     }
     return InferColumns(engine, state, writer.manifest(), on_drift);
+}
+
+std::string BrokenText(const std::string& header, const std::vector<BrokenRecord>& broken) {
+    std::string text = DumpJson(Json{{"header", header}}) + "\n";
+    for (const BrokenRecord& one : broken) {
+        Json json = {{"record", one.record}, {"reason", one.reason}};
+        if (IsUtf8(one.text)) {
+            json["text"] = one.text;
+        } else {
+            json["base64"] = Base64Encode(AsBytes(one.text));
+        }
+        text += DumpJson(json) + "\n";
+    }
+    return text;
 }
 
 Result<std::vector<BrokenRecord>> ReadBroken(std::string_view content, std::string* header) {

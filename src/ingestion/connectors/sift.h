@@ -42,7 +42,8 @@ Result<BrokenLimit> ParseBrokenLimit(const std::string& text);
 Status InferOrSift(engine::Engine& engine, const StreamState& state, LoadWriter& writer, const BrokenLimit& limit,
                    const std::string& on_drift);
 
-// The records of an object of broken ones.
+// An object of broken records, and the records of one.
+std::string BrokenText(const std::string& header, const std::vector<BrokenRecord>& broken);
 Result<std::vector<BrokenRecord>> ReadBroken(std::string_view content, std::string* header = nullptr);
 
 }  // namespace tarn::connectors

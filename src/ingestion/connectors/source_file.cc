@@ -10,7 +10,7 @@
 namespace tarn::connectors {
 namespace {
 
-constexpr const char* kKinds[] = {"postgresql", "mysql", "sqlite", "rest", "files", "s3", "http", "push"};
+constexpr const char* kKinds[] = {"postgresql", "mysql", "sqlite", "rest", "files", "s3", "http", "push", "kafka"};
 
 // Kinds whose streams are made of files.
 bool HasFiles(const std::string& kind) { return kind == "files" || kind == "s3" || kind == "http"; }
@@ -238,7 +238,8 @@ void BindRecordRules(ConfigBinder& binder, StreamDefinition& stream) {
                "files, push: records that may be broken, as 100 or 1%; they go to quarantine. Otherwise the load or "
                "push fails.");
     Json types;
-    binder.Any("types", types, "files, push: types of columns, as {price: \"DECIMAL(10,2)\"}; others are found.");
+    binder.Any("types", types,
+               "files, push, kafka: types of columns, as {price: \"DECIMAL(10,2)\"}; others are found.");
     Result<BrokenLimit> limit = ParseBrokenLimit(stream.broken_max);
     if (!limit.ok()) binder.Report("broken_max", limit.error().message());
     if (types.is_null()) return;
@@ -265,6 +266,24 @@ void CheckNested(ConfigBinder& binder, const StreamDefinition& stream) {
         binder.Report("for_each_of", "for_each_of goes with a path that names a field, as /orders/{id}");
     if (nested && !stream.cursor.empty()) {
         binder.Report("cursor", "a stream with for_each_of is read as a whole; it takes no cursor");
+    }
+}
+
+void BindTopicKeys(KindKeys& keys) {
+    keys.Key({"kafka"}, "topic", std::string(), "kafka: the topic, if its name is not the stream's.");
+    keys.Key({"kafka"}, "values", std::string("json"),
+             "kafka: json: the members of each value are columns; bytes: `_value` is one.");
+    keys.Key({"kafka"}, "dead_letter", std::string(),
+             "kafka: a topic for records whose values are no JSON objects; without one they go to quarantine.");
+}
+
+void CheckTopicKeys(ConfigBinder& binder, const StreamDefinition& stream) {
+    std::string values = stream.settings.value("values", "json"), letters = stream.settings.value("dead_letter", "");
+    if (values != "json" && values != "bytes") binder.Report("values", "values is json or bytes");
+    if (letters.empty()) return;
+    if (values != "json") binder.Report("dead_letter", "dead_letter goes with values: json; bytes are never broken");
+    if (letters == stream.settings.value("topic", "")) {
+        binder.Report("dead_letter", "dead_letter is another topic than the one that is read");
     }
 }
 
@@ -315,6 +334,7 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     keys.Key({"files", "s3", "http"}, "null", std::vector<std::string>(), "csv: texts that mean no value.");
     keys.Key({"files", "s3", "http"}, "delimiter", std::string(), "csv: the separator; found by itself if not given.");
     keys.Key({"files", "s3", "http"}, "header", true, "csv: the first line has the columns' names.");
+    BindTopicKeys(keys);
     if (binder.Has("pagination") || binder.describing()) {
         Pagination pages;
         binder.Section("pagination", pages, "rest: how the next page is asked for.");
@@ -329,12 +349,12 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     auto refuse = [&](const char* name, bool mine) {
         if (binder.Has(name) && !mine) binder.Report(name, fmt::format("\"{}\" is no key of kind {}", name, kind));
     };
-    bool unions = HasFiles(kind) || kind == "push";  // all that came is shown
+    bool unions = HasFiles(kind) || kind == "push" || kind == "kafka";  // all that came is shown
     refuse("cursor", !unions);
     refuse("key", !unions);
     refuse("pagination", kind == "rest");
     refuse("params", kind == "rest");
-    refuse("broken_max", unions);
+    refuse("broken_max", unions && kind != "kafka");
     refuse("types", unions);
     if (!stream.key.empty() && stream.cursor.empty()) {
         binder.Report("key", "key goes with cursor: without one, every load is complete and replaces the one before");
@@ -343,6 +363,7 @@ void Bind(ConfigBinder& binder, StreamFile& file) {
     constexpr int64_t kParallelMax = 16;
     int64_t parallel = stream.settings.value("parallel", int64_t{0});
     if (parallel < 0 || parallel > kParallelMax) binder.Report("parallel", "parallel is 0 to 16");
+    CheckTopicKeys(binder, stream);
     if (HasFiles(kind)) {
         std::string format = stream.settings.value("format", "csv");
         static const std::set<std::string> kFormats = {"csv", "json", "parquet", "any"};

@@ -173,7 +173,7 @@ void AddStreams(const workspace::Definition& definition, const connectors::Sourc
         spec.timing = workspace::ResolveTiming(stream.timing, source.timing);
         // What comes out of quarantine is news too.
         bool nested = stream.settings.contains("for_each_of");  // in a stream whose news is its own
-        bool watched = source.kind == "files" || source.kind == "push" || nested;
+        bool watched = source.kind == "files" || source.kind == "push" || source.kind == "kafka" || nested;
         spec.watched = watched || stream.on_drift == "quarantine";
         // Of the source and this stream, not of the file: a new stream does not load the others again.
         Json text = {source.kind, source.settings, SettingsBeforeRenames(source, stream), stream.cursor, stream.key};
