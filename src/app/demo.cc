@@ -50,6 +50,16 @@ class FlightsDemo : public Demo {
                 {"weather", settings_.value("weather_token", "")}};
     }
 
+    void StartReplay(buffer::Topics& topics, int64_t events_a_second) override {
+        replay_ = EventReplay::Start(env_, topics, data_ + "/flights.csv", events_a_second);
+    }
+    Result<bool> Replayed() const override {
+        if (!replay_) return true;
+        TRY_CONTEXT(replay_->outcome(), "the replay of events");
+        return replay_->over();
+    }
+    void StopReplay() override { replay_.reset(); }
+
   private:
     Status WriteWorkspace(const std::string& folder);
     Status WriteOne(const std::string& file);
@@ -67,6 +77,7 @@ class FlightsDemo : public Demo {
     bool uses_sqlite_ = false;
     std::unique_ptr<DemoDatabase> database_;
     std::unique_ptr<WeatherApi> weather_;
+    std::unique_ptr<EventReplay> replay_;
 };
 
 Status FlightsDemo::Open() {
@@ -153,6 +164,7 @@ Status FlightsDemo::StartSources() {
     weather_ = TRY(
         WeatherApi::Start(env_, data_ + "/weather.csv", {"127.0.0.1", before}, settings_.value("weather_token", "")));
     say_(fmt::format("a REST API with the weather at http://127.0.0.1:{}/v1", weather_->port()));
+    say_("a stream of 664,839 events (departed, arrived, cancelled) into topic flight_events");
     settings_["weather_port"] = weather_->port();
     TRY(MovePort("/sources/weather.yaml", kWeatherAddress, weather_->port()));
     return WriteFileDurably(env_, SettingsPath(), DumpJson(settings_, 2) + "\n");

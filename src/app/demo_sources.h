@@ -9,6 +9,10 @@
 #include "base/net.h"
 #include "base/result.h"
 
+namespace tarn::buffer {
+class Topics;
+}
+
 namespace tarn::app {
 
 // A text file read line by line; lines end at '\n'.
@@ -52,6 +56,17 @@ class WeatherApi {
                                                      const std::string& token);
     virtual ~WeatherApi() = default;
     virtual int port() const = 0;
+};
+
+// What happened to the flights, minute by minute, produced into topic `flight_events` at so many events a second. It
+// goes on where an earlier one ended, and ends when destroyed.
+class EventReplay {
+  public:
+    static std::unique_ptr<EventReplay> Start(Env& env, buffer::Topics& topics, const std::string& csv_path,
+                                              int64_t a_second);
+    virtual ~EventReplay() = default;
+    virtual bool over() const = 0;
+    virtual Status outcome() const = 0;
 };
 
 // flights-2013-01.csv.gz ... -12, those that are missing.

@@ -1,3 +1,4 @@
+#include "app/archives.h"
 #include "app/platform.h"
 
 #include <algorithm>
@@ -76,7 +77,7 @@ class RunningPlatform : public Platform {
         return link;
     }
     const std::string& workspace_issues() const override { return issues_; }
-    bool Idle() const override { return parts_.orchestrator->Idle(); }
+    bool Idle() const override { return parts_.orchestrator->Idle() && !ArchivesAreBehind(parts_); }
     Result<std::vector<orchestrator::TaskStatus>> Tasks() const override {
         return parts_.orchestrator->Tasks(security::Principal::System("app"));
     }
@@ -124,6 +125,7 @@ class RunningPlatform : public Platform {
         return count;
     }
     int64_t MemoryBytes() override { return parts_.monitoring->ResidentBytes(); }
+    buffer::Topics& topics() override { return parts_.buffer->topics(); }
     Json Reference() override { return ReferenceJson(parts_); }
 
   private:

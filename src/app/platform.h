@@ -16,6 +16,10 @@
 #include "base/result.h"
 #include "ingestion/orchestrator/orchestrator.h"
 
+namespace tarn::buffer {
+class Topics;
+}
+
 namespace tarn::app {
 
 inline constexpr const char* kVersion = "0.1.0";
@@ -52,7 +56,7 @@ class Platform {
     virtual Result<std::string> LoginLink() = 0;
     // Issues of the folder that kept it from being applied; empty when it was.
     virtual const std::string& workspace_issues() const = 0;
-    // Everything is loaded and fresh.
+    // Everything is loaded and fresh, and archives have all of their topics.
     virtual bool Idle() const = 0;
     // Not a sentence but the thing itself: what runs, what failed.
     virtual Result<std::vector<orchestrator::TaskStatus>> Tasks() const = 0;
@@ -75,6 +79,8 @@ class Platform {
     virtual Result<int64_t> Export(const std::string& directory,
                                    const std::function<void(const std::string&)>& progress) = 0;
     virtual int64_t MemoryBytes() = 0;
+    // Of the buffer: for the demo, which produces. Between Start and the end.
+    virtual buffer::Topics& topics() = 0;
     // Every kind of file with its keys, as the code reads them. Also before Start.
     virtual Json Reference() = 0;
 };
