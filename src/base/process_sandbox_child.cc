@@ -272,8 +272,6 @@ Status FirstProcess::GiveUpPrivileges() {
     TRY(Limit(RLIMIT_NPROC, static_cast<uint64_t>(options_.processes_max) + 1));
     TRY(Limit(RLIMIT_CORE, 0));
     TRY(Limit(RLIMIT_MEMLOCK, 0));
-    for (unsigned long capability = 0; ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++) {
-    }
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     std::array<__user_cap_data_struct, 2> none{};
     TRY(Check(::syscall(SYS_capset, &header, none.data()) == 0, "drop all capabilities"));
@@ -370,7 +368,11 @@ Status FirstProcess::Prepare() {
     TRY(TakePieces());
     TRY(BecomeNobody());
     TRY(RaiseLoopback());
-    return BuildRoot();
+    TRY(BuildRoot());
+    // No program that it starts can come by any; its own go once the request is there.
+    for (unsigned long capability = 0; ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++) {
+    }
+    return Ok();
 }
 
 Status FirstProcess::Receive() {
@@ -453,7 +455,7 @@ void FirstProcess::Watch() {
     timespec pause{0, kWatchNanos};
     while (!ReapAll() && killed_for_.empty()) {
         ::sigtimedwait(&child, nullptr, &pause);
-        if (proc_.valid()) Measure();
+        if (proc_.valid() && !ReapAll()) Measure();  // what has ended is measured below
     }
     if (proc_.valid() && killed_for_.empty()) Measure();
     // All others of the namespace; then they are gone before the end is told.

@@ -23,7 +23,7 @@ namespace {
 // Numbers that no file and no account has: systemd's documentation of user numbers leaves them to nobody.
 constexpr uint32_t kUserFirst = 0x70000000;
 constexpr uint32_t kUsers = 1 << 16;
-constexpr int kNextAfterMillis = 3;  // when the run that was just asked for has got to its command
+constexpr int kNextAfterMillis = 4;  // when the run that was just asked for has got to its command
 constexpr uint64_t kNamespaces =
     CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 

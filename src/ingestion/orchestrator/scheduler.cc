@@ -11,6 +11,7 @@ namespace {
 
 constexpr Duration kRetryDelayMax = std::chrono::minutes(10);
 constexpr Duration kWaitMin = std::chrono::milliseconds(100);  // each look is an event in the log
+constexpr Duration kLookEvery = std::chrono::seconds(1);
 constexpr Duration kPruneEvery = std::chrono::hours(1);
 
 // Errors that the same call meets again: the user has to change something, so no retry.
@@ -162,8 +163,10 @@ void Scheduler::Stop() {
         for (auto& [task, active] : active_) active->RequestCancel(false);
     }
     wake_.notify_all();
+    stop_.notify_all();
     if (loop_.joinable()) loop_.join();
     if (watcher_.joinable()) watcher_.join();
+    { std::lock_guard emit_lock(emit_mutex_); }  // a step of before has given its runs away; a later one starts none
     executor_.reset();
     // What ended while it stopped.
     std::lock_guard emit_lock(emit_mutex_);
@@ -187,11 +190,17 @@ void Scheduler::Wake() {
 
 void Scheduler::Loop() {
     while (true) {
-        std::optional<Timestamp> wake_at = Step();
+        {
+            std::lock_guard lock(mutex_);
+            looks_at_ = Timestamp::max();  // not known yet: what comes up meanwhile wakes it
+        }
+        std::optional<Timestamp> wake_at = Step(nullptr);
         PruneSometimes();
-        Duration pause = std::chrono::seconds(1);
-        if (wake_at) pause = std::clamp(*wake_at - env_.clock().Now(), Duration(0), pause);
+        Timestamp now = env_.clock().Now();
+        Duration pause = kLookEvery;
+        if (wake_at) pause = std::clamp(*wake_at - now, Duration(0), pause);
         std::unique_lock lock(mutex_);
+        looks_at_ = now + pause;
         wake_.wait_for(lock, pause, [&] { return awake_ || stopping_; });
         awake_ = false;
         if (stopping_) return;
@@ -222,7 +231,7 @@ Status Scheduler::Prune() {
 
 // All that has happened and all that follows from it goes into the log together: however many runs end and start, it is
 // one commit.
-std::optional<Timestamp> Scheduler::Step() {
+std::optional<Timestamp> Scheduler::Step(std::shared_ptr<ActiveRun>* mine) {
     CancelOverdue();
     Timestamp now = env_.clock().Now();
     std::lock_guard emit_lock(emit_mutex_);
@@ -250,8 +259,20 @@ std::optional<Timestamp> Scheduler::Step() {
     }
     if (added.ok()) added = Commit(batch);
     if (!added.ok()) return Fail(added.error()), std::nullopt;
-    Submit(batch);
+    Submit(batch, mine);
     return wake_at;
+}
+
+std::shared_ptr<ActiveRun> Scheduler::GoOn() {
+    {
+        std::lock_guard lock(mutex_);
+        if (ended_.empty()) return nullptr;  // another thread has taken this end along
+    }
+    std::shared_ptr<ActiveRun> next;
+    std::optional<Timestamp> wake_at = Step(&next);
+    std::lock_guard lock(mutex_);
+    if (wake_at && *wake_at < looks_at_) awake_ = true, wake_.notify_all();
+    return next;
 }
 
 void Scheduler::Add(Batch& batch, Event event) {
@@ -376,9 +397,13 @@ Status Scheduler::Commit(Batch& batch) {
     return Ok();
 }
 
-void Scheduler::Submit(const Batch& batch) {
+void Scheduler::Submit(Batch& batch, std::shared_ptr<ActiveRun>* mine) {
     for (const std::shared_ptr<ActiveRun>& active : batch.starting) {
         started_.Add();
+        if (mine && !*mine) {
+            *mine = active;
+            continue;
+        }
         Status submitted = executor_->Submit([this, active] { Execute(active); });
         if (submitted.ok()) continue;
         Fail(submitted.error());
@@ -388,15 +413,17 @@ void Scheduler::Submit(const Batch& batch) {
 }
 
 void Scheduler::Execute(std::shared_ptr<ActiveRun> active) {
-    TaskKind* kind = kinds_.at(active->spec().kind);
-    Result<TaskOutcome> outcome = Error(ErrorCode::kInternal, "the task gave no outcome");
-    try {
-        outcome = kind->Run(*active);
-    } catch (const std::exception& failure) {
-        // A mistake in one kind of task fails its run, not the platform.
-        outcome = Error(ErrorCode::kInternal, "an unexpected failure: {}", failure.what());
+    for (; active; active = GoOn()) {
+        TaskKind* kind = kinds_.at(active->spec().kind);
+        Result<TaskOutcome> outcome = Error(ErrorCode::kInternal, "the task gave no outcome");
+        try {
+            outcome = kind->Run(*active);
+        } catch (const std::exception& failure) {
+            // A mistake in one kind of task fails its run, not the platform.
+            outcome = Error(ErrorCode::kInternal, "an unexpected failure: {}", failure.what());
+        }
+        Finish(*active, std::move(outcome));
     }
-    Finish(*active, std::move(outcome));
 }
 
 Event Scheduler::FailureEvent(const ActiveRun& active, const Error& error) {
@@ -484,8 +511,6 @@ void Scheduler::Finish(ActiveRun& active, Result<TaskOutcome> outcome) {
     if (failed) lines.push_back({event.run, event.at, "error: " + event.error});
     std::lock_guard lock(mutex_);
     ended_.push_back({std::move(event), std::move(items), std::move(lines)});
-    awake_ = true;
-    wake_.notify_all();
 }
 
 void Scheduler::CancelOverdue() {
@@ -562,7 +587,7 @@ void Scheduler::Watch() {
         if (found) awake_ = true, wake_.notify_all();
         Duration until = env_.clock().Monotonic() + config_.watch_every;
         while (!stopping_ && env_.clock().Monotonic() < until) {
-            wake_.wait_for(lock, std::chrono::milliseconds(200), [&] { return stopping_; });
+            stop_.wait_for(lock, std::chrono::milliseconds(200), [&] { return stopping_; });
         }
         if (stopping_) return;
     }

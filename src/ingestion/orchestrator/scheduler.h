@@ -84,8 +84,11 @@ class Scheduler : public Orchestrator {
     Status Prune();
     void Watch();
     Status RecoverInterrupted();
-    // Queues what is due, starts what may start; when to look again.
-    std::optional<Timestamp> Step();
+    // Queues what is due, starts what may start; when to look again. The first that starts is given to `mine`, if there
+    // is one, and the others to the executor.
+    std::optional<Timestamp> Step(std::shared_ptr<ActiveRun>* mine);
+    // What the end of a run makes due, at once and on the thread that it ran on; what that thread shall run next.
+    std::shared_ptr<ActiveRun> GoOn();
     // These with mutex_ held.
     void Add(Batch& batch, Event event);
     void AddEnded(Batch& batch);
@@ -95,7 +98,7 @@ class Scheduler : public Orchestrator {
     // With emit_mutex_ held, and mutex_ free.
     std::vector<NewDefinition> DefinitionsOf(const Batch& batch) const;
     Status Commit(Batch& batch);
-    void Submit(const Batch& batch);
+    void Submit(Batch& batch, std::shared_ptr<ActiveRun>* mine);
     void Execute(std::shared_ptr<ActiveRun> active);
     void Finish(ActiveRun& active, Result<TaskOutcome> outcome);
     Event WaitEvent(const ActiveRun& active, const TaskOutcome& outcome) const;
@@ -149,21 +152,23 @@ class Scheduler : public Orchestrator {
     Gauge& running_;
     std::map<std::string, TaskKind*> kinds_;
 
-    std::mutex emit_mutex_;      // one writer of events at a time, from the fold to the log; taken before mutex_
-    mutable std::mutex mutex_;   // guards all below
-    std::condition_variable wake_;
+    std::mutex emit_mutex_;  // one writer of events at a time, from the fold to the log; taken before mutex_
+    mutable std::mutex mutex_;  // guards all below
+    std::condition_variable wake_;  // of the loop
+    std::condition_variable stop_;  // of the watcher
     bool awake_ = false;
+    Timestamp looks_at_;  // when the loop looks again by itself
     bool stopping_ = false;
     bool writing_ = false;  // something was folded that is not in the log yet
     bool held_ = false;  // names move: nothing is queued or started until SetTasks
     std::weak_ptr<Hold> hold_;
     bool looked_outside_ = false;  // a watch round has passed since the graph changed
-    uint64_t graph_ = 0;           // counts its changes
+    uint64_t graph_ = 0;  // counts its changes
     State state_;
     std::map<std::string, std::shared_ptr<ActiveRun>> active_;  // by lane; shared with the thread that runs it
     int64_t pruned_at_ = 0;  // the newest run then
     Duration pruned_when_{0};  // of the clock that never goes back
-    std::vector<Ended> ended_;                                  // written by the loop, many at once
+    std::vector<Ended> ended_;  // written by the loop, many at once
     std::optional<Error> failure_;
     std::list<std::weak_ptr<Listener>> listeners_;
     std::unique_ptr<Executor> executor_;
