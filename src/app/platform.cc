@@ -6,6 +6,7 @@
 
 #include "access/backup/restore.h"
 #include "app/doctor.h"
+#include "app/events.h"
 #include "app/health_checks.h"
 #include "app/offline.h"
 #include "app/platform_state.h"
@@ -488,6 +489,7 @@ Status RunningPlatform::BuildWorkspace() {
     parts.workspace->Register(parts.destinations->WorkspaceKind());
     parts.workspace->Register(parts.alerting->WorkspaceKind());
     parts.system_tables = std::make_unique<SystemTables>(parts);
+    parts.events = std::make_unique<Events>(env_, *parts.orchestrator, *parts.identity, parts.metrics);
     parts.catalog->AddProvider(*parts.system_tables);
     return Ok();
 }
@@ -758,6 +760,7 @@ void RunningPlatform::Stop() {
     parts_.s3_listener.reset();
     parts_.jobs_server.reset();
     parts_.web_server.reset();
+    parts_.events.reset();
     if (parts_.maintenance) parts_.maintenance->Stop();
     if (parts_.alerting) parts_.alerting->Stop();
     if (parts_.orchestrator) parts_.orchestrator->Stop();

@@ -42,6 +42,7 @@
 
 namespace tarn::app {
 
+class Events;
 class SystemTables;
 
 // Destroyed from the last to the first: listeners first, the state directory's lock last.
@@ -88,6 +89,7 @@ struct Components {
     std::unique_ptr<dashboards::Dashboards> dashboards;
     std::unique_ptr<reports::Reports> reports;
     std::unique_ptr<alerting::Alerting> alerting;
+    std::unique_ptr<Events> events;
     std::unique_ptr<SystemTables> system_tables;
     std::unique_ptr<Maintenance> maintenance;
     std::shared_ptr<TlsContext> tls;  // shared with every connection

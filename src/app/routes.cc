@@ -1,12 +1,10 @@
 #include "app/routes.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
 #include <set>
 
 #include "app/doctor.h"
+#include "app/events.h"
 #include "app/git_ref.h"
 #include "app/lake_routes.h"
 #include "app/offline.h"
@@ -25,9 +23,6 @@ using security::AuditClass;
 using security::HttpCall;
 using security::JsonResponse;
 using security::Route;
-
-constexpr size_t kEventsQueuedMax = 1000;  // a slow browser loses its stream rather than our memory
-constexpr Duration kEventTick = std::chrono::seconds(2);
 
 // ---- the living picture
 
@@ -142,59 +137,10 @@ Result<HttpResponse> Overview(Components& parts, Env& env, Duration started, Htt
 
 // ---- the event stream
 
-// Runs that changed, waiting to be written to one browser.
-class EventQueue {
-  public:
-    void Add(const orchestrator::Run& run) {
-        std::lock_guard lock(mutex_);
-        if (queue_.size() < kEventsQueuedMax) queue_.push_back(run);
-        arrived_.notify_one();
-    }
-    std::deque<orchestrator::Run> Take(Duration wait) {
-        std::unique_lock lock(mutex_);
-        arrived_.wait_for(lock, wait, [&] { return !queue_.empty() || left_; });
-        return std::exchange(queue_, {});
-    }
-
-    // Whoever listened has gone: nothing is waited for any more.
-    void Leave() {
-        std::lock_guard lock(mutex_);
-        left_ = true;
-        arrived_.notify_one();
-    }
-
-  private:
-    std::mutex mutex_;  // guards the two below
-    std::condition_variable arrived_;
-    std::deque<orchestrator::Run> queue_;
-    bool left_ = false;
-};
-
-Json RunEvent(const orchestrator::Run& run) {
-    return {{"id", run.id},          {"task", run.task},   {"state", RunStateName(run.state)},
-            {"note", run.note},      {"error", run.error}, {"rows", run.rows},
-            {"version", run.version}};
-}
-
-Result<HttpResponse> Events(Components& parts, HttpCall& call) {
-    EventQueue queue;
-    auto subscription = parts.orchestrator->Subscribe([&queue](const orchestrator::Run& run) { queue.Add(run); });
-    // At once, not at the next tick: who turns pages quickly would be refused for the streams of those that are gone.
-    auto left = call.request.cancelled.OnCancel([&queue] { queue.Leave(); });
-    ByteWriter* writer = TRY(call.responder.Start(
-        200, {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}}, std::nullopt));
-    // The first tick goes out at once: whoever listens knows that the stream is there, and whether anything runs.
-    for (Duration wait{0}; !call.request.cancelled.cancelled(); wait = kEventTick) {
-        std::string text;
-        for (orchestrator::Run& run : queue.Take(wait)) {
-            if (parts.orchestrator->ShowTo(call.principal, run))
-                text += "event: run\ndata: " + DumpJson(RunEvent(run)) + "\n\n";
-        }
-        // The tick also finds out that the browser is gone.
-        text += fmt::format("event: tick\ndata: {{\"idle\": {}}}\n\n", parts.orchestrator->Idle());
-        if (!writer->Write(AsBytes(text)).ok()) break;
-        if (!parts.identity->Refresh(call.principal).ok()) break;
-    }
+Result<HttpResponse> ListenToEvents(Components& parts, HttpCall& call) {
+    auto* streams = dynamic_cast<HttpStreams*>(&call.responder);
+    if (!streams) return Error(ErrorCode::kNotSupported, "this listener gives no streams");
+    TRY(parts.events->Add(call.principal, *streams));
     return HttpResponse{};
 }
 
@@ -361,7 +307,7 @@ void AddRoutes(Components& parts, Env& env) {
          "*",
          [&parts, &env, started](HttpCall& call) { return Overview(parts, env, started, call); }},
         StatusRoute(parts, env, started),
-        {{"http", "GET /api/v1/events", "self", "platform", kRead, {1 << 16, 8}}, "*", With(parts, Events)},
+        {{"http", "GET /api/v1/events", "self", "platform", kRead, {1 << 16, 16}}, "*", With(parts, ListenToEvents)},
         {{"http", "POST /api/v1/verify", "platform:Verify", "platform", kRead, {1 << 16, 1}}, "*", With(parts, Verify)},
         {{"http", "POST /api/v1/reload", "platform:Reload", "platform", AuditClass::kAdministration, {1 << 16, 1}},
          "*",

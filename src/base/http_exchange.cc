@@ -220,6 +220,20 @@ Result<ByteWriter*> HttpExchange::Start(int status, HttpHeaders headers, std::op
     return static_cast<ByteWriter*>(&writer_);
 }
 
+// Its head leaves with the IO thread, which has the socket from then on.
+Result<std::shared_ptr<HttpStream>> HttpExchange::StartStream(int status, HttpHeaders headers) {
+    if (started_) return Error(ErrorCode::kInternal, "an answer was started twice");
+    if (!MayHaveBody(status)) return Error(ErrorCode::kInternal, "an answer of status {} has no body", status);
+    TRY_CONTEXT(CheckFields(headers), "answer");
+    started_ = true;
+    keep_alive_ = false;  // the listener leaves by closing
+    head_ = Head(status, headers, std::nullopt, !http_1_0_);
+    unsent_ = {AsBytes(head_), {}};
+    stream_ = std::make_shared<HttpStream>(!http_1_0_);
+    if (request_.method == "HEAD") stream_->Close();
+    return stream_;
+}
+
 Status HttpExchange::WriteAnswer(ByteSpan bytes) {
     if (!streaming_) return Ok();  // HEAD, 204, 304: there is no body, whatever the handler writes
     if (stream_left_ && bytes.size() > *stream_left_) {

@@ -10,6 +10,7 @@
 #include <atomic>
 
 #include "base/http_message.h"
+#include "base/http_stream.h"
 #include "base/net_channel.h"
 
 namespace tarn {
@@ -21,7 +22,7 @@ struct RequestFraming {
     BodyDecoder body = BodyDecoder::Nothing();
 };
 
-class HttpExchange final : public HttpResponder {
+class HttpExchange final : public HttpResponder, public HttpStreams {
   public:
     HttpExchange(Channel& channel, InputBuffer& input, const HttpServerConfig& config, HttpRequest request,
                  RequestFraming framing);
@@ -33,6 +34,8 @@ class HttpExchange final : public HttpResponder {
     Status Send(HttpResponse response) override;
     Result<ByteWriter*> Start(int status, HttpHeaders headers, std::optional<uint64_t> content_length) override;
     bool started() const override { return started_; }
+    // HttpStreams
+    Result<std::shared_ptr<HttpStream>> StartStream(int status, HttpHeaders headers) override;
 
     // After Run, for the IO thread.
     bool cut() const { return cut_; }  // the answer is not whole: the connection must end as a failure
@@ -40,6 +43,8 @@ class HttpExchange final : public HttpResponder {
     bool waits_for_continue() const { return expects_continue_; }
     std::array<ByteSpan, 2>& unsent() { return unsent_; }
     BodyDecoder& body() { return body_; }
+    // What goes on after the handler; none for an ordinary answer.
+    const std::shared_ptr<HttpStream>& stream() const { return stream_; }
     // For answers that no handler gives (a full queue): fills `unsent`.
     void Prepare(HttpResponse response);
 
@@ -99,6 +104,7 @@ class HttpExchange final : public HttpResponder {
     std::string head_;
     std::string whole_body_;
     std::array<ByteSpan, 2> unsent_;
+    std::shared_ptr<HttpStream> stream_;  // shared with who writes to it
 };
 
 }  // namespace tarn

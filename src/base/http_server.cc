@@ -168,6 +168,7 @@ class Connection {
     asio::awaitable<bool> ReadAhead(uint64_t bytes);
     asio::awaitable<void> OnExecutor(HttpExchange& exchange);
     asio::awaitable<bool> Flush(HttpExchange& exchange);
+    asio::awaitable<bool> Stream(HttpExchange& exchange);
     asio::awaitable<bool> Drain(BodyDecoder& body);
     asio::awaitable<void> Refuse(HttpRequest request, Refusal refusal);
     asio::awaitable<void> Close();
@@ -189,6 +190,7 @@ class Connection {
     Deadline deadline_ = kNever;
     bool timed_out_ = false;
     bool idle_ = true;
+    bool streaming_ = false;
     bool peer_gone_ = false;
     bool linger_ = false;
     bool failed_ = false;
@@ -275,15 +277,18 @@ void Connection::CheckDeadline(Duration now) {
 void Connection::PeerGone() {
     peer_gone_ = true;
     if (running_) running_->Cancel();
+    if (streaming_) back_.cancel();
 }
 
 void Connection::StopIfIdle() {
     if (idle_) waiter_.cancel();
+    if (streaming_) back_.cancel();
 }
 
 void Connection::Cut() {
     failed_ = true;
     if (running_) running_->Cancel();
+    if (streaming_) back_.cancel();
     channel_->Shutdown();
 }
 
@@ -415,6 +420,8 @@ asio::awaitable<bool> Connection::ServeOne() {
     HttpExchange exchange(*channel_, input_, shared_.config, std::move(request), std::move(framing));
     co_await OnExecutor(exchange);
     bool sent = co_await Flush(exchange);
+    if (exchange.stream() && sent && !exchange.cut()) sent = co_await Stream(exchange);
+    if (exchange.stream()) exchange.stream()->Close();
     if (!sent || exchange.cut()) failed_ = true;
     linger_ = !exchange.body().done();
     if (failed_ || !exchange.keep_alive() || exchange.waits_for_continue()) co_return false;
@@ -472,6 +479,25 @@ asio::awaitable<bool> Connection::Flush(HttpExchange& exchange) {
         if (!co_await Wait(outcome.state, deadline)) co_return false;
     }
     co_return true;
+}
+
+// Sends what others write, until they or the listener have enough; meanwhile no thread waits.
+asio::awaitable<bool> Connection::Stream(HttpExchange& exchange) {
+    // Who wakes has the stream's lock, and Close takes it: no wake is under way once this has ended.
+    HttpStream& stream = *exchange.stream();
+    stream.Attach([this, context = thread_.context()] { asio::post(*context, [this] { back_.cancel(); }); });
+    streaming_ = true;
+    bool sent = true;
+    for (bool more = true; more && sent && !peer_gone_ && !failed_;) {
+        if (shared_.stopping.load()) stream.End();
+        std::string text = stream.Take(more);
+        exchange.unsent() = {AsBytes(text), {}};
+        sent = co_await Flush(exchange);
+        error_code error;
+        if (text.empty() && more) co_await back_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    }
+    streaming_ = false;
+    co_return sent && !peer_gone_;
 }
 
 // Reads the rest of a body that the handler left, if it is not much.

@@ -4,7 +4,9 @@
 #include <future>
 #include <thread>
 
+#include "base/env.h"
 #include "base/http.h"
+#include "base/http_stream.h"
 #include "base/text.h"
 
 namespace tarn {
@@ -568,6 +570,88 @@ TEST(HttpServer, RefusesOpenDoorsAndTakenPorts) {
     auto second = HttpServer::Create({.listen = (*first)->address()}, NullLog(), *executor, Hello);
     ASSERT_FALSE(second.ok());
     EXPECT_NE(second.error().message().find((*first)->address().ToString()), std::string::npos);
+}
+
+// Answers with streams and keeps them.
+struct Streams {
+    std::mutex mutex;
+    std::vector<std::shared_ptr<HttpStream>> all;  // shared with their connections
+    HttpServe serve() {
+        return [this](HttpRequest& request, HttpResponder& responder) -> Status {
+            if (request.path == "/hello") return Hello(request, responder);
+            auto* streams = dynamic_cast<HttpStreams*>(&responder);
+            EXPECT_NE(streams, nullptr);
+            auto stream = TRY(streams->StartStream(200, {{"Content-Type", "text/event-stream"}}));
+            std::lock_guard lock(mutex);
+            all.push_back(std::move(stream));
+            return Ok();
+        };
+    }
+    size_t count() {
+        std::lock_guard lock(mutex);
+        return all.size();
+    }
+};
+
+TEST_F(HttpServerTest, StreamsThatWaitTakeNoThread) {
+    constexpr size_t kListeners = 60;  // of four threads
+    Streams streams;
+    Start(streams.serve());
+    std::vector<RawClient> clients;
+    for (size_t i = 0; i < kListeners; ++i) {
+        clients.push_back(Connect());
+        ASSERT_TRUE(clients.back().Send(Get("/events")).ok());
+        std::string head = clients.back().ReadHead();
+        EXPECT_TRUE(head.starts_with("HTTP/1.1 200 ")) << head;
+        EXPECT_NE(ToLower(head).find("transfer-encoding: chunked"), std::string::npos) << head;
+    }
+    while (streams.count() < kListeners) SystemEnv().clock().Sleep(1ms);
+    RawClient other = Connect();
+    ASSERT_TRUE(other.Send(Get("/hello")).ok());
+    EXPECT_EQ(other.ReadAnswer(), std::pair(200, std::string("hello")));
+    for (auto& stream : streams.all) EXPECT_TRUE(stream->Write("one"));
+    for (RawClient& client : clients) EXPECT_EQ(client.ReadBytes(8), "3\r\none\r\n");
+    for (auto& stream : streams.all) EXPECT_TRUE(stream->Write("and two"));
+    for (RawClient& client : clients) EXPECT_EQ(client.ReadBytes(12), "7\r\nand two\r\n");
+    streams.all[0]->End();
+    EXPECT_FALSE(streams.all[0]->Write("behind its end"));
+}
+
+TEST_F(HttpServerTest, AStreamEndsWithItsListenerItsHolderOrTheServer) {
+    Streams streams;
+    Start(streams.serve());
+    std::vector<RawClient> clients;
+    for (int i = 0; i < 4; ++i) {
+        clients.push_back(Connect());
+        ASSERT_TRUE(clients.back().Send(Get("/events")).ok());
+        clients.back().ReadHead();
+        while (streams.count() < clients.size()) SystemEnv().clock().Sleep(1ms);
+    }
+    clients[0].Close();
+    for (int i = 0; i < 5000 && streams.all[0]->Write("x"); ++i) SystemEnv().clock().Sleep(1ms);
+    EXPECT_FALSE(streams.all[0]->Write("x"));
+    streams.all[1]->Write("last");
+    streams.all[1]->End();
+    EXPECT_EQ(clients[1].ReadAll(), "4\r\nlast\r\n0\r\n\r\n<end>");
+    // Who reads nothing is cut off; what waits for it has a limit.
+    std::string piece(64 << 10, 'p');
+    size_t taken = 0;
+    while (streams.all[2]->Write(piece)) ASSERT_LT(taken += piece.size(), size_t{64} << 20);
+    server_.reset();
+    EXPECT_EQ(clients[3].ReadAll(), "0\r\n\r\n<end>");
+    EXPECT_FALSE(streams.all[3]->Write("nobody is there"));
+}
+
+TEST_F(HttpServerTest, AStreamForOldClientsIsNotChunked) {
+    Streams streams;
+    Start(streams.serve());
+    RawClient client = Connect();
+    ASSERT_TRUE(client.Send("GET /events HTTP/1.0\r\n\r\n").ok());
+    client.ReadHead();
+    while (streams.count() < 1) SystemEnv().clock().Sleep(1ms);
+    streams.all[0]->Write("as it is");
+    streams.all[0]->End();
+    EXPECT_EQ(client.ReadAll(), "as it is<end>");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/http_stream.h"
 #include "base/text.h"
 #include "security/http_credentials.h"
 #include "security/route_table.h"
@@ -62,7 +63,7 @@ class LimitedReader : public ByteReader {
 };
 
 // Puts the security headers on whatever is sent, and holds back what must wait for the closing record.
-class GuardedResponder : public HttpResponder {
+class GuardedResponder : public HttpResponder, public HttpStreams {
   public:
     GuardedResponder(HttpResponder& inner, bool is_api) : inner_(inner), is_api_(is_api) {}
     void HoldBack(bool hold) { held_ = hold; }
@@ -77,6 +78,13 @@ class GuardedResponder : public HttpResponder {
         return inner_.Start(status, std::move(headers), content_length);
     }
     bool started() const override { return inner_.started(); }
+    Result<std::shared_ptr<HttpStream>> StartStream(int status, HttpHeaders headers) override {
+        auto* streams = dynamic_cast<HttpStreams*>(&inner_);
+        if (!streams) return Error(ErrorCode::kNotSupported, "this listener gives no streams");
+        if (held_) return Held();
+        AddSecurityHeaders(headers, is_api_);
+        return streams->StartStream(status, std::move(headers));
+    }
 
   private:
     static Error Held() {
