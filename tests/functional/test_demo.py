@@ -140,4 +140,4 @@ def test_without_postgresql_the_registry_is_a_sqlite_file(tmp_path):
 
 def test_its_tests_pass(demo):
     done = demo.run("test", "--sample", "1000")
-    assert done.returncode == 0 and "6 passed, 0 failed, 0 skipped" in done.stdout, (done.stdout, done.stderr)
+    assert done.returncode == 0 and "7 passed, 0 failed, 0 skipped" in done.stdout, (done.stdout, done.stderr)
