@@ -472,6 +472,7 @@ Status RunningPlatform::BuildWorkspace() {
         CheckRenames(parts, loaded, issues);
     });
     parts.workspace->OnRename(parts.orchestrator->FollowRenames());
+    parts.workspace->OnRename(parts.alerting->FollowRenames());
     parts.workspace->OnRename(
         {.hold = nullptr,
          .move = [&parts](const auto& renames,

@@ -25,7 +25,8 @@ std::string RenameNote(const Components& parts, const workspace::PlanStep& step)
         note = fmt::format("keeps {} version{}, ", versions->size(), versions->size() == 1 ? "" : "s");
     }
     if (note.empty()) note = "keeps its history, ";
-    if (step.kind == "dashboard") return "its old address leads to the new one";
+    if (step.kind == "dashboard") return "its old address leads to the new one, its reports keep their runs";
+    if (step.kind == "alert") return "its rules keep what fires, their history and silences";
     return note + (step.same ? "recomputes nothing" : "and runs anew: more than the name is changed");
 }
 

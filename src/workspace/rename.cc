@@ -301,6 +301,10 @@ std::string NewNames::OfTask(const std::string& task) const {
         size_t dot = name.find('.');
         return kind + ":" + Of(kind, name.substr(0, dot)) + (dot == std::string::npos ? "" : name.substr(dot));
     }
+    if (kind == "report") {  // of a dashboard: "report:delays.daily.monday"
+        size_t dot = std::min(name.rfind('.'), name.size());
+        return kind + ":" + Of("dashboard", name.substr(0, dot)) + name.substr(dot);
+    }
     return kind + ":" + Of(kind == "source" ? "stream" : kind, name);
 }
 

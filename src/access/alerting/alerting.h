@@ -76,6 +76,7 @@ class Alerting {
     // Reports of dashboards leave by its mail channels and its outbox.
     virtual reports::Mailer& AsMailer() = 0;
     virtual workspace::Kind WorkspaceKind() = 0;  // `alert`
+    virtual workspace::RenameFollower FollowRenames() = 0;
     virtual Status Start() = 0;
     virtual void Stop() = 0;  // messages that are not sent are sent after the next start
     virtual Status Health() const = 0;

@@ -190,6 +190,7 @@ void Bind(ConfigBinder& binder, RuleFile& file) {
 struct File {
     std::string description;
     std::string owner;
+    std::string renamed_from;
     std::vector<std::string> tags;
     std::vector<std::string> notify;
     std::map<std::string, Channel> channels;
@@ -198,6 +199,7 @@ struct File {
 void Bind(ConfigBinder& binder, File& file) {
     binder.Key("description", file.description, "What these alerts are for.");
     binder.Key("owner", file.owner, "A user: owner of the rules that name none.");
+    workspace::BindRenamedFrom(binder, file.renamed_from);
     binder.Key("tags", file.tags, "Tags.");
     binder.Key("notify", file.notify, "Channels that rules tell which name none.");
     binder.Map("channels", file.channels, "Where messages go, by name; any file's rules may name them.");
@@ -279,6 +281,7 @@ void ParseAlertFile(engine::Engine& engine, const std::vector<std::string>& repo
     issues.insert(issues.end(), found.begin(), found.end());
     definition.description = file.description;
     definition.owner = file.owner;
+    workspace::AskForRename(definition, file.renamed_from);
     definition.tags = file.tags;
     AlertFile alerts;
     auto check_name = [&](const char* what, const std::string& name) {

@@ -44,6 +44,7 @@ class Service : public Alerting, public reports::Mailer {
     Status Queue(const reports::ReportMail& mail) override;
     Result<std::optional<reports::MailState>> StateOf(const std::string& id) override;
     workspace::Kind WorkspaceKind() override;
+    workspace::RenameFollower FollowRenames() override;
     Status Start() override;
     void Stop() override;
     Status Health() const override;
@@ -77,6 +78,7 @@ class Service : public Alerting, public reports::Mailer {
     };
 
     Status Activate(const std::vector<workspace::Definition>& all);
+    void NamesMoved(const workspace::Renames& renames);
     Status Retire(const std::string& name, const Watched& watched);
     void Loop();
     void StartLooks();

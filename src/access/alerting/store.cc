@@ -18,14 +18,6 @@ std::optional<double> NumberOf(const Value& value) {
     return value.real();
 }
 std::string LabelsText(const Labels& labels) { return DumpJson(Json(labels)); }
-Labels LabelsOf(const std::string& text) {
-    Labels labels;
-    auto json = ParseJson(text);
-    if (!json.ok() || !json->is_object()) return labels;
-    for (const auto& [name, value] : json->items()) labels[name] = value.is_string() ? value.get<std::string>() : "";
-    return labels;
-}
-
 Status Insert(Transaction& transaction, const Message& message) {
     TRY(transaction.Execute(
         "INSERT INTO alert_messages (id, channel, rule, content, created_at, attempts, next_at, state, error, "
@@ -88,6 +80,14 @@ Result<std::vector<Message>> MessagesOf(const metadata::Rows& rows) {
 }
 
 }  // namespace
+
+Labels LabelsOf(const std::string& text) {
+    Labels labels;
+    auto json = ParseJson(text);
+    if (!json.ok() || !json->is_object()) return labels;
+    for (const auto& [name, value] : json->items()) labels[name] = value.is_string() ? value.get<std::string>() : "";
+    return labels;
+}
 
 Result<Store> Store::Create(metadata::Database& metadata) {
     TRY(metadata.Migrate(

@@ -12,6 +12,7 @@
 #include "access/alerting/state_machine.h"
 #include "base/json.h"
 #include "metadata/metadata.h"
+#include "workspace/rename.h"
 
 namespace tarn::alerting {
 
@@ -95,10 +96,14 @@ class Store {
     Status End(const std::string& id, const std::string& by, Timestamp at);
     Result<std::vector<Silence>> Silences();  // newest first, also ended ones
     Status Prune();
+    // Rules of renamed files keep their names' rows (renames.cc).
+    static Status MoveNames(const workspace::Renames& renames, metadata::Transaction& transaction);
 
   private:
     explicit Store(metadata::Database& metadata) : metadata_(&metadata) {}
     metadata::Database* metadata_;
 };
+
+Labels LabelsOf(const std::string& text);  // as they are stored
 
 }  // namespace tarn::alerting

@@ -339,8 +339,8 @@ std::vector<PolicyFile> PolicyFilesOf(const std::vector<workspace::Definition>& 
 void Identity::CheckRenames(const workspace::LoadedWorkspace& loaded, const security::TableFacts& facts,
                             workspace::Issues& issues) const {
     // Doors below the protocols ask for these, which no row names.
-    std::set<std::string> actions = {"table:Read", "table:Describe", "table:Write", "table:Drop",
-                                     "run:Run",    "run:Read",       "run:Cancel",  "run:Approve"};
+    std::set<std::string> actions = {"table:Read", "table:Describe", "table:Write", "table:Drop", "run:Run",
+                                     "run:Read",   "run:Cancel",     "run:Approve", "alert:Read", "alert:Silence"};
     if (state_->operations) {
         for (const security::Operation& operation : state_->operations->operations()) {
             actions.emplace(operation.action);

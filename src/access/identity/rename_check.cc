@@ -11,6 +11,8 @@ namespace {
 
 using workspace::Rename;
 
+constexpr const char* kAlert = "alert:";
+
 // One resource under both of its names.
 struct Renamed {
     const Rename* rename;
@@ -28,10 +30,13 @@ std::vector<Renamed> ResourcesOf(const Rename& rename) {
     for (const char* kind : {"dashboard", "destination", "source"}) {
         if (rename.kind == kind) resources.push_back({&rename, kind, rename.from, rename.to});
     }
-    bool runs = is_dataset || rename.kind == "job" || rename.kind == "destination";
+    // Any rule of the file; policies that name one by its old name are found by themselves.
+    if (rename.kind == "alert") resources.push_back({&rename, "alert", rename.from + ".any", rename.to + ".any"});
+    bool is_dashboard = rename.kind == "dashboard";
+    bool runs = is_dataset || is_dashboard || rename.kind == "job" || rename.kind == "destination";
     if (!runs) return resources;
-    std::string task_kind = rename.kind == "stream" ? "source" : rename.kind;
-    std::string end = rename.kind == "destination" ? ".any" : "";
+    std::string task_kind = rename.kind == "stream" ? "source" : is_dashboard ? "report" : rename.kind;
+    std::string end = rename.kind == "destination" || is_dashboard ? ".any" : "";
     resources.push_back({&rename, "run", task_kind + ":" + rename.from + end, task_kind + ":" + rename.to + end});
     return resources;
 }
@@ -134,15 +139,27 @@ void FindOldNames(const std::map<std::string, std::string>& new_names, const std
                   std::vector<ConfigIssue>& issues) {
     auto look = [&](const PolicyFile& file, int line, const std::string& name) {
         auto found = new_names.find(name);
+        // Any report of a dashboard; any rule of a file of alerts.
+        if (found == new_names.end()) found = new_names.find(name.substr(0, name.rfind('.')) + ".any");
         if (found == new_names.end()) return;
-        issues.push_back(
-            {file.file, line, 1, fmt::format("{} is renamed to {}: write that", found->first, found->second)});
+        auto shown = [](std::string text) {
+            if (text.starts_with(kAlert)) text.erase(0, std::string_view(kAlert).size());
+            if (text.ends_with(".any")) text.replace(text.size() - 3, 3, "*");
+            return text;
+        };
+        issues.push_back({file.file, line, 1,
+                          fmt::format("{} is renamed to {}: write that", shown(found->first), shown(found->second))});
     };
     for (const PolicyFile& file : files) {
         for (const auto& [name, role] : file.roles) {
             for (const auto* statements : {&role.allow, &role.deny}) {
                 for (const Statement& statement : *statements) {
-                    for (const std::string& resource : statement.resources) look(file, statement.line, resource);
+                    bool alerts = std::any_of(statement.actions.begin(), statement.actions.end(),
+                                              [](const std::string& one) { return one.starts_with("alert:"); });
+                    for (const std::string& resource : statement.resources) {
+                        look(file, statement.line, resource);
+                        if (alerts) look(file, statement.line, kAlert + resource);
+                    }
                 }
             }
         }
@@ -163,7 +180,9 @@ std::vector<ConfigIssue> CheckRenamedRights(const workspace::Renames& renames, c
     std::map<std::string, std::string> new_names;
     for (const Rename& rename : renames) {
         for (Renamed& resource : ResourcesOf(rename)) {
-            if (resource.kind != "source") new_names[resource.from] = resource.to;
+            // Names of rules look like those of tables.
+            std::string name = resource.kind == "alert" ? kAlert + resource.from : resource.from;
+            if (resource.kind != "source") new_names[name] = resource.to;
             resources.push_back(std::move(resource));
         }
     }
