@@ -219,7 +219,7 @@ std::vector<Command> DoctorCommands() {
          .details =
              "Looks at the state directory, root key, disk, clock, limits, ports, certificate, sandbox; asks the\n"
              "Tarn that runs here, or opens the state of one that does not, for metadata, lake, audit log,\n"
-             "secrets, backups. Exit code 1 when something is wrong; warnings are none.",
+             "topics, secrets, backups. Exit code 1 when something is wrong; warnings are none.",
          .example = "tarn doctor",
          .run = Doctor},
         {.name = "reload",

@@ -173,7 +173,7 @@ Status Export(const Invocation& call) {
 std::vector<Command> OfflineCommands() {
     return {
         {.name = "verify",
-         .summary = "Reads everything back and proves it: objects, audit chain, metadata, tables, loads.",
+         .summary = "Reads everything back and proves it: objects, audit chain, metadata, tables, loads, topics.",
          .details = "Asks the Tarn that runs here; when none runs, opens the state itself.",
          .example = "tarn verify audit",
          .arguments = {{"WHAT", "`audit`: only the audit log.", false}},

@@ -32,7 +32,7 @@ void ExamineMachine(Env& env, const TarnConfig& config, const std::string& state
 void ExamineState(Env& env, const TarnConfig& config, const std::string& state, bool running, Findings& findings);
 // The files that `tls` names.
 void ExamineCertificate(Env& env, const TarnConfig& config, const std::string& workspace, Findings& findings);
-// Metadata, lake, audit log, secrets, backups.
+// Metadata, lake, audit log, topics, secrets, backups.
 void ExamineComponents(Components& parts, Env& env, Findings& findings);
 
 Json FindingsJson(const Findings& findings);

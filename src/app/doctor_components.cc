@@ -1,6 +1,7 @@
 // What the doctor asks the components: of a platform that runs, or that was built to be looked at.
 #include <set>
 
+#include "access/budget/budget.h"
 #include "app/doctor.h"
 #include "app/platform_state.h"
 #include "base/text.h"
@@ -9,6 +10,7 @@ namespace tarn::app {
 namespace {
 
 constexpr uint64_t kAuditBytesMax = 256 << 20;  // a longer log is proved by `tarn verify audit`
+constexpr int64_t kTopicBytesMax = 256 << 20;  // likewise by `tarn verify`
 constexpr std::string_view kSecretMark = "secret:";
 
 void ExamineMetadata(Components& parts, Findings& findings) {
@@ -87,6 +89,34 @@ void ExamineAudit(Components& parts, Env& env, Findings& findings) {
     findings.push_back({Severity::kGood, "audit", fmt::format("{} records, none changed", report->records), "", ""});
 }
 
+void ExamineTopics(Components& parts, Env& env, Findings& findings) {
+    constexpr const char* kMeaning = "who reads these records gets an error there";
+    constexpr const char* kAction =
+        "look at the disk; stop Tarn and put the segment back from a backup (tarn restore into another folder), or let "
+        "its readers go on behind it";
+    Status health = parts.buffer->Health();
+    if (!health.ok()) {
+        return findings.push_back({Severity::kWrong, "buffer", health.error().message(), kMeaning, kAction});
+    }
+    int64_t bytes = access::BytesBelow(env.files(), parts.state->PathOf("buffer")).value_or(0);
+    if (bytes > kTopicBytesMax) {
+        return findings.push_back(
+            {Severity::kGood, "buffer",
+             fmt::format("no damage shows; its {} are proved by `tarn verify`", FormatSize(bytes)), "", ""});
+    }
+    auto report = parts.buffer->VerifyLog();
+    if (!report.ok()) {
+        return findings.push_back({Severity::kWrong, "buffer", report.error().message(), kMeaning, kAction});
+    }
+    if (!report->issues.empty()) {
+        std::string more =
+            report->issues.size() == 1 ? "" : fmt::format("{} issues, the first: ", report->issues.size());
+        return findings.push_back({Severity::kWrong, "buffer", more + report->issues.front(), kMeaning, kAction});
+    }
+    findings.push_back(
+        {Severity::kGood, "buffer", fmt::format("{} batches of records, none damaged", report->batches), "", ""});
+}
+
 // Names after "secret:" in a definition; comments may name some too, which harms nothing that is there.
 std::set<std::string> SecretsIn(const std::string& text) {
     std::set<std::string> names;
@@ -139,6 +169,7 @@ void ExamineComponents(Components& parts, Env& env, Findings& findings) {
     ExamineMetadata(parts, findings);
     ExamineLake(parts, env, findings);
     ExamineAudit(parts, env, findings);
+    ExamineTopics(parts, env, findings);
     ExamineSecrets(parts, findings);
     ExamineBackups(parts, findings);
 }

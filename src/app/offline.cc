@@ -115,6 +115,13 @@ std::string ExportPath(const std::string& key) {
     return Join(safe, "/");
 }
 
+Status VerifyTopics(Components& parts, VerifyReport& report) {
+    buffer::LogReport log = TRY(parts.buffer->VerifyLog());
+    report.checked.push_back(fmt::format("topics: {} batches in {} segments of the log", log.batches, log.segments));
+    for (std::string& issue : log.issues) report.issues.push_back("topics: " + issue);
+    return Ok();
+}
+
 Result<VerifyReport> VerifyAll(Components& parts, bool audit_only) {
     VerifyReport report;
     TRY(VerifyAudit(parts, report));
@@ -127,6 +134,7 @@ Result<VerifyReport> VerifyAll(Components& parts, bool audit_only) {
     report.checked.push_back("metadata: every page");
     TRY(VerifyTables(parts, report));
     TRY(VerifyLoads(parts, report));
+    TRY(VerifyTopics(parts, report));
     return report;
 }
 

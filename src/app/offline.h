@@ -17,7 +17,8 @@ struct VerifyReport {
     std::vector<std::string> checked;  // "audit: 1,234 records in 2 segments"
     std::vector<std::string> issues;   // each names what is damaged and where
 };
-// Reads everything back: objects of the lake, the audit chain, the metadata, the tables' logs, the loads' manifests.
+// Reads everything back: objects of the lake, the audit chain, the metadata, the tables' logs, the loads' manifests,
+// the log of topics.
 Result<VerifyReport> VerifyAll(Components& parts, bool audit_only);
 
 // A key as a path below a folder: parts that mean something to a file system are written with '%'.

@@ -229,10 +229,6 @@ Status RunningPlatform::BuildStorage() {
     Components& parts = parts_;
     parts.lake = TRY(lake::Lake::Create({parts.state->PathOf("lake")}, {parts.budget->LakeEnv(), *parts.identity,
                                                                         *parts.encryption, parts.metrics, *parts.log}));
-    access::BackupConfig backup = parts.config.backup;
-    if (!backup.to.empty()) backup.to = Absolute(options_.directory, backup.to);
-    parts.backup = TRY(access::Backup::Create(
-        backup, {env_, *parts.state, *parts.database, *parts.lake, *parts.audit, parts.metrics, kVersion}));
     parts.catalog = TRY(catalog::Catalog::Create({env_, *parts.database, *parts.identity, &parts.homes}));
     TRY(BuildWarehouse());
     TRY(BuildEngines());
@@ -294,10 +290,14 @@ Status RunningPlatform::BuildProcessing() {
     parts.dialer = Dialer::Create();
     parts.http = HttpClient::Create(*parts.dialer);
     parts.schemas = TRY(registry::Registry::Create({env_, *parts.database, *parts.identity, parts.metrics}));
-    parts.buffer = TRY(buffer::Buffer::Create(parts.config.buffer, parts.state->PathOf("buffer"),
-                                              {parts.budget->LakeEnv(), *parts.database, *parts.identity,
-                                               *parts.dispatcher, *parts.encryption, *parts.identity, parts.metrics,
-                                               *parts.log}));
+    parts.buffer =
+        TRY(buffer::Buffer::Create(parts.config.buffer, parts.state->PathOf("buffer"),
+                                   {parts.budget->LakeEnv(), *parts.database, *parts.identity, *parts.dispatcher,
+                                    *parts.encryption, *parts.identity, parts.metrics, *parts.log}));
+    access::BackupConfig backup = parts.config.backup;
+    if (!backup.to.empty()) backup.to = Absolute(options_.directory, backup.to);
+    parts.backup = TRY(access::Backup::Create(backup, {env_, *parts.state, *parts.database, *parts.lake, *parts.buffer,
+                                                       *parts.audit, parts.metrics, kVersion}));
     parts.catalog->AddProvider(parts.buffer->AsProvider());
     parts.connectors = TRY(connectors::Connectors::Create(
         {env_, *parts.lake, *parts.engine, *parts.catalog, *parts.encryption, *parts.dialer, *parts.http, parts.metrics,

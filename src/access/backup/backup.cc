@@ -76,10 +76,12 @@ Result<BackupSummary> Backup::CopyState(Copier& copier, Timestamp& at) {
     Env& env = parts.env;
     const std::string& path = parts.state.path();
     std::unique_ptr<lake::LakeHold> lake;
-    // Metadata's writers wait while the lake's are stopped: both are of the same instant.
+    buffer::LogHold log;
+    // Metadata's writers wait while the lake's are stopped and the log is measured: all are of the same instant.
     auto metadata = TRY(parts.database.HoldFile([&]() -> Status {
         lake = TRY(parts.lake.Hold([&]() -> Status {
             at = env.clock().Now();
+            log = TRY(parts.buffer.HoldLog());
             return Ok();
         }));
         return Ok();
@@ -93,6 +95,8 @@ Result<BackupSummary> Backup::CopyState(Copier& copier, Timestamp& at) {
     TRY(CopyAudit(env, copier, path, parts.audit.head()));
     segments.unlock();
     BackupSummary summary;
+    TRY(CopyBuffer(copier, path, log));
+    log = buffer::LogHold();
     summary.missing = TRY(CopyLake(env, copier, path, lake.get()));
     summary.name = ManifestNameOf(at, env.random().Hex(kSuffixBytes));
     summary.platform_id = parts.state.platform_id();
@@ -226,6 +230,7 @@ Result<BackupOutcome> BackUpStopped(Env& env, const metadata::StateDirectory& st
     TRY(CopySmallFiles(env, *copier, state.path()));
     TRY(CopyDatabases(env, *copier, state.path(), true));
     TRY(CopyAudit(env, *copier, state.path(), std::nullopt));
+    TRY(CopyBuffer(*copier, state.path(), TRY(BufferOfStopped(env, state.path()))));
     TRY(CopyLake(env, *copier, state.path(), nullptr));
     summary.name = ManifestNameOf(summary.at, env.random().Hex(kSuffixBytes));
     summary.platform_id = state.platform_id();

@@ -1,14 +1,14 @@
 // Backup: copies of a platform's whole state, made while it runs: incremental, of one instant, sealed as the state is.
 //
 // It copies files as they lie on the disk: pages of the databases, the lake's stored files, segments of the audit log,
-// the wrapped keys. So it needs no key, reads no plaintext, and who has a backup has nothing without the root key. One
-// instant: both databases stand still at once (HoldFile), nothing that they name goes meanwhile, and everything else
-// only grows. Never: touches an older backup but to prune it, or counts before its manifest is there.
-// Owned by app, which stops it before what it reads from; any thread; one backup at a time (kConflict). State: the
-// metadata's table `backups`, what was tried and came of it. Fails: a full or failing disk of the place ends that
-// backup only; those before stay whole, and the next goes on with what was copied.
+// segments of the buffer's log, the wrapped keys. So it needs no key, reads no plaintext, and who has a backup has
+// nothing without the root key. One instant: both databases stand still at once (HoldFile), nothing that they name goes
+// meanwhile, and everything else only grows. Never: touches an older backup but to prune it, or counts before its
+// manifest is there. Owned by app, which stops it before what it reads from; any thread; one backup at a time
+// (kConflict). State: the metadata's table `backups`, what was tried and came of it. Fails: a full or failing disk of
+// the place ends that backup only; those before stay whole, and the next goes on with what was copied.
 //
-//   auto backup = TRY(Backup::Create(config, {env, state, database, lake, audit, metrics, "0.1.0"}));
+//   auto backup = TRY(Backup::Create(config, {env, state, database, lake, buffer, audit, metrics, "0.1.0"}));
 //   BackupOutcome made = TRY(backup->Run({.to = "/mnt/backups/tarn"}, stop));
 #pragma once
 
@@ -24,6 +24,7 @@
 #include "access/backup/store.h"
 #include "base/env.h"
 #include "base/metrics.h"
+#include "ingestion/buffer/buffer.h"
 #include "metadata/metadata.h"
 #include "metadata/state_directory.h"
 #include "security/router.h"
@@ -36,6 +37,7 @@ struct BackupDependencies {
     const metadata::StateDirectory& state;
     metadata::Database& database;
     lake::Lake& lake;
+    buffer::Buffer& buffer;
     Audit& audit;
     Metrics& metrics;
     std::string version;

@@ -105,13 +105,28 @@ bool Copier::Reuse(const std::string& path, uint64_t bytes) {
 
 Status Copier::Copy(const std::string& state_path, const std::string& path, uint64_t bytes, Kind kind) {
     if (kind == Kind::kSealed && Reuse(path, bytes)) return CheckStop();
-    BackedFile backed{path, bytes, kind == Kind::kDatabase ? kDatabaseChunkBytes : kChunkBytes, {}};
     auto file = TRY(env_.files().Open(state_path + "/" + path));
+    return CopyFrom(*file, path, bytes, kind);
+}
+
+// A name may have been given anew, after a restore; every segment begins with a key of its own.
+Result<bool> Copier::BeginsAsBefore(const File& file, const std::string& path) const {
+    auto found = previous_.find(path);
+    if (found == previous_.end() || found->second.chunks.empty()) return false;
+    Bytes chunk(std::min(kChunkBytes, found->second.bytes));
+    chunk.resize(TRY(file.ReadAt(0, chunk)));
+    return Sha256Hex(chunk) == found->second.chunks[0];
+}
+
+Status Copier::CopyFrom(const File& file, const std::string& path, uint64_t bytes, Kind kind) {
+    bool same = kind == Kind::kSegment && TRY(BeginsAsBefore(file, path));
+    if (same && Reuse(path, bytes)) return CheckStop();
+    BackedFile backed{path, bytes, kind == Kind::kDatabase ? kDatabaseChunkBytes : kChunkBytes, {}};
     Bytes chunk;
     for (uint64_t offset = 0; offset < bytes; offset += chunk.size()) {
         TRY(CheckStop());
         chunk.resize(std::min(backed.chunk_bytes, bytes - offset));
-        size_t count = TRY(file->ReadAt(offset, chunk));
+        size_t count = TRY(file.ReadAt(offset, chunk));
         if (count != chunk.size()) {
             return Error(ErrorCode::kCorruption, "{} ends at {}, it had {} bytes", path, offset + count, bytes);
         }

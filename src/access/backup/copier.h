@@ -19,13 +19,15 @@ namespace tarn::access {
 class Copier {
   public:
     using Stop = std::function<bool()>;
-    enum class Kind : uint8_t { kSealed, kDatabase, kSmall };
+    // kSegment: as kSealed, if it also begins as that of the newest backup did.
+    enum class Kind : uint8_t { kSealed, kSegment, kDatabase, kSmall };
 
     // Refuses a place that holds something else, or another platform's backups.
     static Result<std::unique_ptr<Copier>> Start(Env& env, BackupStore& store, const std::string& platform_id,
                                                  Stop stop);
     // The first `bytes` bytes of it.
     Status Copy(const std::string& state_path, const std::string& path, uint64_t bytes, Kind kind);
+    Status CopyFrom(const File& file, const std::string& path, uint64_t bytes, Kind kind);
     Result<BackupSummary> Finish(BackupSummary summary);
 
   private:
@@ -33,6 +35,7 @@ class Copier {
     Status LoadKnown();
     Status CheckPlace(const std::string& platform_id);
     bool Reuse(const std::string& path, uint64_t bytes);
+    Result<bool> BeginsAsBefore(const File& file, const std::string& path) const;
     Status CheckStop() const;
 
     Env& env_;

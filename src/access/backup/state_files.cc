@@ -67,6 +67,33 @@ Status CopyAudit(Env& env, Copier& copier, const std::string& state_path, const 
     return Ok();
 }
 
+Status CopyBuffer(Copier& copier, const std::string& state_path, const buffer::LogHold& hold) {
+    for (const buffer::LogHold::Piece& piece : hold.pieces) {
+        std::string path = "buffer/" + piece.path;
+        auto kind = piece.path.ends_with(".log") ? Copier::Kind::kSegment : Copier::Kind::kSmall;
+        if (piece.file) {
+            TRY(copier.CopyFrom(*piece.file, path, piece.bytes, kind));
+        } else {
+            TRY(copier.Copy(state_path, path, piece.bytes, kind));
+        }
+    }
+    return Ok();
+}
+
+Result<buffer::LogHold> BufferOfStopped(Env& env, const std::string& state_path) {
+    buffer::LogHold all;
+    for (const std::string folder : {"", "log/"}) {
+        std::string path = state_path + "/buffer/" + folder;
+        if (!env.files().Exists(path)) continue;
+        for (const FileEntry& entry : TRY(env.files().List(path))) {
+            bool ours = folder.empty() ? entry.name == "checkpoint"
+                                       : entry.name.ends_with(".log") || entry.name.ends_with(".index");
+            if (!entry.is_directory && ours) all.pieces.push_back({folder + entry.name, entry.bytes, nullptr});
+        }
+    }
+    return all;
+}
+
 Result<uint64_t> CopyLake(Env& env, Copier& copier, const std::string& state_path, lake::LakeHold* hold) {
     uint64_t missing = 0;
     for (int folder = 0; folder < 256; ++folder) {

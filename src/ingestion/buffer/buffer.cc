@@ -115,6 +115,8 @@ class RunningBuffer final : public Buffer {
             "is {}): see why its source does not load",
             FormatSize(static_cast<int64_t>(held)), FormatSize(config_.held.bytes));
     }
+    Result<LogHold> HoldLog() override { return topics_->Hold(); }
+    Result<LogReport> VerifyLog() override { return topics_->Verify(); }
 
   private:
     // Returns once the executor is through with everything that it was given before.

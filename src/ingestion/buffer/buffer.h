@@ -54,6 +54,24 @@ struct KafkaListener {
     std::shared_ptr<TlsContext> tls;
 };
 
+// The log as it is at one instant, for a copy: nothing of it goes while this lives, and writes go on.
+struct LogHold {
+    struct Piece {
+        std::string path;  // below the buffer's folder
+        uint64_t bytes = 0;  // its first; what lies behind them is younger
+        std::shared_ptr<const File> file;  // what is replaced meanwhile is there already; otherwise none
+    };
+    std::vector<Piece> pieces;
+    std::shared_ptr<void> held;  // ends with its last copy
+};
+
+struct LogReport {
+    uint64_t segments = 0;
+    uint64_t batches = 0;
+    uint64_t bytes = 0;
+    std::vector<std::string> issues;  // each says which records of which topic, and where
+};
+
 class Buffer {
   public:
     static Result<std::unique_ptr<Buffer>> Create(BufferConfig config, std::string directory,
@@ -74,6 +92,9 @@ class Buffer {
     // Retention; called now and then.
     virtual Status Maintain() = 0;
     virtual Status Health() = 0;
+    virtual Result<LogHold> HoldLog() = 0;
+    // Reads all of it back, and whether what topics keep is there.
+    virtual Result<LogReport> VerifyLog() = 0;
 };
 
 // Kafka's APIs, as rows.

@@ -23,6 +23,7 @@ CommitLog::CommitLog(Env& env, CommitLogConfig config, ByteSpan wrapping_key, Lo
       groups_(metrics.GetCounter("tarn_buffer_commits_total", "Groups of entries that one fsync made durable")),
       bytes_(metrics.GetCounter("tarn_buffer_log_bytes_total", "Bytes written to the log, before encryption")),
       sync_seconds_(metrics.GetHistogram("tarn_buffer_sync_seconds", "Time that an fsync of the log takes")),
+      durable_{config_.next_segment, 0},
       next_segment_(config_.next_segment),
       thread_([this] { Run(); }) {}
 
@@ -56,6 +57,11 @@ Status CommitLog::Append(std::vector<Entry> set, Done done) {
 Status CommitLog::Health() const {
     std::lock_guard lock(mutex_);
     return broken_;
+}
+
+CommitLog::Position CommitLog::durable() const {
+    std::lock_guard lock(mutex_);
+    return durable_;
 }
 
 void CommitLog::Run() {
@@ -122,6 +128,10 @@ Status CommitLog::Commit(std::vector<Entry>& entries, std::vector<uint64_t>& pos
         broken_ = Error(ErrorCode::kIo, "the log of the buffer could not be made durable: {}", synced.error().message())
                       .WithHint("nothing that was acknowledged is lost; look at the disk, then start again");
         return broken_;
+    }
+    {
+        std::lock_guard lock(mutex_);
+        durable_ = {writer_->number(), writer_->bytes()};
     }
     groups_.Add();
     bytes_.Add(static_cast<int64_t>(BytesOf(entries)));

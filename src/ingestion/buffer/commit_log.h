@@ -53,6 +53,12 @@ class CommitLog {
     Status Append(std::vector<Entry> set, Done done);
     // Ok, or why nothing is taken any more.
     Status Health() const;
+    // How far the log is on the disk: older segments whole, this one up to so many bytes, a younger one not at all.
+    struct Position {
+        uint64_t segment = 0;
+        uint64_t bytes = 0;
+    };
+    Position durable() const;
 
   private:
     struct Set {
@@ -75,13 +81,14 @@ class CommitLog {
     Counter& bytes_;
     Histogram& sync_seconds_;
 
-    mutable std::mutex mutex_;  // guards the six below
+    mutable std::mutex mutex_;  // guards the seven below
     std::condition_variable queued_;
     std::vector<Set> waiting_;
     size_t waiting_bytes_ = 0;
     bool refusing_ = false;
     bool stopping_ = false;
     Status broken_;
+    Position durable_;
 
     std::unique_ptr<SegmentWriter> writer_;  // of the log's thread, as the three below
     uint64_t next_segment_;

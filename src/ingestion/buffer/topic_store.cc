@@ -97,11 +97,15 @@ Status TopicStore::LoadTopics() {
     return Ok();
 }
 
+Result<Bytes> TopicStore::OpenCheckpoint(ByteSpan sealed) const {
+    return Open(wrapping_key_.bytes(), AsBytes(kCheckpointContext), sealed);
+}
+
 Status TopicStore::LoadCheckpoint() {
     std::string path = config_.directory + "/checkpoint";
     if (!env_.files().Exists(path)) return Ok();
     std::string sealed = TRY(ReadFile(env_, path, kCheckpointBytesMax));
-    Result<Bytes> plain = Open(wrapping_key_.bytes(), AsBytes(kCheckpointContext), AsBytes(sealed));
+    Result<Bytes> plain = OpenCheckpoint(AsBytes(sealed));
     if (!plain.ok()) {
         // What it says is in the segments too, but for state whose segments are gone.
         damage_ = "its checkpoint is damaged and was made again from the segments";
@@ -546,6 +550,8 @@ Status TopicStore::Retain(Timestamp now, const Offsets& archived) {
 }
 
 Status TopicStore::RemoveUnneeded() {
+    std::lock_guard removing(remove_mutex_);
+    if (!held_.expired()) return Ok();  // the next time
     std::set<uint64_t> needed;
     {
         std::shared_lock lock(mutex_);

@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "ingestion/buffer/buffer.h"
 #include "ingestion/buffer/commit_log.h"
 #include "ingestion/buffer/topic.h"
 #include "metadata/metadata.h"
@@ -38,6 +39,8 @@ struct TopicStoreDependencies {
     Log& log;
     Metrics& metrics;
 };
+
+struct Kept;
 
 // What else lives in the log: group offsets, transactions. Called on the log's thread and at the start.
 class LogState {
@@ -91,6 +94,9 @@ class TopicStore final : public LogListener {
     uint64_t held_bytes() const { return held_bytes_; }
     SegmentStore& segments() { return segments_; }
     Status Health() const;
+    // A copy's view of the log, and the proof of it (log_hold.cc).
+    Result<LogHold> Hold();
+    Result<LogReport> Verify();
     // The next unused id of a producer.
     Result<int64_t> NewProducerId();
     const TopicId& cluster_id() const { return cluster_id_; }
@@ -99,10 +105,12 @@ class TopicStore final : public LogListener {
     TopicStore(TopicStoreConfig config, TopicStoreDependencies dependencies, ByteSpan wrapping_key, LogState& state);
     Status LoadTopics();
     Status LoadCheckpoint();
+    Result<Bytes> OpenCheckpoint(ByteSpan sealed) const;
     Status Replay();
     Status ReplaySegment(uint64_t segment);
     Status WriteCheckpoint(uint64_t segment);
     Status RemoveUnneeded();
+    void CheckSegment(uint64_t segment, const std::vector<Kept>& kept, LogReport& report) const;
     std::shared_ptr<Partition> ByNumber(uint32_t number) const;
     void Publish(std::shared_ptr<Topic> topic);
     void KeepTail(const std::shared_ptr<Partition>& partition, size_t bytes);
@@ -129,6 +137,8 @@ class TopicStore final : public LogListener {
     std::map<TopicId, std::shared_ptr<const Topic>> by_id_;
     std::map<uint32_t, std::shared_ptr<Partition>> by_number_;
     std::atomic<uint64_t> checkpointed_{0};  // the last segment that the checkpoint covers
+    std::mutex remove_mutex_;  // guards the one below
+    std::weak_ptr<void> held_;  // while it lives no file is removed
     std::string damage_;  // written at the start only: what of the log could not be read
     // Of the log's thread.
     std::deque<std::pair<std::shared_ptr<Partition>, size_t>> tails_;
